@@ -1,0 +1,1 @@
+"""The integration, where Home Assistant and its test tools look for it."""

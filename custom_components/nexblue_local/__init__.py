@@ -1,0 +1,31 @@
+"""NexBlue EV chargers over their local Modbus TCP interface."""
+
+from functools import partial
+
+from homeassistant.const import CONF_HOST, CONF_PORT, Platform
+from homeassistant.core import HomeAssistant
+
+from .coordinator import NexBlueConfigEntry, NexBlueCoordinator
+from .links import async_get_links
+
+PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
+    """Set up a charger."""
+    links = async_get_links(hass)
+    link = await links.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
+    # Also called when the rest of this fails.
+    entry.async_on_unload(partial(links.release, link))
+
+    coordinator = NexBlueCoordinator(hass, entry, link)
+    await coordinator.async_config_entry_first_refresh()
+    entry.runtime_data = coordinator
+
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
+    """Unload a charger."""
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)

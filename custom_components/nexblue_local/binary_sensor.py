@@ -1,0 +1,94 @@
+"""What is on or off at the charger."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import override
+
+from homeassistant.components.binary_sensor import (
+    BinarySensorDeviceClass,
+    BinarySensorEntity,
+    BinarySensorEntityDescription,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .charger.enums import ChargePointState
+from .charger.registers import Reading
+from .coordinator import NexBlueConfigEntry
+from .entity import NexBlueEntity
+
+# The coordinator makes all requests.
+PARALLEL_UPDATES = 0
+
+# In the remaining states the charger does not tell.
+VEHICLE_CONNECTED: dict[ChargePointState | None, bool] = {
+    ChargePointState.AVAILABLE: False,
+    ChargePointState.PREPARING: True,
+    ChargePointState.CHARGING: True,
+    ChargePointState.SUSPENDED_EVSE: True,
+    ChargePointState.SUSPENDED_EV: True,
+    ChargePointState.FINISHING: True,
+    ChargePointState.RESERVED: False,
+}
+
+
+def _is_charging(reading: Reading) -> bool | None:
+    if reading.status is None:
+        return None
+    return reading.status is ChargePointState.CHARGING
+
+
+def _has_fault(reading: Reading) -> bool | None:
+    if reading.status is ChargePointState.FAULTED or reading.errors:
+        return True
+    return None if reading.status is None or reading.errors is None else False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NexBlueBinarySensorDescription(BinarySensorEntityDescription):
+    """Describes a binary sensor."""
+
+    is_on_fn: Callable[[Reading], bool | None]
+
+
+DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
+    NexBlueBinarySensorDescription(
+        key="vehicle_connected",
+        device_class=BinarySensorDeviceClass.PLUG,
+        is_on_fn=lambda reading: VEHICLE_CONNECTED.get(reading.status),
+    ),
+    NexBlueBinarySensorDescription(
+        key="charging",
+        device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
+        is_on_fn=_is_charging,
+    ),
+    NexBlueBinarySensorDescription(
+        key="fault",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        is_on_fn=_has_fault,
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: NexBlueConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the binary sensors of a charger."""
+    async_add_entities(
+        NexBlueBinarySensor(coordinator=entry.runtime_data, description=description)
+        for description in DESCRIPTIONS
+    )
+
+
+class NexBlueBinarySensor(NexBlueEntity, BinarySensorEntity):
+    """A binary sensor."""
+
+    entity_description: NexBlueBinarySensorDescription
+
+    @property
+    @override
+    def is_on(self) -> bool | None:
+        """Return whether it is on, None when that is unknown."""
+        return self.entity_description.is_on_fn(self.coordinator.data.reading)

@@ -1,0 +1,1 @@
+"""Everything known about the charger; imports no Home Assistant."""

@@ -1,0 +1,297 @@
+"""One charger: reads its registers, writes its settings."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+import time
+from typing import Final
+
+from .codec import Layout
+from .energy import EnergyCounter
+from .errors import (
+    BadAnswer,
+    CannotConnect,
+    ChargerError,
+    ConnectionCut,
+    InUse,
+    NoAnswer,
+    NotACharger,
+    NotWritable,
+    Refused,
+    WrongCharger,
+)
+from .model import Image, Register, RegisterGroup, Span, spans
+from .registers import Clock, Identity, Reading, Settings
+from .transport import ILLEGAL_DATA_ADDRESS, Connection, Link
+
+SETTINGS_EVERY: Final = 30.0
+"""Seconds between reads of the holding registers."""
+
+CLOCK_EVERY: Final = 600.0
+"""Seconds between reads of the charger's clock."""
+
+PATIENCE: Final = 6.0
+"""Seconds for which a lost connection is made again before that is a failure.
+
+A charger that takes one client at a time frees the place of a closed
+connection only when it has noticed the close, and cuts off or refuses whoever
+comes before that.
+"""
+
+RETRY_AFTER: Final = 1.0
+"""Seconds between two attempts to connect."""
+
+BRIDGE: Final = 4
+"""Reserved registers that a read may include, to cost one request less."""
+
+READ_AGAIN_AFTER: Final = (BadAnswer, ConnectionCut, NoAnswer)
+"""Failures after which a read is tried once more, on a new connection."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """Everything that is known about a charger at one time."""
+
+    identity: Identity
+    clock: Clock
+    reading: Reading
+    settings: Settings
+
+    def __getitem__[T](self, register: Register[T]) -> T | None:
+        """Return the value of a register of any group, None when unknown."""
+        group = next(
+            group
+            for group in (self.reading, self.settings, self.identity, self.clock)
+            if type(group) is register.group
+        )
+        return register.__get__(group, register.group)
+
+
+class _Session:
+    """A connection whose other end has been identified."""
+
+    def __init__(self, connection: Connection, unit_id: int) -> None:
+        self.connection = connection
+        self.layout = Layout.DCBA
+        self.layout_agrees = False
+        self._unit_id = unit_id
+        self._split: set[Span] = set()
+
+    async def read(self, *groups: type[RegisterGroup]) -> Image:
+        """Read all registers of groups that are of one table."""
+        request = (
+            self.connection.read_holding
+            if Settings in groups
+            else self.connection.read_input
+        )
+        registers = [register for group in groups for register in group.registers]
+        image: dict[int, int] = {}
+        for span in spans(registers, bridge=BRIDGE):
+            if span not in self._split:
+                words = await self._read_span(request, span)
+                if words is not None:
+                    image.update(enumerate(words, span[0]))
+                    continue
+                # Most likely for a reserved register inside; a register that
+                # is refused even without its neighbours stays unknown.
+                self._split.add(span)
+            parts = spans(
+                register
+                for register in registers
+                if span[0] <= register.address < span[0] + span[1]
+            )
+            for part in parts:
+                if words := await self._read_span(request, part):
+                    image.update(enumerate(words, part[0]))
+        return image
+
+    async def _read_span(
+        self, request: Callable[[int, int, int], Awaitable[list[int]]], span: Span
+    ) -> list[int] | None:
+        """Return the words of a span, None when its addresses are refused."""
+        try:
+            return await request(self._unit_id, *span)
+        except Refused as error:
+            if error.code != ILLEGAL_DATA_ADDRESS:
+                raise
+            return None
+
+    async def write(self, address: int, words: list[int]) -> None:
+        """Write the words of one register of the map."""
+        await self.connection.write(self._unit_id, address, words)
+
+
+class Charger:
+    """A charger behind a link, addressed by its Modbus unit id.
+
+    Every connection is checked for the charger's serial number before anything
+    else is read from it or written to it.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        unit_id: int,
+        *,
+        serial_number: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the link, and the serial number unless it is yet to be found out."""
+        self._link = link
+        self._unit_id = unit_id
+        self._serial_number = serial_number
+        self._time = clock
+        self._session: _Session | None = None
+        self._connecting = asyncio.Lock()
+        self._failing = False
+        self._identity = Identity({})
+        self._clock = Clock({})
+        self._clock_read_at = 0.0
+        self._settings = Settings({})
+        self._settings_read_at = 0.0
+        self._lifetime_energy = EnergyCounter(wh_per_unit=1)
+        self._session_energy = EnergyCounter(wh_per_unit=1000)
+
+    @property
+    def layout(self) -> Layout | None:
+        """Return the byte layout of the present connection."""
+        return self._session.layout if self._session else None
+
+    async def identify(self) -> Identity:
+        """Connect and return who the charger is; NotACharger when it is none."""
+        session = await self._connected()
+        reading = Reading.decode(await session.read(Reading), session.layout)
+        if (
+            self._identity.serial_number is None
+            or _calendar_date(self._clock) is None
+            or reading.status is None
+        ):
+            raise NotACharger("no serial number, date or state where they should be")
+        return self._identity
+
+    async def refresh(self) -> Snapshot:
+        """Return everything, read anew as far as it is due.
+
+        Raises a ChargerError when the charger cannot be read. A connection that
+        fails after it worked is replaced at once, so that a short disturbance
+        does not show.
+        """
+        try:
+            try:
+                return await self._refresh()
+            except READ_AGAIN_AFTER:
+                if self._failing:
+                    raise
+                return await self._refresh()
+        except ChargerError:
+            self._failing = True
+            raise
+
+    async def _refresh(self) -> Snapshot:
+        session = await self._connected()
+        reading = Reading.decode(await session.read(Reading), session.layout)
+        now = self._time()
+        if now - self._settings_read_at >= SETTINGS_EVERY:
+            await self._read_settings(session)
+        if now - self._clock_read_at >= CLOCK_EVERY:
+            self._take_clock(await session.read(Clock), session.layout)
+        self._failing = False
+        return Snapshot(
+            identity=self._identity,
+            clock=self._clock,
+            reading=reading.replace(
+                lifetime_energy=self._lifetime_energy.accept(
+                    reading.lifetime_energy, now
+                ),
+                session_energy=self._session_energy.accept(reading.session_energy, now),
+            ),
+            settings=self._settings,
+        )
+
+    async def write[T](self, register: Register[T], value: T) -> Settings:
+        """Write one register of the settings and return all, read back.
+
+        The read-back may show the old value for a second or two. Raises
+        ValueError for a value out of range, before anything is sent, and a
+        ChargerError when the charger cannot be reached or refuses. A write is
+        never repeated: after NoAnswer and ConnectionCut nobody knows whether
+        it was executed.
+        """
+        register.encode(value, Layout.DCBA)
+        session = await self._connected()
+        if not session.layout_agrees:
+            raise NotWritable(f"byte layout {session.layout} is not certain")
+        await session.write(register.address, register.encode(value, session.layout))
+        await self._read_settings(session)
+        return self._settings
+
+    async def _connected(self) -> _Session:
+        """Return a session with the right charger, made anew where necessary."""
+        async with self._connecting:
+            give_up_at = self._time() + (0 if self._failing else PATIENCE)
+            while True:
+                try:
+                    return await self._connect()
+                except (CannotConnect, ConnectionCut) as error:
+                    if self._time() + RETRY_AFTER > give_up_at:
+                        if isinstance(error, ConnectionCut):
+                            raise InUse("the connection was cut each time") from error
+                        raise
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def _connect(self) -> _Session:
+        connection = await self._link.connect()
+        if self._session is not None and self._session.connection is connection:
+            return self._session
+        self._session = None
+        session = _Session(connection, self._unit_id)
+        image = await session.read(Identity, Clock)
+        identity = Identity.decode(image, session.layout)
+        if self._serial_number not in (None, identity.serial_number):
+            # The place is freed for those whom this charger belongs to.
+            self._link.disconnect()
+            raise WrongCharger(self._serial_number, identity.serial_number)
+        layout = _layout(image)
+        session.layout = layout or Layout.DCBA
+        self._identity = identity
+        self._take_clock(image, session.layout)
+        await self._read_settings(session)
+        # The date alone proves the documented layout; another one has to make
+        # sense of a second value before anything is written in it.
+        session.layout_agrees = layout is not None and (
+            layout is Layout.DCBA or self._settings.fallback_timeout is not None
+        )
+        self._session = session
+        return session
+
+    async def _read_settings(self, session: _Session) -> None:
+        self._settings = Settings.decode(await session.read(Settings), session.layout)
+        self._settings_read_at = self._time()
+
+    def _take_clock(self, image: Image, layout: Layout) -> None:
+        self._clock = Clock.decode(image, layout)
+        self._clock_read_at = self._time()
+
+
+def _layout(image: Image) -> Layout | None:
+    """Return the layout in which the date makes sense, the documented one first."""
+    for layout in Layout:
+        if _calendar_date(Clock.decode(image, layout)) is not None:
+            return layout
+    return None
+
+
+def _calendar_date(clock: Clock) -> date | None:
+    """Return the date of the charger's clock, None when it is no date.
+
+    A clock that was never set is a date as well, as long as it is not older
+    than what such clocks start with.
+    """
+    if clock.date is None:
+        return None
+    try:
+        day = date(clock.date // 10_000, clock.date // 100 % 100, clock.date % 100)
+    except ValueError:
+        return None
+    return day if 1970 <= day.year < 2100 else None

@@ -1,0 +1,146 @@
+"""Register words to values and back.
+
+Pure functions of words and a layout. A value that the words cannot stand for
+(NaN, an infinity, an unknown state, bytes that are no text) decodes to None.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from enum import IntEnum, IntFlag, StrEnum
+import math
+import struct
+from typing import override
+
+
+class Layout(StrEnum):
+    """The order of the bytes of a 32- or 64-bit value on the wire.
+
+    Strings and 16-bit registers are the same in every layout.
+    """
+
+    DCBA = "DCBA"
+    """The whole value little-endian: what the vendor documents."""
+    CDAB = "CDAB"
+    """Big-endian registers, the least significant register first."""
+    ABCD = "ABCD"
+    """The whole value big-endian, as plain Modbus has it."""
+
+
+def _reorder(words: Sequence[int], layout: Layout) -> bytes:
+    """Return the bytes of a value, the most significant first."""
+    if len(words) == 1 or layout is Layout.ABCD:
+        return struct.pack(f">{len(words)}H", *words)
+    byte_order = "<" if layout is Layout.DCBA else ">"
+    return struct.pack(f"{byte_order}{len(words)}H", *reversed(words))
+
+
+def _restore(data: bytes, layout: Layout) -> list[int]:
+    """Return the words of a value whose most significant byte is given first."""
+    count = len(data) // 2
+    if count == 1 or layout is Layout.ABCD:
+        return list(struct.unpack(f">{count}H", data))
+    byte_order = "<" if layout is Layout.DCBA else ">"
+    return list(reversed(struct.unpack(f"{byte_order}{count}H", data)))
+
+
+class DataType[T](ABC):
+    """How a value lies in registers."""
+
+    def __init__(self, count: int) -> None:
+        """Take the number of registers that a value fills."""
+        self.count = count
+
+    @abstractmethod
+    def decode(self, words: Sequence[int], layout: Layout) -> T | None:
+        """Return the value of `count` words, or None when they hold none."""
+
+    @abstractmethod
+    def encode(self, value: T, layout: Layout) -> list[int]:
+        """Return the `count` words of a value; ValueError when it does not fit."""
+
+
+class Number[T: (int, float)](DataType[T]):
+    """A number, by its code in Python's struct module."""
+
+    def __init__(self, code: str) -> None:
+        """Take the struct code, which also tells the number of registers."""
+        self._struct = struct.Struct(f">{code}")
+        super().__init__(self._struct.size // 2)
+
+    @override
+    def decode(self, words: Sequence[int], layout: Layout) -> T | None:
+        value: T
+        (value,) = self._struct.unpack(_reorder(words, layout))
+        return value if math.isfinite(value) else None
+
+    @override
+    def encode(self, value: T, layout: Layout) -> list[int]:
+        try:
+            return _restore(self._struct.pack(value), layout)
+        except (struct.error, OverflowError) as error:
+            raise ValueError(f"{value!r} does not fit its register") from error
+
+
+class Text(DataType[str]):
+    """Printable text, padded with NUL or space; empty text is no value."""
+
+    @override
+    def decode(self, words: Sequence[int], layout: Layout) -> str | None:
+        data = struct.pack(f">{self.count}H", *words)
+        try:
+            text = data.partition(b"\0")[0].decode().strip()
+        except UnicodeDecodeError:
+            return None
+        return text if text and text.isprintable() else None
+
+    @override
+    def encode(self, value: str, layout: Layout) -> list[int]:
+        data = value.encode()
+        size = self.count * 2
+        if len(data) > size:
+            raise ValueError(f"{value!r} is longer than {size} bytes")
+        return list(struct.unpack(f">{self.count}H", data.ljust(size, b"\0")))
+
+
+class Enumeration[E: IntEnum](DataType[E]):
+    """One register that holds a member of an enumeration."""
+
+    def __init__(self, members: type[E]) -> None:
+        """Take the enumeration."""
+        super().__init__(1)
+        self._members = members
+
+    @override
+    def decode(self, words: Sequence[int], layout: Layout) -> E | None:
+        try:
+            return self._members(words[0])
+        except ValueError:
+            return None
+
+    @override
+    def encode(self, value: E, layout: Layout) -> list[int]:
+        return [self._members(value)]
+
+
+class Bitset[F: IntFlag](DataType[F]):
+    """One register of flags; bits without a meaning are kept."""
+
+    def __init__(self, flags: type[F]) -> None:
+        """Take the flags, whose class must keep unknown bits."""
+        super().__init__(1)
+        self._flags = flags
+
+    @override
+    def decode(self, words: Sequence[int], layout: Layout) -> F | None:
+        return self._flags(words[0])
+
+    @override
+    def encode(self, value: F, layout: Layout) -> list[int]:
+        return UINT16.encode(value, layout)
+
+
+UINT16: DataType[int] = Number("H")
+INT16: DataType[int] = Number("h")
+UINT32: DataType[int] = Number("I")
+UINT64: DataType[int] = Number("Q")
+FLOAT32: DataType[float] = Number("f")

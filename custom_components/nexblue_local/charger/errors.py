@@ -1,0 +1,78 @@
+"""What can go wrong between Home Assistant and a charger.
+
+Each class is one cause that can be told apart from outside, and `key` is the
+name under which its sentence stands in the translations.
+"""
+
+from typing import ClassVar
+
+
+class ChargerError(Exception):
+    """Any failure to talk to a charger."""
+
+    key: ClassVar[str]
+
+
+class CannotConnect(ChargerError):
+    """Nothing took the connection: no host, no listener, or it was refused."""
+
+    key = "cannot_connect"
+
+
+class ConnectionCut(ChargerError):
+    """The connection was accepted and then closed from the other end."""
+
+    key = "connection_cut"
+
+
+class InUse(ChargerError):
+    """Every connection was cut at once for several seconds."""
+
+    key = "in_use"
+
+
+class NoAnswer(ChargerError):
+    """A request was not answered in time, or nobody has that unit id."""
+
+    key = "no_answer"
+
+
+class BadAnswer(ChargerError):
+    """An answer that is not Modbus, or not of the request."""
+
+    key = "bad_answer"
+
+
+class Refused(ChargerError):
+    """The charger answered with a Modbus exception code."""
+
+    key = "refused"
+
+    def __init__(self, code: int) -> None:
+        """Take the exception code."""
+        super().__init__(f"exception code {code}")
+        self.code = code
+
+
+class NotACharger(ChargerError):
+    """What answers does not have the structure of a NexBlue charger."""
+
+    key = "not_a_charger"
+
+
+class WrongCharger(ChargerError):
+    """Another charger than the expected one answers at the address."""
+
+    key = "wrong_charger"
+
+    def __init__(self, expected: str, found: str | None) -> None:
+        """Take both serial numbers."""
+        super().__init__("another serial number than expected")
+        self.expected = expected
+        self.found = found
+
+
+class NotWritable(ChargerError):
+    """The byte layout is not certain enough to write anything."""
+
+    key = "not_writable"

@@ -1,0 +1,259 @@
+"""A real Home Assistant that discovers a simulated charger: scripts/demo."""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+import contextlib
+import re
+import signal
+import socket
+import sys
+from typing import Any
+
+from simulator import Car, SimulatedCharger, Simulator
+from simulator.announcement import Announcement
+
+from .home_assistant import HOST, ROOT, HomeAssistantProcess, StartFailed
+
+DOMAIN = "nexblue_local"
+FOLDER = ROOT / ".demo"
+DASHBOARD = "nexblue-charger"
+CONFIGURATION = """\
+history:
+recorder:
+  commit_interval: 1
+zeroconf:
+"""
+DISCOVERY_TIMEOUT = 20.0
+CHARGING_TIMEOUT = 60.0
+
+
+def say(text: str) -> None:
+    """Tell what happens."""
+    print(f"==> {text}", flush=True)
+
+
+def free_port(wanted: int) -> int:
+    """Return a port to listen on, the wanted one if it is free."""
+    with socket.socket() as probe:
+        with contextlib.suppress(OSError):
+            probe.bind((HOST, wanted))
+            return wanted
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def first[T](ask: Callable[[], Awaitable[T | None]], timeout: float) -> T | None:
+    """Ask until there is an answer, and return it; None after a time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            while (answer := await ask()) is None:
+                await asyncio.sleep(0.3)
+            return answer
+    return None
+
+
+async def discovered_flow(home: HomeAssistantProcess) -> dict[str, Any] | None:
+    """Return the flow of the discovered charger, if there is one."""
+    flows = await home.call("config_entries/flow/progress")
+    return next((flow for flow in flows if flow["handler"] == DOMAIN), None)
+
+
+async def add_by_address(home: HomeAssistantProcess, port: int) -> None:
+    """Add the charger as a user would who knows its address."""
+    flows = "/api/config/config_entries/flow"
+    flow = await home.post(flows, {"handler": DOMAIN})
+    await home.post(
+        f"{flows}/{flow['flow_id']}", {"host": HOST, "port": port, "unit_id": 200}
+    )
+
+
+async def configured_entry(home: HomeAssistantProcess) -> str | None:
+    """Return the id of the charger's entry once it is set up."""
+    entries = await home.call("config_entries/get", domain=DOMAIN)
+    return next((e["entry_id"] for e in entries if e["state"] == "loaded"), None)
+
+
+async def leave_dashboard(home: HomeAssistantProcess) -> None:
+    """Make a dashboard of Home Assistant's own cards."""
+    ids = {
+        entity["unique_id"].partition("_")[2]: entity["entity_id"]
+        for entity in await home.call("config/entity_registry/list")
+        if entity["platform"] == DOMAIN
+    }
+
+    def tiles(*keys: str) -> list[dict[str, Any]]:
+        return [{"type": "tile", "entity": ids[key]} for key in keys]
+
+    def graph(title: str, *keys: str) -> dict[str, Any]:
+        return {
+            "type": "history-graph",
+            "title": title,
+            "hours_to_show": 0.25,
+            "entities": [ids[key] for key in keys],
+            "grid_options": {"columns": "full"},
+        }
+
+    def section(title: str, *cards: dict[str, Any]) -> dict[str, Any]:
+        heading = {"type": "heading", "heading": title}
+        return {"type": "grid", "cards": [heading, *cards]}
+
+    await home.call(
+        "lovelace/dashboards/create",
+        url_path=DASHBOARD,
+        title="Charger",
+        icon="mdi:ev-station",
+        mode="storage",
+    )
+    await home.call(
+        "lovelace/config/save",
+        url_path=DASHBOARD,
+        config={
+            "views": [
+                {
+                    "title": "Charger",
+                    "type": "sections",
+                    "sections": [
+                        section(
+                            "Charger",
+                            *tiles(
+                                *("status", "charging", "vehicle_connected", "fault"),
+                                *("session_energy", "lifetime_energy"),
+                            ),
+                        ),
+                        section(
+                            "Power",
+                            {
+                                "type": "gauge",
+                                "entity": ids["power"],
+                                "min": 0,
+                                "max": 11500,
+                                "needle": True,
+                                "grid_options": {"columns": "full"},
+                            },
+                            graph("Power", "power"),
+                        ),
+                        section(
+                            "Phases",
+                            *tiles(
+                                *("current_l1", "voltage_l1", "current_l2"),
+                                *("voltage_l2", "current_l3", "voltage_l3"),
+                            ),
+                            graph("Currents", "current_l1", "current_l2", "current_l3"),
+                        ),
+                    ],
+                }
+            ]
+        },
+    )
+
+
+def charging_line(states: dict[str, str]) -> str | None:
+    """Return one line of live values, None before they are there."""
+    values = {key.partition("_")[2]: state for key, state in states.items()}
+    if "lifetime_energy" not in values:
+        return None
+
+    def shown(key: str, decimals: int, unit: str) -> str:
+        with contextlib.suppress(ValueError):
+            return f"{float(values[key]):.{decimals}f} {unit}"
+        return values[key]
+
+    currents = " / ".join(shown(f"current_l{phase}", 1, "A") for phase in (1, 2, 3))
+    return (
+        f"{values['status']:<12} {shown('power', 0, 'W'):>8}  {currents}"
+        f"  session {shown('session_energy', 3, 'kWh')}"
+        f"  lifetime {shown('lifetime_energy', 3, 'kWh')}"
+    )
+
+
+async def set_up(
+    home: HomeAssistantProcess, simulator: Simulator, *, manual: bool
+) -> None:
+    """Have the charger found and added."""
+    flow = await first(lambda: discovered_flow(home), DISCOVERY_TIMEOUT)
+    if flow is None:
+        say("Multicast does not work on this machine's loopback: nothing was heard.")
+        say(f"Adding the charger by its address, {HOST} port {simulator.port}")
+        await add_by_address(home, simulator.port)
+        return
+    say(f"Home Assistant discovered it: {flow['context']['title_placeholders']}")
+    if manual:
+        say(f"Click it yourself: {home.url}/config/integrations")
+        while await configured_entry(home) is None:
+            await asyncio.sleep(1)
+        return
+    say("Confirming it, as the Add button does")
+    await home.post(f"/api/config/config_entries/flow/{flow['flow_id']}", {})
+
+
+async def watch(home: HomeAssistantProcess, *, once: bool) -> None:
+    """Print live values; with `once` only until the car charges."""
+    is_terminal = sys.stdout.isatty()
+    while True:
+        line = charging_line(await home.states(DOMAIN))
+        if line is not None:
+            print(
+                f"\r\033[K{line}" if is_terminal else line,
+                end="" if is_terminal else "\n",
+                flush=True,
+            )
+            if once and re.match(r"charging +[1-9]", line):
+                print()
+                return
+        await asyncio.sleep(1 if is_terminal or once else 5)
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Run the demo."""
+    say("Starting Home Assistant in .demo (about ten seconds)")
+    async with contextlib.AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(
+            Simulator(charger=SimulatedCharger(), port=free_port(5020))
+        )
+        home = await stack.enter_async_context(
+            HomeAssistantProcess(FOLDER, free_port(8123), configuration=CONFIGURATION)
+        )
+        say(f"Announcing a charger by mDNS on {HOST} port {simulator.port}")
+        await stack.enter_async_context(Announcement(HOST, simulator.port))
+        await set_up(home, simulator, manual=options.manual)
+        if await first(lambda: configured_entry(home), CHARGING_TIMEOUT) is None:
+            raise StartFailed("the charger was not set up")
+        say("The charger is set up; plugging a car in")
+        simulator.charger.plug_in(Car())
+        await leave_dashboard(home)
+        say(f"Dashboard: {home.url}/{DASHBOARD}  (Ctrl-C ends the demo)")
+        try:
+            async with asyncio.timeout(CHARGING_TIMEOUT if options.once else None):
+                await watch(home, once=options.once)
+        except TimeoutError as error:
+            raise StartFailed("the car did not charge") from error
+    if options.once:
+        say("The car charges. Done.")
+
+
+def main() -> int:
+    """Read the options and run until the user has enough."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument(
+        "--manual", action="store_true", help="leave the discovered charger to you"
+    )
+    parser.add_argument("--once", action="store_true", help="end when the car charges")
+    # A plain kill must not leave Home Assistant behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        asyncio.run(run(parser.parse_args()))
+    except KeyboardInterrupt:
+        print()
+    except StartFailed as error:
+        print(
+            f"error: {error}; Home Assistant's log is .demo/console.log",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

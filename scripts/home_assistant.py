@@ -1,0 +1,199 @@
+"""A Home Assistant process of our own, and its API as the frontend uses it."""
+
+import asyncio
+from collections.abc import Mapping
+import contextlib
+import json
+from pathlib import Path
+import shutil
+import sys
+from typing import Any, Self
+
+import aiohttp
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+START_TIMEOUT = 120.0
+STOP_TIMEOUT = 30.0
+
+CONFIGURATION = """\
+homeassistant:
+  name: NexBlue demo
+  currency: EUR
+  country: SE
+  time_zone: Europe/Stockholm
+  unit_system: metric
+  auth_providers:
+    # First, so that the frontend logs this machine's browser in by itself.
+    - type: trusted_networks
+      trusted_networks: [127.0.0.1, "::1"]
+      allow_bypass_login: true
+    - type: homeassistant
+http:
+  server_host: {host}
+  server_port: {port}
+"""
+
+
+class StartFailed(Exception):
+    """Home Assistant did not come up."""
+
+
+class HomeAssistantProcess:
+    """A Home Assistant in a folder of its own; an asynchronous context manager.
+
+    The folder is made anew. Its only network adapter is loopback: it hears the
+    mDNS announcements on this machine, and sends none.
+    """
+
+    def __init__(self, folder: Path, port: int, *, configuration: str) -> None:
+        """Take the folder, the port of the web interface, and more YAML."""
+        self.url = f"http://{HOST}:{port}"
+        self._folder = folder
+        self._configuration = CONFIGURATION.format(host=HOST, port=port) + configuration
+        self._process: asyncio.subprocess.Process | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._last_id = 0
+
+    @property
+    def log(self) -> Path:
+        """Return the file that Home Assistant's output goes to."""
+        return self._folder / "console.log"
+
+    async def __aenter__(self) -> Self:
+        """Start Home Assistant, onboard it and log in."""
+        await asyncio.to_thread(self._prepare)
+        self._session = aiohttp.ClientSession(self.url)
+        try:
+            await self._start()
+            await self._log_in()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop Home Assistant."""
+        await self._stop()
+
+    def _prepare(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        storage = self._folder / ".storage"
+        storage.mkdir(parents=True)
+        (storage / "core.network").write_text(
+            json.dumps(
+                {
+                    "version": 1,
+                    "minor_version": 1,
+                    "key": "core.network",
+                    "data": {"configured_adapters": ["lo"]},
+                }
+            )
+        )
+        (self._folder / "configuration.yaml").write_text(self._configuration)
+        (self._folder / "custom_components").symlink_to(ROOT / "custom_components")
+
+    async def _start(self) -> None:
+        with self.log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "homeassistant", "--config", str(self._folder)),
+                # What is missing would be installed now, slowly.
+                "--skip-pip",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                await self._wait_until_up(self._process)
+        except TimeoutError as error:
+            raise StartFailed(f"not up after {START_TIMEOUT:g} s") from error
+
+    async def _wait_until_up(self, process: asyncio.subprocess.Process) -> None:
+        assert self._session is not None
+        while True:
+            if process.returncode is not None:
+                raise StartFailed(f"it ended with code {process.returncode}")
+            with contextlib.suppress(aiohttp.ClientError):
+                async with self._session.get("/api/onboarding") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.2)
+
+    async def _log_in(self) -> None:
+        assert self._session is not None
+        client = {"client_id": f"{self.url}/"}
+        user = await self.post(
+            "/api/onboarding/users",
+            client
+            | {
+                "name": "Demo",
+                "username": "demo",
+                "password": "demo",
+                "language": "en",
+            },
+        )
+        async with self._session.post(
+            "/auth/token",
+            data=client
+            | {"grant_type": "authorization_code", "code": user["auth_code"]},
+        ) as response:
+            token = (await response.json())["access_token"]
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        for step in ("core_config", "analytics"):
+            await self.post(f"/api/onboarding/{step}", {})
+        await self.post(
+            "/api/onboarding/integration", client | {"redirect_uri": f"{self.url}/"}
+        )
+        self._socket = await self._session.ws_connect("/api/websocket")
+        await self._socket.receive_json()
+        await self._socket.send_json({"type": "auth", "access_token": token})
+        await self._socket.receive_json()
+
+    async def post(self, path: str, data: Mapping[str, Any]) -> Any:
+        """Make a POST request and return the answer."""
+        assert self._session is not None
+        async with self._session.post(path, json=dict(data)) as response:
+            response.raise_for_status()
+            return await response.json()
+
+    async def call(self, command: str, **fields: Any) -> Any:
+        """Send a command over the websocket and return its result."""
+        assert self._socket is not None
+        self._last_id += 1
+        await self._socket.send_json({"id": self._last_id, "type": command, **fields})
+        answer = await self._socket.receive_json()
+        if not answer["success"]:
+            raise RuntimeError(answer["error"])
+        return answer["result"]
+
+    async def states(self, domain: str) -> dict[str, str]:
+        """Return the states of an integration's entities by unique id."""
+        registry = await self.call("config/entity_registry/list")
+        states = {
+            state["entity_id"]: state["state"]
+            for state in await self.call("get_states")
+        }
+        return {
+            entity["unique_id"]: states.get(entity["entity_id"], "unknown")
+            for entity in registry
+            if entity["platform"] == domain
+        }
+
+    async def _stop(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+        if self._session is not None:
+            await self._session.close()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()

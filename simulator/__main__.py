@@ -1,0 +1,157 @@
+"""Run a simulated charger: `python -m simulator`."""
+
+import argparse
+import asyncio
+from collections.abc import Callable, Coroutine
+import contextlib
+import shlex
+import sys
+from typing import Any
+
+from .announcement import Announcement
+from .charger import Ocpp, SimulatedCharger
+from .faults import Fault, FaultKind
+from .server import Simulator
+from .world import Car
+
+HELP = """\
+commands, one a line on standard input:
+  plug [phases=1|3] [max_current=A] [charge=KWH] [battery=KWH]
+  unplug
+  power-cycle [SECONDS]        the settings are lost
+  ocpp none|refuse|ignore      what becomes of start and stop
+  fault KIND [name=value ...]  drop, mute, slow, exception, garbage, truncated
+                               with function=, address=, times=, seconds=,
+                               code=, executed=1
+  occupy SECONDS               a dead peer keeps the only connection
+  clear                        end all faults
+  status                       print state, currents and power
+  quit
+"""
+
+type Handler = Callable[[Simulator, list[str]], Coroutine[Any, Any, None]]
+
+
+def _options(words: list[str]) -> dict[str, Any]:
+    """Return name=value words as numbers."""
+    pairs = (word.split("=", 1) for word in words)
+    return {name: float(v) if "." in v else int(v) for name, v in pairs}
+
+
+async def _plug(simulator: Simulator, words: list[str]) -> None:
+    simulator.charger.plug_in(Car(**_options(words)))
+
+
+async def _unplug(simulator: Simulator, words: list[str]) -> None:
+    simulator.charger.unplug()
+
+
+async def _power_cycle(simulator: Simulator, words: list[str]) -> None:
+    await simulator.power_cycle(float(words[0]) if words else 0.0)
+
+
+async def _ocpp(simulator: Simulator, words: list[str]) -> None:
+    simulator.charger.ocpp = Ocpp(words[0])
+
+
+async def _fault(simulator: Simulator, words: list[str]) -> None:
+    simulator.faults.append(Fault(kind=FaultKind(words[0]), **_options(words[1:])))
+
+
+async def _occupy(simulator: Simulator, words: list[str]) -> None:
+    simulator.occupy(float(words[0]))
+
+
+async def _clear(simulator: Simulator, words: list[str]) -> None:
+    simulator.faults.clear()
+
+
+async def _status(simulator: Simulator, words: list[str]) -> None:
+    charger = simulator.charger
+    charger.advance()
+    currents = " ".join(f"{current:.1f} A" for current in charger.currents)
+    print(f"{charger.state.name.lower()}  {currents}  {sum(charger.powers):.0f} W")
+
+
+COMMANDS: dict[str, Handler] = {
+    "plug": _plug,
+    "unplug": _unplug,
+    "power-cycle": _power_cycle,
+    "ocpp": _ocpp,
+    "fault": _fault,
+    "occupy": _occupy,
+    "clear": _clear,
+    "status": _status,
+}
+
+
+async def _obey(simulator: Simulator, commands: asyncio.StreamReader) -> None:
+    """Carry out commands until quit; the end of the input is not the end."""
+    while line := (await commands.readline()).decode():
+        words = shlex.split(line)
+        if not words:
+            continue
+        if words[0] == "quit":
+            return
+        try:
+            await COMMANDS[words[0]](simulator, words[1:])
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            print(f"not understood: {line.strip()} ({error})\n{HELP}", file=sys.stderr)
+    await asyncio.get_running_loop().create_future()
+
+
+async def _run(options: argparse.Namespace) -> None:
+    charger = SimulatedCharger(serial_number=options.serial, ocpp=options.ocpp)
+    simulator = Simulator(
+        charger=charger,
+        host=options.host,
+        port=options.port,
+        unit_id=options.unit_id,
+        reserved_refused=options.reserved_refused,
+    )
+    if options.car:
+        charger.plug_in(Car())
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(simulator)
+        if options.announce:
+            await stack.enter_async_context(Announcement(options.host, simulator.port))
+        print(
+            f"charger {charger.serial_number} at {options.host} port {simulator.port},"
+            f" unit id {options.unit_id}",
+            flush=True,
+        )
+        commands = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
+        )
+        await _obey(simulator, commands)
+
+
+def main() -> None:
+    """Read the options and run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator",
+        description="A NexBlue charger with a car, on Modbus TCP.",
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="IP address to listen on")
+    parser.add_argument("--port", type=int, default=5020)
+    parser.add_argument("--unit-id", type=int, default=200)
+    parser.add_argument("--serial", default="NB10SIM00001", help="serial number")
+    parser.add_argument("--car", action="store_true", help="start with a car")
+    parser.add_argument("--announce", action="store_true", help="announce by mDNS")
+    parser.add_argument(
+        "--ocpp", type=Ocpp, choices=Ocpp, default=Ocpp.NONE, help="start/stop is ..."
+    )
+    parser.add_argument(
+        "--reserved-refused",
+        action="store_true",
+        help="answer reserved registers with an exception instead of zeros",
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

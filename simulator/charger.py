@@ -1,0 +1,320 @@
+"""The behaviour behind the registers: what the charger does with a car."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+import math
+import time
+from typing import Any
+
+from custom_components.nexblue_local.charger.codec import Layout
+from custom_components.nexblue_local.charger.enums import (
+    ChargePointState,
+    ChargerErrors,
+    ChargerWarnings,
+    PhaseMode,
+    StartStop,
+    WaitingReasons,
+)
+from custom_components.nexblue_local.charger.model import RegisterGroup
+from custom_components.nexblue_local.charger.registers import (
+    Clock,
+    Identity,
+    Reading,
+    Settings,
+)
+
+from .world import Car, Mains, PerPhase, phase_shift
+
+MIN_CURRENT = 6.0
+"""The least current in A that a car can be offered (IEC 61851)."""
+
+STEP = 0.5
+"""Seconds of simulated time in which currents are taken as constant."""
+
+NO_ERRORS = ChargerErrors(0)
+NO_WARNINGS = ChargerWarnings(0)
+PREPARING_SECONDS = 2.0
+PHASE_SWITCH_SECONDS = 5.0
+ANGLES: PerPhase = (0.0, 240.0, 120.0)
+
+
+class Ocpp(StrEnum):
+    """What an OCPP back end in charge does to a write of register 1006."""
+
+    NONE = "none"
+    REFUSE = "refuse"
+    IGNORE = "ignore"
+
+
+class Refusal(Exception):
+    """A write that the charger answers with an exception code."""
+
+    def __init__(self, code: int) -> None:
+        """Take the Modbus exception code."""
+        super().__init__(code)
+        self.code = code
+
+
+ILLEGAL_DATA_ADDRESS = 2
+ILLEGAL_DATA_VALUE = 3
+DEVICE_FAILURE = 4
+
+POWER_ON: dict[str, Any] = {
+    "current_limit": 16.0,
+    "fallback_limit": 6.0,
+    "fallback_timeout": 300,
+    "start_stop": StartStop.START,
+    "phase_mode": PhaseMode.ADAPTIVE,
+}
+"""The settings after a power cycle, some of which the document leaves open."""
+
+
+@dataclass(kw_only=True)
+class SimulatedCharger:
+    """A charger without its network."""
+
+    serial_number: str = "NB10SIM00001"
+    model: str = "Delta Max"
+    layout: Layout = Layout.DCBA
+    ocpp: Ocpp = Ocpp.NONE
+    read_back_delay: float = 1.0  # s until a written value can be read
+    app_fallback_current: float = 6.0  # A
+    app_max_current: float = 16.0  # A
+    errors: ChargerErrors = NO_ERRORS
+    warnings: ChargerWarnings = NO_WARNINGS
+    car: Car | None = None
+    mains: Mains = field(default_factory=Mains)
+    lifetime_energy: float = 1_234_567.0  # Wh
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone()
+
+    def __post_init__(self) -> None:
+        """Switch the power on."""
+        self._now = self.clock()
+        self.currents: PerPhase = (0.0, 0.0, 0.0)
+        self.session_energy = 0.0  # kWh
+        self.power_on()
+        if self.car is not None:
+            self.plug_in(self.car)
+
+    def power_on(self) -> None:
+        """Start with the settings that a power cycle leaves."""
+        self.settings = dict(POWER_ON)
+        self._read_back: list[tuple[float, dict[str, Any]]] = [
+            (self._now, dict(self.settings))
+        ]
+        self._limit_written_at: float | None = None
+        self.fallback_active = False
+        self._preparing_until = self._now + PREPARING_SECONDS
+        self._switching_until = self._now
+        self._has_charged = False
+
+    def plug_in(self, car: Car) -> None:
+        """Connect a car, which starts a session."""
+        self.advance()
+        self.car = car
+        self.session_energy = 0.0
+        self._has_charged = False
+        self._preparing_until = self._now + PREPARING_SECONDS
+
+    def unplug(self) -> None:
+        """Disconnect the car, which ends the session."""
+        self.advance()
+        self.car = None
+
+    @property
+    def offered(self) -> float:
+        """Return the current in A that the car is offered, 0 below the least."""
+        limit = min(self.settings["current_limit"], self.app_max_current)
+        return limit if limit >= MIN_CURRENT else 0.0
+
+    @property
+    def state(self) -> ChargePointState:
+        """Return the state that register 100 shows."""
+        if self.errors:
+            return ChargePointState.FAULTED
+        if self.car is None:
+            return ChargePointState.AVAILABLE
+        if self._now < self._preparing_until:
+            return ChargePointState.PREPARING
+        if self.settings["start_stop"] is StartStop.STOP:
+            if self._has_charged:
+                return ChargePointState.FINISHING
+            return ChargePointState.PREPARING
+        if self.offered == 0:
+            return ChargePointState.SUSPENDED_EVSE
+        if self.car.wanted(self.offered) == 0:
+            return ChargePointState.SUSPENDED_EV
+        return ChargePointState.CHARGING
+
+    @property
+    def phases(self) -> int:
+        """Return the number of phases that the car can draw from."""
+        if self.car is None or self.settings["phase_mode"] is PhaseMode.SINGLE_PHASE:
+            return 1
+        return self.car.phases
+
+    def advance(self) -> None:
+        """Let the time pass that has passed."""
+        end = self.clock()
+        step = max(STEP, (end - self._now) / 2000)
+        while self._now < end:
+            self._step(min(step, end - self._now))
+
+    def _step(self, seconds: float) -> None:
+        self._now += seconds
+        self._check_fallback()
+        target = 0.0
+        if self.state is ChargePointState.CHARGING and self.car:
+            self._has_charged = True
+            if self._now >= self._switching_until:
+                target = self.car.wanted(self.offered)
+        # The current of a car that is told to stop falls faster than it rose.
+        ramp = self.car.ramp * seconds if self.car else math.inf
+        current = self.currents[0]
+        current += max(-4 * ramp, min(ramp, target - current))
+        self.currents = (current, current, current) if self.phases == 3 else (
+            current, 0.0, 0.0
+        )  # fmt: skip
+        energy = sum(self.powers) * seconds / 3600
+        self.lifetime_energy += energy
+        self.session_energy += energy / 1000
+        if self.car:
+            self.car.charge += energy / 1000
+
+    def _check_fallback(self) -> None:
+        written_at = self._limit_written_at
+        if (
+            written_at is not None
+            and self._now - written_at > self.settings["fallback_timeout"]
+        ):
+            self._limit_written_at = None
+            self.fallback_active = True
+            self.settings["current_limit"] = self.settings["fallback_limit"]
+            self._show_settings(0)
+
+    @property
+    def voltages(self) -> PerPhase:
+        """Return the voltages in V."""
+        return self.mains.voltages(self._now, self.currents)
+
+    @property
+    def powers(self) -> PerPhase:
+        """Return the active powers in W."""
+        first, second, third = (
+            voltage * current * math.cos(math.radians(phase_shift(current)))
+            for voltage, current in zip(self.voltages, self.currents, strict=True)
+        )
+        return first, second, third
+
+    def input_words(self) -> dict[int, int]:
+        """Return the words of all input registers."""
+        self.advance()
+        now = self.wall_clock()
+        offset = now.utcoffset()
+        power_1, power_2, power_3 = self.powers
+        values: dict[type[RegisterGroup], dict[str, Any]] = {
+            Identity: {
+                "brand": "NexBlue",
+                "model": self.model,
+                "serial_number": self.serial_number,
+                "firmware_version": "04.00.19",
+                "mapping_version": 0x0100,
+                "connector_count": 1,
+                "hardware_version": "1.2",
+            },
+            Clock: {
+                "date": int(now.strftime("%Y%m%d")),
+                "time": int(now.strftime("%H%M%S")),
+                "timezone": int(offset.total_seconds() // 60) if offset else 0,
+            },
+            Reading: {
+                "status": self.state,
+                "power": power_1 + power_2 + power_3,
+                "power_l1": power_1,
+                "power_l2": power_2,
+                "power_l3": power_3,
+                "session_energy": self.session_energy,
+                "lifetime_energy": int(self.lifetime_energy),
+                "app_fallback_current": self.app_fallback_current,
+                "app_max_current": self.app_max_current,
+                "app_phase_mode": PhaseMode.ADAPTIVE,
+                "errors": self.errors,
+                "warnings": self.warnings,
+                "waiting_reasons": (
+                    WaitingReasons.MODBUS_FALLBACK
+                    if self.fallback_active
+                    else WaitingReasons(0)
+                ),
+            },
+        }
+        for index, (voltage, current, angle) in enumerate(
+            zip(self.voltages, self.currents, ANGLES, strict=True), 1
+        ):
+            shift = phase_shift(current) if current else 0.0
+            values[Reading] |= {
+                f"voltage_l{index}": voltage,
+                f"current_l{index}": current,
+                f"phase_angle_l{index}": (angle + shift) % 360,
+            }
+        return {
+            address: word
+            for group, of_group in values.items()
+            for address, word in self._encode(group, of_group).items()
+        }
+
+    def holding_words(self) -> dict[int, int]:
+        """Return the words of the holding registers, as far as they show yet."""
+        self.advance()
+        while len(self._read_back) > 1 and self._read_back[1][0] <= self._now:
+            del self._read_back[0]
+        return self._encode(Settings, self._read_back[0][1])
+
+    def _encode(
+        self, group: type[RegisterGroup], values: dict[str, Any]
+    ) -> dict[int, int]:
+        return {
+            address: word
+            for register in group.registers
+            for address, word in zip(
+                register.addresses,
+                register.encode(values[register.name], self.layout),
+                strict=True,
+            )
+        }
+
+    def write(self, address: int, words: list[int]) -> None:
+        """Write holding registers; Refusal when the charger will not."""
+        self.advance()
+        written = dict(enumerate(words, address))
+        registers = [
+            register for register in Settings.registers if register.address in written
+        ]
+        covered = {a for register in registers for a in register.addresses}
+        if covered != written.keys():
+            raise Refusal(ILLEGAL_DATA_ADDRESS)
+        for register in registers:
+            value = register.decode(written, self.layout)
+            if value is None:
+                raise Refusal(ILLEGAL_DATA_VALUE)
+            self._set(register.name, value)
+        self._show_settings(self.read_back_delay)
+
+    def _set(self, name: str, value: Any) -> None:
+        if name == "start_stop" and self.ocpp is not Ocpp.NONE:
+            if self.ocpp is Ocpp.REFUSE:
+                raise Refusal(DEVICE_FAILURE)
+            return
+        if name == "fallback_limit" and value < MIN_CURRENT:
+            value = 0.0
+        if name == "phase_mode" and value != self.settings["phase_mode"]:
+            self._switching_until = self._now + PHASE_SWITCH_SECONDS
+        if name == "current_limit":
+            self._limit_written_at = self._now
+            self.fallback_active = False
+        self.settings[name] = value
+
+    def _show_settings(self, delay: float) -> None:
+        self._read_back.append((self._now + delay, dict(self.settings)))

@@ -1,0 +1,259 @@
+"""The simulated charger's Modbus TCP server."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Self, override
+
+from pymodbus.constants import ExcCodes
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
+from pymodbus.server import ModbusTcpServer
+from pymodbus.server.requesthandler import ServerRequestHandler
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from .charger import ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE, Refusal, SimulatedCharger
+from .faults import Fault, FaultKind
+
+READ_HOLDING = 0x03
+READ_INPUT = 0x04
+WRITES = (0x06, 0x10)
+MAX_READ = 125
+INPUT_RANGES = (range(100), range(100, 400), range(400, 403))
+HOLDING_RANGES = (range(1000, 2000),)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that was received, in the order of the wire."""
+
+    function: int
+    address: int
+    count: int
+    words: tuple[int, ...]
+
+
+@dataclass(kw_only=True)
+class Simulator:
+    """A charger on the network; an asynchronous context manager.
+
+    `reserved_refused` makes reserved registers answer with exception 2, alone
+    or inside a block, instead of zeros.
+    """
+
+    charger: SimulatedCharger = field(default_factory=SimulatedCharger)
+    host: str = "127.0.0.1"
+    port: int = 0  # 0 for any that is free
+    unit_id: int = 200
+    slot_release: float = 0.5  # s until the place of a closed connection is free
+    reserved_refused: bool = False
+    faults: list[Fault] = field(default_factory=list)
+    overrides: dict[int, int] = field(default_factory=dict)
+    """Words that input and holding registers show in place of their own."""
+
+    def __post_init__(self) -> None:
+        """Prepare the log and the place for the one client."""
+        self.log: list[Request] = []
+        self._server: _Server | None = None
+        self._client: _Handler | None = None
+        self._occupied_until = 0.0
+
+    async def __aenter__(self) -> Self:
+        """Start to listen."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen, on the same port as before if it had been stopped."""
+        server = _Server(self)
+        await server.serve_forever(background=True)
+        self._server = server
+        self.port = server.port
+
+    async def stop(self) -> None:
+        """Close the connection and listen no more."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._client = None
+        self._occupied_until = 0.0
+
+    async def power_cycle(self, seconds: float = 0.0) -> None:
+        """Cut the power for a time; the settings are lost."""
+        await self.stop()
+        await asyncio.sleep(seconds)
+        self.charger.advance()
+        self.charger.power_on()
+        await self.start()
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether a client holds the one place."""
+        return self._client is not None
+
+    def occupy(self, seconds: float) -> None:
+        """Give the one place to a dead peer for a time."""
+        self.cut()
+        self._occupied_until = asyncio.get_running_loop().time() + seconds
+
+    def cut(self) -> None:
+        """Close the client's connection."""
+        if self._client is not None:
+            self._client.hang_up()
+
+    def admit(self, client: _Handler) -> bool:
+        """Give the one place to a client, if it is free."""
+        now = asyncio.get_running_loop().time()
+        if self._client is not None or now < self._occupied_until:
+            return False
+        self._client = client
+        return True
+
+    def leave(self, client: _Handler) -> None:
+        """Notice that a client is gone; its place is free a little later."""
+        if self._client is client:
+            self._client = None
+            free_at = asyncio.get_running_loop().time() + self.slot_release
+            self._occupied_until = max(self._occupied_until, free_at)
+
+    def answer(self, request: Request) -> list[int]:
+        """Execute a request and return the words read; Refusal otherwise."""
+        if request.function in WRITES:
+            self.charger.write(request.address, list(request.words))
+            return []
+        if request.function == READ_INPUT:
+            return self._read(self.charger.input_words(), INPUT_RANGES, request)
+        return self._read(self.charger.holding_words(), HOLDING_RANGES, request)
+
+    def _read(
+        self, words: dict[int, int], ranges: tuple[range, ...], request: Request
+    ) -> list[int]:
+        words |= self.overrides
+        if not 1 <= request.count <= MAX_READ:
+            raise Refusal(ILLEGAL_DATA_VALUE)
+        addresses = range(request.address, request.address + request.count)
+        if not any(
+            addresses[0] in allowed and addresses[-1] in allowed for allowed in ranges
+        ):
+            raise Refusal(ILLEGAL_DATA_ADDRESS)
+        if self.reserved_refused and any(a not in words for a in addresses):
+            raise Refusal(ILLEGAL_DATA_ADDRESS)
+        return [words.get(address, 0) for address in addresses]
+
+
+class _Server(ModbusTcpServer):
+    """pymodbus's server, with our handler for its connections."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        # The handler answers by itself; the server merely insists on a device.
+        device = SimDevice(0, [SimData(0, datatype=DataType.REGISTERS)])
+        super().__init__(device, address=(simulator.host, simulator.port))
+        self.simulator = simulator
+
+    @property
+    def port(self) -> int:
+        """Return the port that is listened on."""
+        listener: Any = self.transport
+        port: int = listener.sockets[0].getsockname()[1]
+        return port
+
+    @override
+    def callback_new_connection(self) -> ServerRequestHandler:
+        return _Handler(self)
+
+
+class _Handler(ServerRequestHandler):
+    """One connection."""
+
+    def __init__(self, server: _Server) -> None:
+        super().__init__(server, None, None, None)
+        self._simulator = server.simulator
+
+    @override
+    def callback_connected(self) -> None:
+        super().callback_connected()
+        if not self._simulator.admit(self):
+            self.hang_up()
+
+    @override
+    def callback_disconnected(self, exc: Exception | None) -> None:
+        super().callback_disconnected(exc)
+        self._simulator.leave(self)
+
+    def hang_up(self) -> None:
+        """Close the connection from the charger's end."""
+        if self.transport:
+            self.transport.close()
+
+    @override
+    async def handle_request(self) -> None:
+        pdu = self.last_pdu
+        simulator = self._simulator
+        if pdu is None or pdu.dev_id != simulator.unit_id:
+            return
+        is_write = pdu.function_code in WRITES
+        if not is_write and pdu.function_code not in (READ_HOLDING, READ_INPUT):
+            self._send(
+                pdu, ExceptionResponse(pdu.function_code, ExcCodes.ILLEGAL_FUNCTION)
+            )
+            return
+        request = Request(
+            pdu.function_code,
+            pdu.address,
+            len(pdu.registers) if is_write else pdu.count,
+            tuple(pdu.registers) if is_write else (),
+        )
+        simulator.log.append(request)
+        fault = next(
+            (
+                fault
+                for fault in simulator.faults
+                if fault.meets(request.function, request.address)
+            ),
+            None,
+        )
+        if fault is None:
+            self._send(pdu, self._execute(pdu, request))
+        else:
+            await self._fail(fault, pdu, request)
+
+    async def _fail(self, fault: Fault, pdu: ModbusPDU, request: Request) -> None:
+        if fault.kind is FaultKind.SLOW:
+            await asyncio.sleep(fault.seconds)
+            self._send(pdu, self._execute(pdu, request))
+            return
+        if fault.executed:
+            self._execute(pdu, request)
+        match fault.kind:
+            case FaultKind.DROP:
+                self.hang_up()
+            case FaultKind.EXCEPTION:
+                self._send(pdu, ExceptionResponse(request.function, fault.code))
+            case FaultKind.GARBAGE:
+                self.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            case FaultKind.TRUNCATED:
+                response = self._execute(pdu, request)
+                del response.registers[-1:]
+                self._send(pdu, response)
+
+    def _execute(self, pdu: ModbusPDU, request: Request) -> ModbusPDU:
+        """Return the charger's answer."""
+        try:
+            words = self._simulator.answer(request)
+        except Refusal as refusal:
+            return ExceptionResponse(request.function, ExcCodes(refusal.code))
+        _, response_type = self.server.decoder.pdu_table[request.function]
+        response: ModbusPDU = response_type(
+            address=request.address,
+            count=request.count,
+            registers=words or list(request.words),
+        )
+        return response
+
+    def _send(self, pdu: ModbusPDU, response: ModbusPDU) -> None:
+        response.transaction_id = pdu.transaction_id
+        response.dev_id = pdu.dev_id
+        if self.transport:
+            self.pdu_send(response)
