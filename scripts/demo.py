@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -13,10 +14,13 @@ from typing import Any
 from simulator import Car, SimulatedCharger, Simulator
 from simulator.announcement import Announcement
 
+from .forward import port_to_socket, socket_to_port
 from .home_assistant import HOST, ROOT, HomeAssistantProcess, StartFailed
 
 DOMAIN = "nexblue_local"
 FOLDER = ROOT / ".demo"
+PORT = 8123
+SOCKET = FOLDER / "http.socket"
 DASHBOARD = "nexblue-charger"
 CONFIGURATION = """\
 history:
@@ -26,6 +30,11 @@ zeroconf:
 """
 DISCOVERY_TIMEOUT = 20.0
 CHARGING_TIMEOUT = 60.0
+
+# Set by scripts/isolated.
+ISOLATED = "NEXBLUE_ISOLATED" in os.environ
+# Where the outer process makes the dashboard available.
+PUBLIC_PORT = int(os.environ.get("NEXBLUE_DEMO_PORT", "0"))
 
 
 def say(text: str) -> None:
@@ -44,13 +53,16 @@ def free_port(wanted: int) -> int:
         return port
 
 
-async def first[T](ask: Callable[[], Awaitable[T | None]], timeout: float) -> T | None:
+async def first[T](
+    ask: Callable[[], Awaitable[T | None]], timeout: float | None
+) -> T | None:
     """Ask until there is an answer, and return it; None after a time."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout):
-            while (answer := await ask()) is None:
+            while True:
+                if (answer := await ask()) is not None:
+                    return answer
                 await asyncio.sleep(0.3)
-            return answer
     return None
 
 
@@ -169,20 +181,20 @@ def charging_line(states: dict[str, str]) -> str | None:
 
 
 async def set_up(
-    home: HomeAssistantProcess, simulator: Simulator, *, manual: bool
+    home: HomeAssistantProcess, simulator: Simulator, *, url: str, manual: bool
 ) -> None:
     """Have the charger found and added."""
     flow = await first(lambda: discovered_flow(home), DISCOVERY_TIMEOUT)
     if flow is None:
-        say("Multicast does not work on this machine's loopback: nothing was heard.")
+        say("Multicast does not work on this machine: the charger was not heard.")
         say(f"Adding the charger by its address, {HOST} port {simulator.port}")
         await add_by_address(home, simulator.port)
         return
-    say(f"Home Assistant discovered it: {flow['context']['title_placeholders']}")
+    found = flow["context"]["title_placeholders"]
+    say(f"Home Assistant discovered a {found['name']} at {found['host']}")
     if manual:
-        say(f"Click it yourself: {home.url}/config/integrations")
-        while await configured_entry(home) is None:
-            await asyncio.sleep(1)
+        say(f"It is yours to add: {url}/config/integrations/dashboard")
+        await first(lambda: configured_entry(home), timeout=None)
         return
     say("Confirming it, as the Add button does")
     await home.post(f"/api/config/config_entries/flow/{flow['flow_id']}", {})
@@ -205,6 +217,36 @@ async def watch(home: HomeAssistantProcess, *, once: bool) -> None:
         await asyncio.sleep(1 if is_terminal or once else 5)
 
 
+async def run_isolated(arguments: list[str]) -> int | None:
+    """Run the demo in a network namespace of its own, and lead a port into it.
+
+    There mDNS works both ways whatever the machine's network looks like, and
+    this Home Assistant neither shows up on that network nor finds anything on
+    it. Returns the exit code, None where namespaces cannot be had.
+    """
+    isolated = str(ROOT / "scripts" / "isolated")
+    with contextlib.suppress(OSError):
+        probe = await asyncio.create_subprocess_exec(
+            isolated, "true", stderr=asyncio.subprocess.DEVNULL
+        )
+        if await probe.wait():
+            return None
+    port = free_port(PORT)
+    async with port_to_socket(HOST, port, SOCKET):
+        demo = await asyncio.create_subprocess_exec(
+            isolated,
+            *(sys.executable, "-m", "scripts.demo", *arguments),
+            env=os.environ | {"NEXBLUE_DEMO_PORT": str(port)},
+        )
+        try:
+            return await demo.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                demo.send_signal(signal.SIGINT)
+            await demo.wait()
+            raise
+
+
 async def run(options: argparse.Namespace) -> None:
     """Run the demo."""
     say("Starting Home Assistant in .demo (about ten seconds)")
@@ -212,18 +254,30 @@ async def run(options: argparse.Namespace) -> None:
         simulator = await stack.enter_async_context(
             Simulator(charger=SimulatedCharger(), port=free_port(5020))
         )
+        port = free_port(PORT)
+        # Outside of a namespace this Home Assistant keeps to loopback, so that
+        # it is not seen on the network.
+        adapters = {} if ISOLATED else {"configured_adapters": ["lo"]}
         home = await stack.enter_async_context(
-            HomeAssistantProcess(FOLDER, free_port(8123), configuration=CONFIGURATION)
+            HomeAssistantProcess(
+                FOLDER,
+                port,
+                configuration=CONFIGURATION,
+                storage={"core.network": adapters},
+            )
         )
+        if PUBLIC_PORT:
+            await stack.enter_async_context(socket_to_port(SOCKET, HOST, port))
+        url = f"http://{HOST}:{PUBLIC_PORT or port}"
         say(f"Announcing a charger by mDNS on {HOST} port {simulator.port}")
         await stack.enter_async_context(Announcement(HOST, simulator.port))
-        await set_up(home, simulator, manual=options.manual)
+        await set_up(home, simulator, url=url, manual=options.manual)
         if await first(lambda: configured_entry(home), CHARGING_TIMEOUT) is None:
             raise StartFailed("the charger was not set up")
         say("The charger is set up; plugging a car in")
         simulator.charger.plug_in(Car())
         await leave_dashboard(home)
-        say(f"Dashboard: {home.url}/{DASHBOARD}  (Ctrl-C ends the demo)")
+        say(f"Dashboard: {url}/{DASHBOARD}  (Ctrl-C ends the demo)")
         try:
             async with asyncio.timeout(CHARGING_TIMEOUT if options.once else None):
                 await watch(home, once=options.once)
@@ -242,8 +296,13 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="end when the car charges")
     # A plain kill must not leave Home Assistant behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = parser.parse_args()
     try:
-        asyncio.run(run(parser.parse_args()))
+        if not ISOLATED:
+            code = asyncio.run(run_isolated(sys.argv[1:]))
+            if code is not None:
+                return code
+        asyncio.run(run(options))
     except KeyboardInterrupt:
         print()
     except StartFailed as error:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 30.0
+STORAGE_VERSIONS = {"onboarding": 4}
 
 CONFIGURATION = """\
 homeassistant:
@@ -42,15 +43,27 @@ class StartFailed(Exception):
 class HomeAssistantProcess:
     """A Home Assistant in a folder of its own; an asynchronous context manager.
 
-    The folder is made anew. Its only network adapter is loopback: it hears the
-    mDNS announcements on this machine, and sends none.
+    The folder is made anew.
     """
 
-    def __init__(self, folder: Path, port: int, *, configuration: str) -> None:
-        """Take the folder, the port of the web interface, and more YAML."""
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        configuration: str = "",
+        storage: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Take the folder, the web interface's port, more YAML and storage files."""
         self.url = f"http://{HOST}:{port}"
         self._folder = folder
         self._configuration = CONFIGURATION.format(host=HOST, port=port) + configuration
+        self._storage = {
+            # Only the user is left to be made: the other steps also set up
+            # integrations that want the internet.
+            "onboarding": {"done": ["core_config", "analytics", "integration"]},
+            **(storage or {}),
+        }
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -81,16 +94,11 @@ class HomeAssistantProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
         storage = self._folder / ".storage"
         storage.mkdir(parents=True)
-        (storage / "core.network").write_text(
-            json.dumps(
-                {
-                    "version": 1,
-                    "minor_version": 1,
-                    "key": "core.network",
-                    "data": {"configured_adapters": ["lo"]},
-                }
+        for key, data in self._storage.items():
+            version = STORAGE_VERSIONS.get(key, 1)
+            (storage / key).write_text(
+                json.dumps({"version": version, "key": key, "data": data})
             )
-        )
         (self._folder / "configuration.yaml").write_text(self._configuration)
         (self._folder / "custom_components").symlink_to(ROOT / "custom_components")
 
@@ -142,11 +150,6 @@ class HomeAssistantProcess:
         ) as response:
             token = (await response.json())["access_token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
-        for step in ("core_config", "analytics"):
-            await self.post(f"/api/onboarding/{step}", {})
-        await self.post(
-            "/api/onboarding/integration", client | {"redirect_uri": f"{self.url}/"}
-        )
         self._socket = await self._session.ws_connect("/api/websocket")
         await self._socket.receive_json()
         await self._socket.send_json({"type": "auth", "access_token": token})
