@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -89,21 +90,25 @@ async def configured_entry(home: HomeAssistantProcess) -> str | None:
 
 async def leave_dashboard(home: HomeAssistantProcess) -> None:
     """Make a dashboard of Home Assistant's own cards."""
-    ids = {
-        entity["unique_id"].partition("_")[2]: entity["entity_id"]
+    entities = {
+        entity["unique_id"].partition("_")[2]: entity
         for entity in await home.call("config/entity_registry/list")
         if entity["platform"] == DOMAIN
     }
 
+    def named(key: str) -> dict[str, Any]:
+        entity = entities[key]
+        return {"entity": entity["entity_id"], "name": entity["original_name"]}
+
     def tiles(*keys: str) -> list[dict[str, Any]]:
-        return [{"type": "tile", "entity": ids[key]} for key in keys]
+        return [{"type": "tile", **named(key)} for key in keys]
 
     def graph(title: str, *keys: str) -> dict[str, Any]:
         return {
             "type": "history-graph",
             "title": title,
             "hours_to_show": 0.25,
-            "entities": [ids[key] for key in keys],
+            "entities": [named(key) for key in keys],
             "grid_options": {"columns": "full"},
         }
 
@@ -138,7 +143,7 @@ async def leave_dashboard(home: HomeAssistantProcess) -> None:
                             "Power",
                             {
                                 "type": "gauge",
-                                "entity": ids["power"],
+                                **named("power"),
                                 "min": 0,
                                 "max": 11500,
                                 "needle": True,
@@ -240,11 +245,10 @@ async def run_isolated(arguments: list[str]) -> int | None:
         )
         try:
             return await demo.wait()
-        except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                demo.send_signal(signal.SIGINT)
-            await demo.wait()
-            raise
+        finally:
+            if demo.returncode is None:
+                demo.terminate()
+                await demo.wait()
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -287,6 +291,37 @@ async def run(options: argparse.Namespace) -> None:
         say("The car charges. Done.")
 
 
+def take_turn() -> None:
+    """End if another demo uses this checkout's .demo folder."""
+    # Held until the process ends, and by none that it starts.
+    lock = os.open(__file__, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("error: a demo is already running in this checkout")
+
+
+async def supervise(options: argparse.Namespace) -> int:
+    """Run the demo where it runs best, and end it cleanly when told to."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def end() -> None:
+        # Told twice, as by Ctrl-C and then by the outer process, it still
+        # takes its time to stop Home Assistant.
+        if not task.cancelling():
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    if not ISOLATED:
+        take_turn()
+        code = await run_isolated(sys.argv[1:])
+        if code is not None:
+            return code
+    await run(options)
+    return 0
+
+
 def main() -> int:
     """Read the options and run until the user has enough."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
@@ -294,24 +329,18 @@ def main() -> int:
         "--manual", action="store_true", help="leave the discovered charger to you"
     )
     parser.add_argument("--once", action="store_true", help="end when the car charges")
-    # A plain kill must not leave Home Assistant behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parser.parse_args()
     try:
-        if not ISOLATED:
-            code = asyncio.run(run_isolated(sys.argv[1:]))
-            if code is not None:
-                return code
-        asyncio.run(run(options))
-    except KeyboardInterrupt:
+        return asyncio.run(supervise(options))
+    except KeyboardInterrupt, asyncio.CancelledError:
         print()
+        return 0
     except StartFailed as error:
         print(
             f"error: {error}; Home Assistant's log is .demo/console.log",
             file=sys.stderr,
         )
         return 1
-    return 0
 
 
 if __name__ == "__main__":

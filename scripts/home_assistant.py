@@ -15,7 +15,18 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 START_TIMEOUT = 120.0
 STOP_TIMEOUT = 30.0
-STORAGE_VERSIONS = {"onboarding": 4}
+STORAGE_VERSIONS = {"http": (2, 2), "onboarding": (4, 1)}
+HTTP_DEFAULTS: dict[str, Any] = {
+    "server_host": [HOST],
+    "cors_allowed_origins": [],
+    "login_attempts_threshold": -1,
+    "ip_ban_enabled": True,
+    "ssl_profile": "modern",
+    "use_x_frame_options": True,
+    "created_at": None,
+    "error": None,
+    "error_message": None,
+}
 
 CONFIGURATION = """\
 homeassistant:
@@ -30,9 +41,6 @@ homeassistant:
       trusted_networks: [127.0.0.1, "::1"]
       allow_bypass_login: true
     - type: homeassistant
-http:
-  server_host: {host}
-  server_port: {port}
 """
 
 
@@ -57,11 +65,17 @@ class HomeAssistantProcess:
         """Take the folder, the web interface's port, more YAML and storage files."""
         self.url = f"http://{HOST}:{port}"
         self._folder = folder
-        self._configuration = CONFIGURATION.format(host=HOST, port=port) + configuration
+        self._configuration = CONFIGURATION + configuration
         self._storage = {
             # Only the user is left to be made: the other steps also set up
             # integrations that want the internet.
             "onboarding": {"done": ["core_config", "analytics", "integration"]},
+            # From YAML these would be on trial until somebody confirms them.
+            "http": {
+                "stable": HTTP_DEFAULTS | {"server_port": port},
+                "pending": None,
+                "yaml_migration_done": True,
+            },
             **(storage or {}),
         }
         self._process: asyncio.subprocess.Process | None = None
@@ -95,9 +109,16 @@ class HomeAssistantProcess:
         storage = self._folder / ".storage"
         storage.mkdir(parents=True)
         for key, data in self._storage.items():
-            version = STORAGE_VERSIONS.get(key, 1)
+            version, minor_version = STORAGE_VERSIONS.get(key, (1, 1))
             (storage / key).write_text(
-                json.dumps({"version": version, "key": key, "data": data})
+                json.dumps(
+                    {
+                        "version": version,
+                        "minor_version": minor_version,
+                        "key": key,
+                        "data": data,
+                    }
+                )
             )
         (self._folder / "configuration.yaml").write_text(self._configuration)
         (self._folder / "custom_components").symlink_to(ROOT / "custom_components")
@@ -112,6 +133,8 @@ class HomeAssistantProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Ctrl-C is for us; we stop it in order.
+                start_new_session=True,
             )
         try:
             async with asyncio.timeout(START_TIMEOUT):

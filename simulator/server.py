@@ -170,6 +170,7 @@ class _Handler(ServerRequestHandler):
     def __init__(self, server: _Server) -> None:
         super().__init__(server, None, None, None)
         self._simulator = server.simulator
+        self._answering: asyncio.Task[None] | None = None
 
     @override
     def callback_connected(self) -> None:
@@ -181,6 +182,8 @@ class _Handler(ServerRequestHandler):
     def callback_disconnected(self, exc: Exception | None) -> None:
         super().callback_disconnected(exc)
         self._simulator.leave(self)
+        if self._answering is not None:
+            self._answering.cancel()
 
     def hang_up(self) -> None:
         """Close the connection from the charger's end."""
@@ -189,6 +192,13 @@ class _Handler(ServerRequestHandler):
 
     @override
     async def handle_request(self) -> None:
+        self._answering = asyncio.current_task()
+        try:
+            await self._handle()
+        finally:
+            self._answering = None
+
+    async def _handle(self) -> None:
         pdu = self.last_pdu
         simulator = self._simulator
         if pdu is None or pdu.dev_id != simulator.unit_id:

@@ -166,7 +166,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         for entry in self._async_current_entries(include_ignore=True):
             # A charger takes one client, so one that is known, or is not to be
             # known, is left in peace.
-            if await resolve(entry.data.get(CONF_HOST, "")) == host:
+            known = entry.data.get(CONF_HOST)
+            if known is not None and await resolve(known) == host:
                 return self.async_abort(reason="already_configured")
 
         self._address = {

@@ -189,7 +189,8 @@ class Charger:
             raise
 
     async def _refresh(self) -> Snapshot:
-        session = await self._connected()
+        # While an outage lasts the next refresh is soon enough to try again.
+        session = await self._connected(patient=not self._failing)
         reading = Reading.decode(await session.read(Reading), session.layout)
         now = self._time()
         if now - self._settings_read_at >= SETTINGS_EVERY:
@@ -226,10 +227,10 @@ class Charger:
         await self._read_settings(session)
         return self._settings
 
-    async def _connected(self) -> _Session:
+    async def _connected(self, *, patient: bool = True) -> _Session:
         """Return a session with the right charger, made anew where necessary."""
         async with self._connecting:
-            give_up_at = self._time() + (0 if self._failing else PATIENCE)
+            give_up_at = self._time() + (PATIENCE if patient else 0)
             while True:
                 try:
                     return await self._connect()

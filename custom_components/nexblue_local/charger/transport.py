@@ -250,7 +250,10 @@ class Links:
         self._links: dict[tuple[str, int], tuple[Link, int]] = {}
 
     async def acquire(self, host: str, port: int) -> Link:
-        """Return the link to an address; to be released after use."""
+        """Return the link to an address; to be released after use.
+
+        All names of a host share one link.
+        """
         key = (await resolve(host), port)
         link, users = self._links.get(key, (None, 0))
         if link is None:
@@ -276,11 +279,12 @@ class Links:
 
 
 async def resolve(host: str) -> str:
-    """Return the IP address of a host, so that its names share one link."""
+    """Return the IP address of a host, or the host itself when it has none."""
     try:
-        addresses = await asyncio.get_running_loop().getaddrinfo(
+        found = await asyncio.get_running_loop().getaddrinfo(
             host, None, type=socket.SOCK_STREAM
         )
     except OSError:
         return host
-    return str(addresses[0][4][0])
+    addresses = {family: str(address[0]) for family, *_, address in reversed(found)}
+    return addresses.get(socket.AF_INET) or next(iter(addresses.values()))

@@ -1,0 +1,336 @@
+"""Reading and writing a charger, on real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from unittest.mock import patch
+
+import pytest
+
+from custom_components.nexblue_local.charger import transport
+from custom_components.nexblue_local.charger.charger import Charger
+from custom_components.nexblue_local.charger.codec import Layout
+from custom_components.nexblue_local.charger.enums import (
+    ChargePointState,
+    PhaseMode,
+    StartStop,
+)
+from custom_components.nexblue_local.charger.errors import (
+    BadAnswer,
+    CannotConnect,
+    InUse,
+    NoAnswer,
+    NotACharger,
+    NotWritable,
+    Refused,
+    WrongCharger,
+)
+from custom_components.nexblue_local.charger.registers import (
+    Identity,
+    Reading,
+    Settings,
+)
+from custom_components.nexblue_local.charger.transport import Link
+from simulator import Car, Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
+from tests.conftest import SERIAL
+
+FULL_REFRESH = [(4, 0, 52), (3, 1000, 8), (4, 100, 39), (4, 400, 3)]
+REFRESH = [(4, 100, 39), (4, 400, 3)]
+
+
+@pytest.fixture(autouse=True)
+def _short_timeout() -> Iterator[None]:
+    """Wait for answers only briefly."""
+    with patch.object(transport, "TIMEOUT", 0.3):
+        yield
+
+
+@pytest.fixture
+async def link(simulator: Simulator) -> AsyncIterator[Link]:
+    """Return a link to the simulator."""
+    link = Link(simulator.host, simulator.port)
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def charger(link: Link) -> Charger:
+    """Return the simulated charger, whose serial number is known."""
+    return Charger(link, 200, serial_number=SERIAL)
+
+
+def wire(simulator: Simulator) -> list[tuple[int, int, int]]:
+    """Return what was asked since the last call."""
+    requests = [(r.function, r.address, r.count) for r in simulator.log]
+    simulator.log.clear()
+    return requests
+
+
+async def test_identify(simulator: Simulator, link: Link) -> None:
+    """Whoever has the structure of a charger is identified."""
+    identity = await Charger(link, 200).identify()
+    assert identity.serial_number == SERIAL
+    assert identity.brand == "NexBlue"
+    assert identity.firmware_version == "04.00.19"
+
+
+@pytest.mark.parametrize(
+    ("address", "word"),
+    [
+        pytest.param(16, 0xFFFF, id="no printable serial number"),
+        pytest.param(38, 0xFFFF, id="no date"),
+        pytest.param(100, 9, id="no state"),
+    ],
+)
+async def test_not_a_charger(
+    simulator: Simulator, link: Link, address: int, word: int
+) -> None:
+    """Something else that speaks Modbus is not a charger."""
+    simulator.overrides[address] = word
+    with pytest.raises(NotACharger):
+        await Charger(link, 200).identify()
+
+
+async def test_a_brand_does_not_matter(simulator: Simulator, link: Link) -> None:
+    """A charger is told by its structure, whatever it calls itself."""
+    simulator.overrides |= dict.fromkeys(range(8), 0)
+    assert (await Charger(link, 200).identify()).brand is None
+
+
+async def test_requests_of_a_refresh(simulator: Simulator, link: Link) -> None:
+    """Two requests a refresh; settings and clock only when they are due."""
+    now = 0.0
+    charger = Charger(link, 200, serial_number=SERIAL, clock=lambda: now)
+    await charger.refresh()
+    assert wire(simulator) == FULL_REFRESH
+    now = 29.0
+    await charger.refresh()
+    assert wire(simulator) == REFRESH
+    now = 30.0
+    await charger.refresh()
+    assert wire(simulator) == [*REFRESH, (3, 1000, 8)]
+    now = 600.0
+    await charger.refresh()
+    assert wire(simulator) == [*REFRESH, (3, 1000, 8), (4, 38, 5)]
+
+
+async def test_values(simulator: Simulator, charger: Charger) -> None:
+    """What the simulated charger does is what is read."""
+    simulator.charger.plug_in(Car())
+    simulator.charger._preparing_until = 0
+    snapshot = await charger.refresh()
+    assert snapshot[Reading.status] is ChargePointState.CHARGING
+    assert snapshot[Reading.app_max_current] == 16.0
+    assert snapshot[Settings.fallback_timeout] == 300
+    assert snapshot[Identity.serial_number] == SERIAL
+
+
+async def test_another_serial_number(simulator: Simulator, link: Link) -> None:
+    """Another charger is neither read further nor written to, and left alone."""
+    charger = Charger(link, 200, serial_number="ANOTHER")
+    with pytest.raises(WrongCharger) as wrong:
+        await charger.refresh()
+    assert wrong.value.found == SERIAL
+    with pytest.raises(WrongCharger):
+        await charger.write(Settings.current_limit, 6.0)
+    assert set(wire(simulator)) == {(4, 0, 52)}
+    await asyncio.sleep(0.05)
+    assert not simulator.is_connected
+
+
+async def test_serial_number_is_checked_after_each_connect(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """A charger that is replaced behind the address is noticed before a write."""
+    await charger.refresh()
+    simulator.charger.serial_number = "NB10SIM00002"
+    simulator.cut()
+    await asyncio.sleep(0.05)
+    simulator.log.clear()
+    with pytest.raises(WrongCharger):
+        await charger.write(Settings.current_limit, 6.0)
+    assert all(function in (3, 4) for function, _, _ in wire(simulator))
+    simulator.charger.serial_number = SERIAL
+    await asyncio.sleep(0.2)
+    assert (await charger.refresh())[Identity.serial_number] == SERIAL
+
+
+async def test_reserved_registers_refused(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """A refused block is split where its gaps are, once for the connection."""
+    simulator.reserved_refused = True
+    snapshot = await charger.refresh()
+    assert snapshot[Identity.hardware_version] == "1.2"
+    assert snapshot[Reading.status] is ChargePointState.AVAILABLE
+    assert snapshot[Reading.app_max_current] == 16.0
+    assert wire(simulator) == [
+        *((4, 0, 52), (4, 0, 43), (4, 44, 8), (3, 1000, 8)),
+        *((4, 100, 39), (4, 100, 1), (4, 102, 37), (4, 400, 3)),
+    ]
+    await charger.refresh()
+    assert wire(simulator) == [(4, 100, 1), (4, 102, 37), (4, 400, 3)]
+
+
+async def test_a_refused_register_is_unknown(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """A charger that lacks documented registers shows all the others."""
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, address=400, code=2))
+    snapshot = await charger.refresh()
+    assert snapshot[Reading.errors] is None
+    assert snapshot[Reading.voltage_l1] is not None
+
+
+@pytest.mark.parametrize("layout", Layout)
+async def test_layout_is_told_by_the_date(
+    simulator: Simulator, charger: Charger, layout: Layout
+) -> None:
+    """Another byte order is noticed, read and written in."""
+    simulator.charger.layout = layout
+    snapshot = await charger.refresh()
+    assert charger.layout is layout
+    assert snapshot[Reading.lifetime_energy] == 1_234_567
+    settings = await charger.write(Settings.current_limit, 10.0)
+    assert settings.current_limit == 10.0
+    assert simulator.charger.settings["current_limit"] == 10.0
+
+
+@pytest.mark.parametrize(
+    ("layout", "overrides"),
+    [
+        pytest.param(Layout.ABCD, {1005: 7}, id="another layout, 1004 disagrees"),
+        pytest.param(Layout.DCBA, {38: 0, 39: 0}, id="the clock was never set"),
+    ],
+)
+async def test_nothing_is_written_in_an_uncertain_layout(
+    simulator: Simulator, charger: Charger, layout: Layout, overrides: dict[int, int]
+) -> None:
+    """What might be stored in another order is read, but not written."""
+    simulator.charger.layout = layout
+    simulator.overrides |= overrides
+    await charger.refresh()
+    with pytest.raises(NotWritable):
+        await charger.write(Settings.current_limit, 10.0)
+    assert all(function in (3, 4) for function, _, _ in wire(simulator))
+
+
+async def test_writes(simulator: Simulator, charger: Charger) -> None:
+    """Each setting is written with the documented function and read back."""
+    await charger.refresh()
+    simulator.log.clear()
+    await charger.write(Settings.current_limit, 10.5)
+    await charger.write(Settings.fallback_limit, 5.0)
+    await charger.write(Settings.fallback_timeout, 60)
+    await charger.write(Settings.start_stop, StartStop.STOP)
+    settings = await charger.write(Settings.phase_mode, PhaseMode.SINGLE_PHASE)
+    assert settings.values == {
+        "current_limit": 10.5,
+        "fallback_limit": 0.0,  # Below 6 A the charger takes it for 0.
+        "fallback_timeout": 60,
+        "start_stop": StartStop.STOP,
+        "phase_mode": PhaseMode.SINGLE_PHASE,
+    }
+    assert [r for r in wire(simulator) if r[0] not in (3, 4)] == [
+        *((0x10, 1000, 2), (0x10, 1002, 2), (0x10, 1004, 2)),
+        *((0x06, 1006, 1), (0x06, 1007, 1)),
+    ]
+
+
+async def test_bad_values_are_not_sent(simulator: Simulator, charger: Charger) -> None:
+    """A value out of range changes nothing and asks for nothing."""
+    with pytest.raises(ValueError, match="current_limit"):
+        await charger.write(Settings.current_limit, 33.0)
+    assert wire(simulator) == []
+
+
+async def test_refused_write(simulator: Simulator, charger: Charger) -> None:
+    """A refusal is an error, and leaves things as they were."""
+    simulator.charger.ocpp = Ocpp.REFUSE
+    with pytest.raises(Refused):
+        await charger.write(Settings.start_stop, StartStop.STOP)
+    assert simulator.charger.settings["start_stop"] is StartStop.START
+
+
+async def test_a_write_is_never_repeated(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """A write without an answer may have been executed: it is not sent again."""
+    await charger.refresh()
+    simulator.log.clear()
+    simulator.faults.append(Fault(kind=FaultKind.MUTE, function=0x10, executed=True))
+    with pytest.raises(NoAnswer):
+        await charger.write(Settings.current_limit, 8.0)
+    await asyncio.sleep(0.3)
+    assert wire(simulator) == [(0x10, 1000, 2)]
+
+
+async def test_short_disturbances_do_not_show(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """A connection that fails once after it worked is replaced at once."""
+    await charger.refresh()
+    for kind in (FaultKind.DROP, FaultKind.MUTE, FaultKind.GARBAGE):
+        simulator.faults.append(Fault(kind=kind, times=1))
+        await charger.refresh()
+
+
+async def test_an_outage_fails_fast(simulator: Simulator, charger: Charger) -> None:
+    """While it lasts each refresh makes one attempt; the first success ends it."""
+    await charger.refresh()
+    simulator.faults.append(Fault(kind=FaultKind.GARBAGE))
+    with pytest.raises(BadAnswer):
+        await charger.refresh()
+    await asyncio.sleep(0.2)
+    simulator.log.clear()
+    with pytest.raises(BadAnswer):
+        await charger.refresh()
+    assert len(simulator.log) == 1
+    simulator.faults.clear()
+    await asyncio.sleep(0.2)
+    await charger.refresh()
+
+
+async def test_place_is_freed_late(simulator: Simulator, charger: Charger) -> None:
+    """A connection right after another one's end is tried for a while."""
+    other = Link(simulator.host, simulator.port)
+    await Charger(other, 200).identify()
+    other.close()
+    await charger.refresh()
+
+
+async def test_another_client_holds_the_charger(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """A connection that is cut again and again is in use."""
+    other = Link(simulator.host, simulator.port)
+    await Charger(other, 200).identify()
+    with pytest.raises(InUse):
+        await charger.refresh()
+    other.close()
+    await asyncio.sleep(0.2)
+    await charger.refresh()
+
+
+async def test_charger_is_off(simulator: Simulator, charger: Charger) -> None:
+    """A charger without power is not there, and comes back by itself."""
+    await charger.refresh()
+    await simulator.stop()
+    with pytest.raises(CannotConnect):
+        await charger.refresh()
+    await simulator.start()
+    assert (await charger.refresh())[Reading.status] is ChargePointState.AVAILABLE
+
+
+async def test_two_chargers_share_a_link(
+    simulator: Simulator, link: Link, charger: Charger
+) -> None:
+    """A second user of a link is identified on the same connection."""
+    await charger.refresh()
+    identity = await Charger(link, 200).identify()
+    assert identity.serial_number == SERIAL
+    await charger.refresh()
+
+
+def test_simulated_chargers_differ() -> None:
+    """The tests' serial number is the simulator's own."""
+    assert SimulatedCharger().serial_number == SERIAL

@@ -1,0 +1,48 @@
+"""Energy counters under misreads, resets and outages."""
+
+import pytest
+
+from custom_components.nexblue_local.charger.energy import EnergyCounter
+
+KWH = 1000.0
+
+
+@pytest.mark.parametrize(
+    ("reads", "shown"),
+    [
+        pytest.param(
+            [(0, 10.0), (5, 10.02), (10, 10.04)], [10.0, 10.02, 10.04], id="charging"
+        ),
+        pytest.param(
+            [(0, 10.0), (5, 0.0), (10, 10.03)], [10.0, 10.0, 10.03], id="one zero"
+        ),
+        pytest.param(
+            [(0, 10.0), (5, 99.0), (10, 10.03)], [10.0, 10.0, 10.03], id="one leap"
+        ),
+        pytest.param(
+            [(0, 10.0), (5, 99.0), (10, 3.0), (15, 77.0), (20, 10.1)],
+            [10.0, 10.0, 10.0, 10.0, 10.1],
+            id="noise never agrees with itself",
+        ),
+        pytest.param(
+            [(0, 10.0), (5, 0.0), (10, 0.02), (15, 0.04), (20, 0.06)],
+            [10.0, 10.0, 10.0, 0.04, 0.06],
+            id="a new session counts from nought",
+        ),
+        pytest.param(
+            [(0, 10.0), (3600, 32.0)], [10.0, 32.0], id="an hour without reads"
+        ),
+        pytest.param(
+            [(0, 10.0), (3600, 45.0)], [10.0, 10.0], id="more than an hour can give"
+        ),
+        pytest.param(
+            [(0, 10.0), (5, None), (10, 10.02)], [10.0, None, 10.02], id="unknown"
+        ),
+    ],
+)
+def test_counter(
+    reads: list[tuple[float, float | None]], shown: list[float | None]
+) -> None:
+    """Misreads are held back, real resets accepted after three reads."""
+    counter = EnergyCounter(wh_per_unit=KWH)
+    assert [counter.accept(value, now) for now, value in reads] == shown

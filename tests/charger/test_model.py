@@ -1,0 +1,56 @@
+"""How registers become read requests."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from custom_components.nexblue_local.charger.model import spans
+from custom_components.nexblue_local.charger.registers import (
+    Clock,
+    Identity,
+    Reading,
+    Settings,
+)
+
+
+def test_few_requests() -> None:
+    """A refresh costs two requests, identity and settings one each."""
+    assert spans(Reading.registers, bridge=4) == [(100, 39), (400, 3)]
+    assert spans(Identity.registers + Clock.registers, bridge=4) == [(0, 52)]
+    assert spans(Clock.registers, bridge=4) == [(38, 5)]
+    assert spans(Settings.registers, bridge=4) == [(1000, 8)]
+
+
+def test_split_at_reserved_registers() -> None:
+    """Without a bridge no reserved register is read."""
+    assert spans(Reading.registers) == [(100, 1), (102, 37), (400, 3)]
+    assert spans(Identity.registers + Clock.registers) == [(0, 43), (44, 8)]
+
+
+def test_long_requests_are_divided() -> None:
+    """No request asks for more registers than Modbus allows."""
+    assert spans(Reading.registers, bridge=300) == [(100, 39), (400, 3)]
+
+
+FLOORS = Path(__file__).parents[2] / "custom_components" / "nexblue_local"
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(FLOORS.glob("charger/*.py")),
+    ids=lambda path: path.name,
+)
+def test_charger_imports_no_home_assistant(path: Path) -> None:
+    """What is known about the charger stands on its own floor."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level <= 1
+            names = [node.module or ""]
+        else:
+            continue
+        assert not any(name.startswith("homeassistant") for name in names)
+        if path.name != "transport.py":
+            assert not any(name.startswith("pymodbus") for name in names)

@@ -1,0 +1,76 @@
+"""What tests share: a simulated charger on a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from unittest.mock import patch
+
+from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.nexblue_local.charger import charger as charger_module
+from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
+from simulator import SimulatedCharger, Simulator
+
+HOST = "127.0.0.1"
+SERIAL = "NB10SIM00001"
+
+
+@pytest.fixture(autouse=True)
+def _use_custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant find the integration."""
+
+
+@pytest.fixture(autouse=True)
+def _short_waits() -> Iterator[None]:
+    """Wait for a charger's one place by tenths of seconds."""
+    with (
+        patch.object(charger_module, "PATIENCE", 0.6),
+        patch.object(charger_module, "RETRY_AFTER", 0.05),
+    ):
+        yield
+
+
+@pytest.fixture
+async def simulator(socket_enabled: None) -> AsyncIterator[Simulator]:
+    """Return a charger on the network, without a car."""
+    async with Simulator(
+        charger=SimulatedCharger(serial_number=SERIAL, read_back_delay=0.0),
+        slot_release=0.1,
+    ) as simulator:
+        yield simulator
+
+
+def entry_for(simulator: Simulator, **options: int) -> MockConfigEntry:
+    """Return the config entry of a simulated charger."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title="NexBlue Delta Max",
+        unique_id=simulator.charger.serial_number,
+        data={
+            CONF_HOST: simulator.host,
+            CONF_PORT: simulator.port,
+            CONF_UNIT_ID: simulator.unit_id,
+        },
+        options=options,
+    )
+
+
+async def requested(simulator: Simulator) -> None:
+    """Wait until the simulated charger has received a request."""
+    async with asyncio.timeout(5):
+        while True:
+            if simulator.log:
+                return
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, simulator: Simulator) -> MockConfigEntry:
+    """Return the entry of the simulated charger, set up."""
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    return entry

@@ -1,0 +1,34 @@
+"""Home Assistant's own zeroconf hears a charger's announcement."""
+
+import asyncio
+import os
+
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+import pytest
+
+from custom_components.nexblue_local.const import DOMAIN
+from simulator import Simulator
+from simulator.announcement import Announcement
+from tests.conftest import SERIAL
+
+
+@pytest.mark.skipif(
+    "NEXBLUE_ISOLATED" not in os.environ,
+    reason="needs the network namespace that scripts/test makes",
+)
+async def test_announcement_becomes_a_flow(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """From the announcement to the card that the user sees."""
+    assert await async_setup_component(hass, "zeroconf", {})
+    await hass.async_start()
+    async with Announcement(simulator.host, simulator.port):
+        async with asyncio.timeout(20):
+            while True:
+                if flows := hass.config_entries.flow.async_progress_by_handler(DOMAIN):
+                    break
+                await asyncio.sleep(0.1)
+    (flow,) = flows
+    assert flow["step_id"] == "zeroconf_confirm"
+    assert flow["context"]["unique_id"] == SERIAL

@@ -1,0 +1,204 @@
+"""What the entities show of a simulated charger."""
+
+from datetime import timedelta
+import time
+
+from homeassistant.components.sensor import ATTR_STATE_CLASS, DOMAIN as SENSOR
+from homeassistant.const import (
+    ATTR_DEVICE_CLASS,
+    ATTR_UNIT_OF_MEASUREMENT,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import HomeAssistant, State
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from hypothesis import HealthCheck, given, settings, strategies as st
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.nexblue_local.charger.enums import ChargePointState
+from custom_components.nexblue_local.const import DOMAIN
+from simulator import Car, Simulator
+from tests.conftest import SERIAL
+from tests.test_init import poll
+
+
+def states(hass: HomeAssistant) -> dict[str, State]:
+    """Return the states of the charger's entities by their key."""
+    return {
+        f"{entity.domain}.{entity.unique_id.removeprefix(f'{SERIAL}_')}": state
+        for entity in er.async_get(hass).entities.values()
+        if entity.platform == DOMAIN
+        and (state := hass.states.get(entity.entity_id)) is not None
+    }
+
+
+@pytest.fixture
+def charging(simulator: Simulator) -> Simulator:
+    """Return the simulator with a car that has charged for a minute."""
+    simulator.charger.plug_in(Car())
+    simulator.charger.clock = lambda: time.monotonic() + 60
+    return simulator
+
+
+async def test_values(
+    hass: HomeAssistant, charging: Simulator, entry: MockConfigEntry
+) -> None:
+    """Every entity shows what the simulated charger does."""
+    charger = charging.charger
+    shown = {key: state.state for key, state in states(hass).items()}
+    energy = charger.session_energy
+    assert 0.1 < energy < 0.2
+    numbers = {
+        "sensor.power": sum(charger.powers),
+        "sensor.session_energy": energy,
+        "sensor.lifetime_energy": charger.lifetime_energy / 1000,
+        **{
+            f"sensor.{name}_l{phase}": values[phase - 1]
+            for name, values in (
+                ("power", charger.powers),
+                ("current", charger.currents),
+                ("voltage", charger.voltages),
+            )
+            for phase in (1, 2, 3)
+        },
+    }
+    for key, number in numbers.items():
+        assert float(shown.pop(key)) == pytest.approx(number, rel=1e-3), key
+    assert shown == {
+        "sensor.status": "charging",
+        "binary_sensor.charging": "on",
+        "binary_sensor.vehicle_connected": "on",
+        "binary_sensor.fault": "off",
+    }
+
+
+async def test_device(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """There is one device per charger, described without padding."""
+    (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert device.identifiers == {(DOMAIN, SERIAL)}
+    assert (
+        device.manufacturer,
+        device.model,
+        device.serial_number,
+        device.sw_version,
+        device.hw_version,
+        device.name,
+    ) == ("NexBlue", "Delta Max", SERIAL, "04.00.19", "1.2", "NexBlue Delta Max")
+
+
+@pytest.mark.parametrize(
+    ("key", "device_class", "state_class", "unit"),
+    [
+        ("power", "power", "measurement", "W"),
+        ("current_l2", "current", "measurement", "A"),
+        ("voltage_l3", "voltage", "measurement", "V"),
+        ("session_energy", "energy", "total_increasing", "kWh"),
+        ("lifetime_energy", "energy", "total_increasing", "kWh"),
+    ],
+)
+async def test_classes(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    key: str,
+    device_class: str,
+    state_class: str,
+    unit: str,
+) -> None:
+    """Statistics and the Energy dashboard get what they need."""
+    attributes = states(hass)[f"{SENSOR}.{key}"].attributes
+    assert attributes[ATTR_DEVICE_CLASS] == device_class
+    assert attributes[ATTR_STATE_CLASS] == state_class
+    assert attributes[ATTR_UNIT_OF_MEASUREMENT] == unit
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "connected", "charging", "fault"),
+    [
+        (0, "available", "off", "off", "off"),
+        (1, "preparing", "on", "off", "off"),
+        (2, "charging", "on", "on", "off"),
+        (3, "suspended_evse", "on", "off", "off"),
+        (4, "suspended_ev", "on", "off", "off"),
+        (5, "finishing", "on", "off", "off"),
+        (6, "reserved", "off", "off", "off"),
+        (7, "inoperative", "unknown", "off", "off"),
+        (8, "faulted", "unknown", "off", "on"),
+        (9, "unknown", "unknown", "unknown", "unknown"),
+    ],
+)
+async def test_status(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    status: int,
+    name: str,
+    connected: str,
+    charging: str,
+    fault: str,
+) -> None:
+    """Each of the nine states, and a tenth that nobody knows."""
+    simulator.overrides[100] = status
+    await poll(hass, entry)
+    shown = states(hass)
+    assert shown["sensor.status"].state == name
+    assert shown["binary_sensor.vehicle_connected"].state == connected
+    assert shown["binary_sensor.charging"].state == charging
+    assert shown["binary_sensor.fault"].state == fault
+    assert len(shown["sensor.status"].attributes["options"]) == len(ChargePointState)
+
+
+async def test_error_bits_are_a_fault(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """An error bit counts, whatever the state says."""
+    simulator.overrides[400] = 1 << 6
+    await poll(hass, entry)
+    assert states(hass)["binary_sensor.fault"].state == "on"
+
+
+async def test_no_number_is_unknown(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """NaN makes one value unknown, and none of the others."""
+    simulator.overrides |= {126: 0x0000, 127: 0xC07F}
+    await poll(hass, entry)
+    shown = states(hass)
+    assert shown["sensor.power"].state == STATE_UNKNOWN
+    assert shown["sensor.power_l1"].state == "0.0"
+
+
+ADDRESSES = [*range(100, 139), *range(400, 403), *range(1000, 1008)]
+
+
+def test_any_registers(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Any contents of the registers give states or "unknown", never an exception."""
+    entities = len(states(hass))
+
+    @settings(
+        max_examples=100,
+        deadline=timedelta(seconds=5),
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        words=st.lists(
+            st.integers(0, 0xFFFF) | st.sampled_from([0, 0x7F80, 0x807F, 0xC07F]),
+            min_size=len(ADDRESSES),
+            max_size=len(ADDRESSES),
+        )
+    )
+    def check(words: list[int]) -> None:
+        simulator.overrides = dict(zip(ADDRESSES, words, strict=True))
+        hass.loop.run_until_complete(poll(hass, entry))
+        shown = states(hass)
+        assert len(shown) == entities
+        for key, state in shown.items():
+            assert state.state != STATE_UNAVAILABLE, key
+
+    check()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
