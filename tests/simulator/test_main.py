@@ -1,0 +1,100 @@
+"""The simulator as a command."""
+
+import asyncio
+from collections.abc import AsyncIterator
+import contextlib
+import re
+import sys
+
+import pytest
+
+from custom_components.nexblue_local.charger.enums import ChargePointState
+from custom_components.nexblue_local.charger.errors import ConnectionCut, Refused
+from custom_components.nexblue_local.charger.transport import Connection
+
+UNIT = 33
+
+
+class Command:
+    """A running `python -m simulator`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        """Take the process."""
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        self.process = process
+        self.stdin = process.stdin
+        self.stdout = process.stdout
+        self.stderr = process.stderr
+
+    async def line(self) -> str:
+        """Return the next line of its output."""
+        async with asyncio.timeout(20):
+            return (await self.stdout.readline()).decode()
+
+    async def type(self, command: str) -> None:
+        """Type a command, and wait until it is carried out."""
+        self.stdin.write(f"{command}\nstatus\n".encode())
+        await self.stdin.drain()
+        self.status = await self.line()
+
+
+@pytest.fixture
+async def command(socket_enabled: None) -> AsyncIterator[Command]:
+    """Run the simulator, with a car."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "simulator", "--port", "0", "--unit-id", str(UNIT), "--car"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Command(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def test_commands(command: Command) -> None:
+    """Cars, faults and what is not understood, while it runs."""
+    started = re.fullmatch(
+        rf"charger NB10SIM00001 at 127\.0\.0\.1 port (\d+), unit id {UNIT}\n",
+        await command.line(),
+    )
+    assert started is not None
+    port = int(started[1])
+    connection = await Connection.open("127.0.0.1", port)
+    assert (await connection.read_input(UNIT, 100, 1))[0] in (
+        ChargePointState.PREPARING,
+        ChargePointState.CHARGING,
+    )
+    await command.type("unplug")
+    assert command.status.startswith("available  0.0 A 0.0 A 0.0 A  0 W")
+    assert await connection.read_input(UNIT, 100, 1) == [ChargePointState.AVAILABLE]
+    await command.type("plug phases=1 max_current=10.0")
+    assert command.status.startswith("preparing")
+
+    await command.type("fault exception code=4 address=100")
+    with pytest.raises(Refused):
+        await connection.read_input(UNIT, 100, 1)
+    await command.type("clear")
+    assert await connection.read_input(UNIT, 100, 1) == [ChargePointState.PREPARING]
+    await command.type("ocpp refuse")
+    with pytest.raises(Refused):
+        await connection.write(UNIT, 1006, [0])
+
+    await command.type("fault fire")
+    assert (await command.stderr.readline()).startswith(b"not understood: fault fire")
+    await command.type("occupy 60")
+    with pytest.raises(ConnectionCut):
+        await connection.read_input(UNIT, 100, 1)
+    await command.type("power-cycle")
+    connection = await Connection.open("127.0.0.1", port)
+    assert await connection.read_input(UNIT, 37, 1) == [1]
+    connection.close()
+
+    command.stdin.write(b"quit\n")
+    assert await command.process.wait() == 0
