@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import Callable, Coroutine
 import contextlib
+from pathlib import Path
 import shlex
 import sys
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from .announcement import Announcement
 from .charger import Ocpp, SimulatedCharger
 from .faults import Fault, FaultKind
+from .replay import ReplayedCharger
 from .server import Simulator
 from .world import Car
 
@@ -101,13 +103,17 @@ async def _obey(simulator: Simulator, commands: asyncio.StreamReader) -> None:
 
 
 async def _run(options: argparse.Namespace) -> None:
-    charger = SimulatedCharger(serial_number=options.serial, ocpp=options.ocpp)
+    charger = (
+        SimulatedCharger(serial_number=options.serial, ocpp=options.ocpp)
+        if options.replay is None
+        else ReplayedCharger.load(options.replay)
+    )
     simulator = Simulator(
         charger=charger,
         host=options.host,
         port=options.port,
         unit_id=options.unit_id,
-        reserved_refused=options.reserved_refused,
+        reserved_refused=options.reserved_refused or options.replay is not None,
     )
     if options.car:
         charger.plug_in(Car())
@@ -141,6 +147,12 @@ def main() -> None:
     parser.add_argument("--serial", default="NB10SIM00001", help="serial number")
     parser.add_argument("--car", action="store_true", help="start with a car")
     parser.add_argument("--announce", action="store_true", help="announce by mDNS")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="serve the registers of a diagnostics file; no others are there",
+    )
     parser.add_argument(
         "--ocpp", type=Ocpp, choices=Ocpp, default=Ocpp.NONE, help="start/stop is ..."
     )

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from unittest.mock import patch
+from unittest.mock import PropertyMock, patch
 
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity import Entity
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -28,6 +29,17 @@ def _short_waits() -> Iterator[None]:
     with (
         patch.object(charger_module, "PATIENCE", 0.6),
         patch.object(charger_module, "RETRY_AFTER", 0.05),
+    ):
+        yield
+
+
+@pytest.fixture
+def all_entities_on() -> Iterator[None]:
+    """Switch on the entities that are off by default."""
+    with patch.object(
+        Entity,
+        "entity_registry_enabled_default",
+        new_callable=PropertyMock(return_value=True),
     ):
         yield
 

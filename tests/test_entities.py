@@ -16,10 +16,16 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.enums import ChargePointState
+from custom_components.nexblue_local.charger.enums import (
+    ChargePointState,
+    ChargerErrors,
+    ChargerWarnings,
+    WaitingReasons,
+)
 from custom_components.nexblue_local.const import DOMAIN
-from simulator import Car, Simulator
-from tests.conftest import SERIAL
+from simulator import Car, Fault, FaultKind, Simulator
+from simulator.world import phase_shift
+from tests.conftest import SERIAL, entry_for
 from tests.test_init import poll
 
 
@@ -70,6 +76,133 @@ async def test_values(
         "binary_sensor.charging": "on",
         "binary_sensor.vehicle_connected": "on",
         "binary_sensor.fault": "off",
+        "binary_sensor.warning": "off",
+        "binary_sensor.fallback_active": "off",
+        "sensor.waiting_reason": "none",
+        "sensor.offered_current": "16.0",
+        "sensor.app_fallback_current": "6.0",
+        "sensor.app_max_current": "16.0",
+        "sensor.app_phase_mode": "adaptive",
+    }
+
+
+# Everyday values are there from the start, the rest when somebody wants it.
+OFF_BY_DEFAULT = {
+    *(f"sensor.phase_angle_l{phase}" for phase in (1, 2, 3)),
+    *("sensor.clock_offset", "sensor.mapping_version", "sensor.connector_count"),
+    *(f"binary_sensor.error_{str(flag.name).lower()}" for flag in ChargerErrors),
+    *(f"binary_sensor.warning_{str(flag.name).lower()}" for flag in ChargerWarnings),
+    *(
+        f"binary_sensor.waiting_{str(flag.name).lower()}"
+        for flag in WaitingReasons
+        if flag is not WaitingReasons.MODBUS_FALLBACK
+    ),
+}
+
+
+async def test_off_by_default(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Angles, single bits and metadata are there, but off."""
+    off = {
+        f"{entity.domain}.{entity.unique_id.removeprefix(f'{SERIAL}_')}"
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+        if entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    }
+    assert off == OFF_BY_DEFAULT
+    assert len(off) == 6 + 12 + 10 + 6
+
+
+@pytest.mark.usefixtures("all_entities_on")
+async def test_values_off_by_default(
+    hass: HomeAssistant, charging: Simulator, entry: MockConfigEntry
+) -> None:
+    """Angles, clock and metadata."""
+    shown = {key: state.state for key, state in states(hass).items()}
+    assert shown.keys() >= OFF_BY_DEFAULT
+    for phase, angle in ((1, 0.0), (2, 240.0), (3, 120.0)):
+        assert float(shown[f"sensor.phase_angle_l{phase}"]) == pytest.approx(
+            angle + phase_shift(16.0)
+        )
+    assert abs(float(shown["sensor.clock_offset"])) < 3
+    assert shown["sensor.mapping_version"] == "0x0100"
+    assert shown["sensor.connector_count"] == "1"
+    bits = {key: shown[key] for key in OFF_BY_DEFAULT if key.startswith("binary")}
+    assert set(bits.values()) == {"off"}
+
+
+@pytest.mark.usefixtures("all_entities_on")
+@pytest.mark.parametrize(
+    ("address", "bit", "on"),
+    [
+        (400, 0, {"error_cp_voltage", "fault"}),
+        (400, 11, {"error_pp", "fault"}),
+        (400, 15, {"fault"}),
+        (401, 5, {"warning_cover_open", "warning"}),
+        (401, 10, {"warning_mid_mode", "warning"}),
+        (401, 6, {"warning"}),
+        (402, 0, {"waiting_ct_offline"}),
+        (402, 6, {"fallback_active"}),
+        (402, 9, set()),
+    ],
+)
+async def test_bits(
+    hass: HomeAssistant, simulator: Simulator, address: int, bit: int, on: set[str]
+) -> None:
+    """Each documented bit has its entity; the others count as some fault."""
+    simulator.overrides[address] = 1 << bit
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    shown = {
+        key.removeprefix("binary_sensor.")
+        for key, state in states(hass).items()
+        if key.startswith("binary_sensor.") and state.state == "on"
+    }
+    assert shown == on
+
+
+@pytest.mark.parametrize(
+    ("bits", "reason"),
+    [
+        (0, "none"),
+        (0b0000001, "ct_offline"),
+        (0b0001000, "host_reduces_current"),
+        (0b1111111, "low_severity_error_or_ocpp_pause"),
+        (0b1111011, "modbus_fallback"),
+        (0b0101000, "load_shedding"),
+        (0b1000_0000_0000, "unknown"),
+    ],
+)
+async def test_waiting_reason(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    bits: int,
+    reason: str,
+) -> None:
+    """The most important reason is the one that is shown."""
+    simulator.overrides[402] = bits
+    await poll(hass, entry)
+    assert states(hass)["sensor.waiting_reason"].state == reason
+
+
+@pytest.mark.usefixtures("all_entities_on")
+async def test_refused_bitsets_are_unknown(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """A charger without the alarm registers shows everything else."""
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, address=400, code=2))
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, address=36, code=2))
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    shown = states(hass)
+    unknown = {key for key, state in shown.items() if state.state == STATE_UNKNOWN}
+    assert unknown == {
+        *(key for key in OFF_BY_DEFAULT if key.startswith("binary_sensor.")),
+        *("sensor.waiting_reason", "binary_sensor.warning"),
+        *("binary_sensor.fault", "binary_sensor.fallback_active"),
     }
 
 

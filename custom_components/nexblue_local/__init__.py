@@ -4,8 +4,10 @@ from functools import partial
 
 from homeassistant.const import CONF_HOST, CONF_PORT, Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
 
-from .coordinator import NexBlueConfigEntry, NexBlueCoordinator
+from .const import DOMAIN
+from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, wrong_charger_issue
 from .links import async_get_links
 
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
@@ -29,3 +31,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Unload a charger."""
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
+    """Take back what was reported about a charger that is removed."""
+    ir.async_delete_issue(hass, DOMAIN, wrong_charger_issue(entry))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntFlag
 from typing import override
 
 from homeassistant.components.binary_sensor import (
@@ -9,10 +10,17 @@ from homeassistant.components.binary_sensor import (
     BinarySensorEntity,
     BinarySensorEntityDescription,
 )
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .charger.enums import ChargePointState
+from .charger.enums import (
+    ChargePointState,
+    ChargerErrors,
+    ChargerWarnings,
+    WaitingReasons,
+)
+from .charger.model import Register
 from .charger.registers import Reading
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
@@ -44,11 +52,38 @@ def _has_fault(reading: Reading) -> bool | None:
     return None if reading.status is None or reading.errors is None else False
 
 
+def _any_bit(bits: IntFlag | None) -> bool | None:
+    return None if bits is None else bool(bits)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NexBlueBinarySensorDescription(BinarySensorEntityDescription):
     """Describes a binary sensor."""
 
     is_on_fn: Callable[[Reading], bool | None]
+
+
+def _bit[F: IntFlag](
+    register: Register[F],
+    flag: F,
+    *,
+    key: str,
+    device_class: BinarySensorDeviceClass | None = None,
+    entity_registry_enabled_default: bool = False,
+) -> NexBlueBinarySensorDescription:
+    """Return the description of a single bit."""
+
+    def is_on(reading: Reading) -> bool | None:
+        bits = register.__get__(reading, Reading)
+        return None if bits is None else flag in bits
+
+    return NexBlueBinarySensorDescription(
+        key=key,
+        is_on_fn=is_on,
+        device_class=device_class,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=entity_registry_enabled_default,
+    )
 
 
 DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
@@ -66,6 +101,43 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
         key="fault",
         device_class=BinarySensorDeviceClass.PROBLEM,
         is_on_fn=_has_fault,
+    ),
+    NexBlueBinarySensorDescription(
+        key="warning",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        is_on_fn=lambda reading: _any_bit(reading.warnings),
+    ),
+    _bit(
+        Reading.waiting_reasons,
+        WaitingReasons.MODBUS_FALLBACK,
+        key="fallback_active",
+        entity_registry_enabled_default=True,
+    ),
+    *(
+        _bit(
+            Reading.errors,
+            flag,
+            key=f"error_{str(flag.name).lower()}",
+            device_class=BinarySensorDeviceClass.PROBLEM,
+        )
+        for flag in ChargerErrors
+    ),
+    *(
+        _bit(
+            Reading.warnings,
+            flag,
+            key=f"warning_{str(flag.name).lower()}",
+            # Billing by a certified meter is listed among the warnings.
+            device_class=None
+            if flag is ChargerWarnings.MID_MODE
+            else BinarySensorDeviceClass.PROBLEM,
+        )
+        for flag in ChargerWarnings
+    ),
+    *(
+        _bit(Reading.waiting_reasons, flag, key=f"waiting_{str(flag.name).lower()}")
+        for flag in WaitingReasons
+        if flag is not WaitingReasons.MODBUS_FALLBACK
     ),
 )
 

@@ -11,6 +11,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_SCAN_INTERVAL, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
@@ -40,7 +41,7 @@ from .const import (
     DEFAULT_UNIT_ID,
     DOMAIN,
 )
-from .coordinator import charger_name
+from .coordinator import charger_name, wrong_charger_issue
 from .links import async_get_links
 
 # What failed, in the words of someone who sets a charger up.
@@ -165,9 +166,15 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         host = discovery_info.host
         for entry in self._async_current_entries(include_ignore=True):
             # A charger takes one client, so one that is known, or is not to be
-            # known, is left in peace.
+            # known, is left in peace; not so one that is at another's address.
             known = entry.data.get(CONF_HOST)
-            if known is not None and await resolve(known) == host:
+            if (
+                known is not None
+                and await resolve(known) == host
+                and not ir.async_get(self.hass).async_get_issue(
+                    DOMAIN, wrong_charger_issue(entry)
+                )
+            ):
                 return self.async_abort(reason="already_configured")
 
         self._address = {

@@ -1,20 +1,28 @@
 """Reads the charger at regular intervals."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import override
+from typing import Any, Final, override
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_SCAN_INTERVAL
-from homeassistant.core import HomeAssistant
-from homeassistant.helpers import device_registry as dr
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util.hass_dict import HassKey
 
 from .charger.charger import Charger, Snapshot
-from .charger.errors import ChargerError
+from .charger.errors import ChargerError, InUse, WrongCharger
 from .charger.registers import Identity
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
+
+BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
+"""Seconds to the next attempt after each time that the charger was in use."""
+
+# Where chargers answered in the place of others, by serial number.
+_SIGHTINGS: HassKey[dict[str, Mapping[str, Any]]] = HassKey(f"{DOMAIN}_sightings")
 
 type NexBlueConfigEntry = ConfigEntry[NexBlueCoordinator]
 
@@ -38,6 +46,8 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             ),
             always_update=False,
         )
+        self._cut_off = 0
+        self._sightings = hass.data.setdefault(_SIGHTINGS, {})
         self.charger = Charger(
             link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
         )
@@ -45,20 +55,21 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     @override
     async def _async_update_data(self) -> Snapshot:
         """Read the charger."""
-        data = self.config_entry.data
         try:
             snapshot = await self.charger.refresh()
         except ChargerError as error:
+            if isinstance(error, WrongCharger):
+                self._async_report(error)
+            self._async_follow()
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=error.key,
-                translation_placeholders={
-                    "host": data[CONF_HOST],
-                    "port": str(data[CONF_PORT]),
-                    "unit_id": str(data[CONF_UNIT_ID]),
-                    "detail": str(error),
-                },
+                translation_placeholders=self._placeholders(error),
+                retry_after=self._back_off(error),
             ) from error
+        self._cut_off = 0
+        self._sightings.pop(self._serial_number, None)
+        ir.async_delete_issue(self.hass, DOMAIN, self._wrong_charger_issue)
         # A firmware update shows after the restart that comes with it.
         if self.data is not None and self.data.identity != snapshot.identity:
             dr.async_get(self.hass).async_get_or_create(
@@ -66,6 +77,75 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 **device_info(snapshot.identity),
             )
         return snapshot
+
+    def _placeholders(self, error: ChargerError) -> dict[str, str]:
+        data = self.config_entry.data
+        return {
+            "host": data[CONF_HOST],
+            "port": str(data[CONF_PORT]),
+            "unit_id": str(data[CONF_UNIT_ID]),
+            "detail": str(error),
+        }
+
+    def _back_off(self, error: ChargerError) -> float | None:
+        """Return the seconds for which whoever else is connected is left alone."""
+        if not isinstance(error, InUse):
+            return None
+        self._cut_off += 1
+        return BACK_OFF[min(self._cut_off, len(BACK_OFF)) - 1]
+
+    @property
+    def _wrong_charger_issue(self) -> str:
+        return wrong_charger_issue(self.config_entry)
+
+    @property
+    def _serial_number(self) -> str:
+        assert self.config_entry.unique_id is not None
+        return self.config_entry.unique_id
+
+    @callback
+    def _async_report(self, error: WrongCharger) -> None:
+        """Report another charger at the address, and keep in mind where it is."""
+        data = self.config_entry.data
+        if error.found is not None:
+            self._sightings[error.found] = data
+        ir.async_create_issue(
+            self.hass,
+            DOMAIN,
+            self._wrong_charger_issue,
+            is_fixable=False,
+            severity=ir.IssueSeverity.ERROR,
+            translation_key="wrong_charger",
+            translation_placeholders={
+                "name": self.config_entry.title,
+                "host": data[CONF_HOST],
+                "expected": error.expected,
+                "found": error.found or "",
+            },
+        )
+
+    @callback
+    def _async_follow(self) -> None:
+        """Go where another entry, at whose address it answered, saw the charger.
+
+        This way chargers that swapped their addresses find themselves, without
+        a socket to an address at which the serial number was not seen.
+        """
+        seen = self._sightings.pop(self._serial_number, None)
+        entry = self.config_entry
+        if seen is None or not self.hass.config_entries.async_update_entry(
+            entry, data={**entry.data, **seen}
+        ):
+            return
+        LOGGER.info("%s was seen at %s", entry.title, seen[CONF_HOST])
+        # A set-up that fails is tried again anyway.
+        if entry.state is ConfigEntryState.LOADED:
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+
+
+def wrong_charger_issue(entry: ConfigEntry) -> str:
+    """Return the id of the issue that another charger answers at the address."""
+    return f"wrong_charger_{entry.entry_id}"
 
 
 def device_info(identity: Identity) -> DeviceInfo:

@@ -1,7 +1,8 @@
 """What the charger measures and says."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Any, override
 
 from homeassistant.components.sensor import (
@@ -11,18 +12,22 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.const import (
+    DEGREE,
+    EntityCategory,
     UnitOfElectricCurrent,
     UnitOfElectricPotential,
     UnitOfEnergy,
     UnitOfPower,
+    UnitOfTime,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .charger.enums import ChargePointState
+from .charger.charger import Snapshot
+from .charger.enums import ChargePointState, PhaseMode, WaitingReasons
 from .charger.model import Register
-from .charger.registers import Reading
+from .charger.registers import Identity, Reading, Settings
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
 
@@ -30,24 +35,79 @@ from .entity import NexBlueEntity
 PARALLEL_UPDATES = 0
 
 
+# Why the car is not getting more, the most important reason first.
+WAITING_REASONS: tuple[WaitingReasons, ...] = (
+    WaitingReasons.LOW_SEVERITY_ERROR_OR_OCPP_PAUSE,
+    WaitingReasons.MODBUS_FALLBACK,
+    WaitingReasons.MAIN_UNIT_OFFLINE,
+    WaitingReasons.CT_OFFLINE,
+    WaitingReasons.LOAD_SHEDDING,
+    WaitingReasons.HOST_NOT_RESPONDING,
+    WaitingReasons.HOST_REDUCES_CURRENT,
+)
+NOT_WAITING = "none"
+
+
+def _key(member: IntEnum | IntFlag) -> str:
+    """Return the state and translation key of a state, mode or reason."""
+    assert member.name is not None
+    return member.name.lower()
+
+
+def _keys(members: Iterable[IntEnum | IntFlag]) -> list[str]:
+    return [_key(member) for member in members]
+
+
+def _shown(register: Register[Any]) -> Callable[[Snapshot], StateType]:
+    """Return what shows the value of a register."""
+
+    def value(snapshot: Snapshot) -> StateType:
+        read: StateType = snapshot[register]
+        return _key(read) if isinstance(read, IntEnum) else read
+
+    return value
+
+
+def _waiting_reason(snapshot: Snapshot) -> str | None:
+    reasons = snapshot.reading.waiting_reasons
+    if reasons is None:
+        return None
+    if not reasons:
+        return NOT_WAITING
+    known = (reason for reason in WAITING_REASONS if reason in reasons)
+    return next((_key(reason) for reason in known), None)
+
+
+def _mapping_version(snapshot: Snapshot) -> str | None:
+    """Return the version as the vendor's document writes it."""
+    version = snapshot.identity.mapping_version
+    return None if version is None else f"0x{version:04X}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class NexBlueSensorDescription(SensorEntityDescription):
-    """Describes a sensor that shows a register."""
+    """Describes a sensor."""
 
-    register: Register[Any]
+    value_fn: Callable[[Snapshot], StateType]
 
 
 DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     NexBlueSensorDescription(
         key="status",
-        register=Reading.status,
+        value_fn=_shown(Reading.status),
         device_class=SensorDeviceClass.ENUM,
-        options=[state.name.lower() for state in ChargePointState],
+        options=_keys(ChargePointState),
+    ),
+    NexBlueSensorDescription(
+        key="waiting_reason",
+        value_fn=_waiting_reason,
+        device_class=SensorDeviceClass.ENUM,
+        options=[NOT_WAITING, *_keys(WAITING_REASONS)],
     ),
     *(
         NexBlueSensorDescription(
             key=register.name,
-            register=register,
+            value_fn=_shown(register),
             device_class=SensorDeviceClass.POWER,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfPower.WATT,
@@ -63,7 +123,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            register=register,
+            value_fn=_shown(register),
             device_class=SensorDeviceClass.CURRENT,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -71,10 +131,18 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         )
         for register in (Reading.current_l1, Reading.current_l2, Reading.current_l3)
     ),
+    NexBlueSensorDescription(
+        key="offered_current",
+        value_fn=_shown(Settings.current_limit),
+        device_class=SensorDeviceClass.CURRENT,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+        suggested_display_precision=1,
+    ),
     *(
         NexBlueSensorDescription(
             key=register.name,
-            register=register,
+            value_fn=_shown(register),
             device_class=SensorDeviceClass.VOLTAGE,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricPotential.VOLT,
@@ -84,7 +152,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="session_energy",
-        register=Reading.session_energy,
+        value_fn=_shown(Reading.session_energy),
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
@@ -92,12 +160,67 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="lifetime_energy",
-        register=Reading.lifetime_energy,
+        value_fn=_shown(Reading.lifetime_energy),
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
         suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
         suggested_display_precision=1,
+    ),
+    *(
+        NexBlueSensorDescription(
+            key=register.name,
+            value_fn=_shown(register),
+            entity_category=EntityCategory.DIAGNOSTIC,
+            device_class=SensorDeviceClass.CURRENT,
+            native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+            suggested_display_precision=1,
+        )
+        for register in (Reading.app_fallback_current, Reading.app_max_current)
+    ),
+    NexBlueSensorDescription(
+        key="app_phase_mode",
+        value_fn=_shown(Reading.app_phase_mode),
+        entity_category=EntityCategory.DIAGNOSTIC,
+        device_class=SensorDeviceClass.ENUM,
+        options=_keys(PhaseMode),
+    ),
+    *(
+        NexBlueSensorDescription(
+            key=register.name,
+            value_fn=_shown(register),
+            entity_category=EntityCategory.DIAGNOSTIC,
+            entity_registry_enabled_default=False,
+            state_class=SensorStateClass.MEASUREMENT_ANGLE,
+            native_unit_of_measurement=DEGREE,
+            suggested_display_precision=0,
+        )
+        for register in (
+            Reading.phase_angle_l1,
+            Reading.phase_angle_l2,
+            Reading.phase_angle_l3,
+        )
+    ),
+    NexBlueSensorDescription(
+        key="clock_offset",
+        value_fn=lambda snapshot: snapshot.clock_offset,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        suggested_display_precision=0,
+    ),
+    NexBlueSensorDescription(
+        key="mapping_version",
+        value_fn=_mapping_version,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    NexBlueSensorDescription(
+        key="connector_count",
+        value_fn=_shown(Identity.connector_count),
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
     ),
 )
 
@@ -115,13 +238,12 @@ async def async_setup_entry(
 
 
 class NexBlueSensor(NexBlueEntity, SensorEntity):
-    """A sensor that shows a register."""
+    """A sensor."""
 
     entity_description: NexBlueSensorDescription
 
     @property
     @override
     def native_value(self) -> StateType:
-        """Return the value of the register."""
-        value: StateType = self.coordinator.data[self.entity_description.register]
-        return value.name.lower() if isinstance(value, IntEnum) else value
+        """Return the value, None when it is unknown."""
+        return self.entity_description.value_fn(self.coordinator.data)

@@ -45,4 +45,15 @@ def test_counter(
 ) -> None:
     """Misreads are held back, real resets accepted after three reads."""
     counter = EnergyCounter(wh_per_unit=KWH)
+    assert counter.accept(reads[0][1], reads[0][0] - 0.1) is None
     assert [counter.accept(value, now) for now, value in reads] == shown
+
+
+def test_the_first_value_is_confirmed() -> None:
+    """A misread right after the start does not become the measure of all others."""
+    counter = EnergyCounter(wh_per_unit=KWH)
+    assert counter.accept(0.0, 0) is None
+    assert not counter.is_settled
+    assert counter.accept(10.0, 5) is None
+    assert counter.accept(10.01, 10) == 10.01
+    assert counter.is_settled

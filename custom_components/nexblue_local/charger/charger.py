@@ -1,12 +1,14 @@
 """One charger: reads its registers, writes its settings."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 import time
 from typing import Final
 
+from . import wall_clock
 from .codec import Layout
 from .energy import EnergyCounter
 from .errors import (
@@ -21,7 +23,7 @@ from .errors import (
     Refused,
     WrongCharger,
 )
-from .model import Image, Register, RegisterGroup, Span, spans
+from .model import Image, Register, RegisterGroup, Span, Table, spans
 from .registers import Clock, Identity, Reading, Settings
 from .transport import ILLEGAL_DATA_ADDRESS, Connection, Link
 
@@ -45,6 +47,9 @@ RETRY_AFTER: Final = 1.0
 BRIDGE: Final = 4
 """Reserved registers that a read may include, to cost one request less."""
 
+HISTORY: Final = 30
+"""Events of the connection to remember."""
+
 READ_AGAIN_AFTER: Final = (BadAnswer, ConnectionCut, NoAnswer)
 """Failures after which a read is tried once more, on a new connection."""
 
@@ -55,6 +60,8 @@ class Snapshot:
 
     identity: Identity
     clock: Clock
+    clock_offset: float | None
+    """Seconds that the charger's clock was ahead when it was last read."""
     reading: Reading
     settings: Settings
 
@@ -71,8 +78,11 @@ class Snapshot:
 class _Session:
     """A connection whose other end has been identified."""
 
-    def __init__(self, connection: Connection, unit_id: int) -> None:
+    def __init__(
+        self, connection: Connection, unit_id: int, images: dict[Table, dict[int, int]]
+    ) -> None:
         self.connection = connection
+        self._images = images
         self.layout = Layout.DCBA
         self.layout_agrees = False
         self._unit_id = unit_id
@@ -80,11 +90,10 @@ class _Session:
 
     async def read(self, *groups: type[RegisterGroup]) -> Image:
         """Read all registers of groups that are of one table."""
-        request = (
-            self.connection.read_holding
-            if Settings in groups
-            else self.connection.read_input
-        )
+        request = {
+            Table.INPUT: self.connection.read_input,
+            Table.HOLDING: self.connection.read_holding,
+        }[groups[0].table]
         registers = [register for group in groups for register in group.registers]
         image: dict[int, int] = {}
         for span in spans(registers, bridge=BRIDGE):
@@ -104,6 +113,7 @@ class _Session:
             for part in parts:
                 if words := await self._read_span(request, part):
                     image.update(enumerate(words, part[0]))
+        self._images[groups[0].table] |= image
         return image
 
     async def _read_span(
@@ -127,6 +137,9 @@ class Charger:
 
     Every connection is checked for the charger's serial number before anything
     else is read from it or written to it.
+
+    For diagnostics, `images` holds the words that were last read, and `history`
+    when the connection was made and what ended it.
     """
 
     def __init__(
@@ -136,17 +149,22 @@ class Charger:
         *,
         serial_number: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take the link, and the serial number unless it is yet to be found out."""
         self._link = link
         self._unit_id = unit_id
         self._serial_number = serial_number
         self._time = clock
+        self._now = now
+        self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
+        self.history: deque[tuple[datetime, str]] = deque(maxlen=HISTORY)
         self._session: _Session | None = None
         self._connecting = asyncio.Lock()
         self._failing = False
         self._identity = Identity({})
         self._clock = Clock({})
+        self._clock_offset: float | None = None
         self._clock_read_at = 0.0
         self._settings = Settings({})
         self._settings_read_at = 0.0
@@ -164,7 +182,7 @@ class Charger:
         reading = Reading.decode(await session.read(Reading), session.layout)
         if (
             self._identity.serial_number is None
-            or _calendar_date(self._clock) is None
+            or wall_clock.calendar_date(self._clock) is None
             or reading.status is None
         ):
             raise NotACharger("no serial number, date or state where they should be")
@@ -184,14 +202,19 @@ class Charger:
                 if self._failing:
                     raise
                 return await self._refresh()
-        except ChargerError:
+        except ChargerError as error:
+            if not self._failing:
+                self._log(f"{error.key}: {error}")
             self._failing = True
             raise
 
     async def _refresh(self) -> Snapshot:
         # While an outage lasts the next refresh is soon enough to try again.
         session = await self._connected(patient=not self._failing)
-        reading = Reading.decode(await session.read(Reading), session.layout)
+        reading = await self._read_reading(session)
+        if not self._lifetime_energy.is_settled:
+            # The very first values have no others to be measured by.
+            reading = await self._read_reading(session)
         now = self._time()
         if now - self._settings_read_at >= SETTINGS_EVERY:
             await self._read_settings(session)
@@ -201,13 +224,17 @@ class Charger:
         return Snapshot(
             identity=self._identity,
             clock=self._clock,
-            reading=reading.replace(
-                lifetime_energy=self._lifetime_energy.accept(
-                    reading.lifetime_energy, now
-                ),
-                session_energy=self._session_energy.accept(reading.session_energy, now),
-            ),
+            clock_offset=self._clock_offset,
+            reading=reading,
             settings=self._settings,
+        )
+
+    async def _read_reading(self, session: _Session) -> Reading:
+        reading = Reading.decode(await session.read(Reading), session.layout)
+        now = self._time()
+        return reading.replace(
+            lifetime_energy=self._lifetime_energy.accept(reading.lifetime_energy, now),
+            session_energy=self._session_energy.accept(reading.session_energy, now),
         )
 
     async def write[T](self, register: Register[T], value: T) -> Settings:
@@ -246,7 +273,7 @@ class Charger:
         if self._session is not None and self._session.connection is connection:
             return self._session
         self._session = None
-        session = _Session(connection, self._unit_id)
+        session = _Session(connection, self._unit_id, self.images)
         image = await session.read(Identity, Clock)
         identity = Identity.decode(image, session.layout)
         if self._serial_number not in (None, identity.serial_number):
@@ -264,7 +291,11 @@ class Charger:
             layout is Layout.DCBA or self._settings.fallback_timeout is not None
         )
         self._session = session
+        self._log("connected")
         return session
+
+    def _log(self, event: str) -> None:
+        self.history.append((self._now(), event))
 
     async def _read_settings(self, session: _Session) -> None:
         self._settings = Settings.decode(await session.read(Settings), session.layout)
@@ -272,27 +303,13 @@ class Charger:
 
     def _take_clock(self, image: Image, layout: Layout) -> None:
         self._clock = Clock.decode(image, layout)
+        self._clock_offset = wall_clock.offset(self._clock, self._now())
         self._clock_read_at = self._time()
 
 
 def _layout(image: Image) -> Layout | None:
     """Return the layout in which the date makes sense, the documented one first."""
     for layout in Layout:
-        if _calendar_date(Clock.decode(image, layout)) is not None:
+        if wall_clock.calendar_date(Clock.decode(image, layout)) is not None:
             return layout
     return None
-
-
-def _calendar_date(clock: Clock) -> date | None:
-    """Return the date of the charger's clock, None when it is no date.
-
-    A clock that was never set is a date as well, as long as it is not older
-    than what such clocks start with.
-    """
-    if clock.date is None:
-        return None
-    try:
-        day = date(clock.date // 10_000, clock.date // 100 % 100, clock.date % 100)
-    except ValueError:
-        return None
-    return day if 1970 <= day.year < 2100 else None

@@ -9,6 +9,9 @@ SLACK_WH = 100.0
 REPEATS = 3
 """Reads in a row that have to agree before a jump is believed."""
 
+FIRST_REPEATS = 2
+"""Reads in a row that have to agree before there is any value at all."""
+
 
 class EnergyCounter:
     """One counter, whose impossible jumps are held back.
@@ -16,7 +19,7 @@ class EnergyCounter:
     A counter that goes back, or ahead of what the time since the last read
     allows, keeps its last value until several reads in a row agree on a new
     course. A real reset is thus accepted a few reads late, while a misread
-    never reaches the statistics.
+    never reaches the statistics. Until the first reads agree it has no value.
     """
 
     def __init__(self, *, wh_per_unit: float) -> None:
@@ -36,6 +39,11 @@ class EnergyCounter:
         added = (value - earlier_value) * self._wh_per_unit
         return 0 <= added <= MAX_WATTS / 3600 * (now - earlier_time) + SLACK_WH
 
+    @property
+    def is_settled(self) -> bool:
+        """Return whether there is a value to measure others by."""
+        return self._accepted is not None
+
     def accept(self, value: float | None, now: float) -> float | None:
         """Return the value to show for one that was read at a time in seconds."""
         if value is None:
@@ -47,6 +55,6 @@ class EnergyCounter:
         else:
             self._repeats = 1
         self._candidate = (value, now)
-        if self._accepted is None or self._repeats >= REPEATS:
+        if self._repeats >= (REPEATS if self.is_settled else FIRST_REPEATS):
             self._accepted = self._candidate
-        return self._accepted[0]
+        return None if self._accepted is None else self._accepted[0]

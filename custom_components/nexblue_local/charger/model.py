@@ -2,9 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar, Self, overload
 
 from .codec import DataType, Layout
+
+
+class Table(StrEnum):
+    """The two tables of registers, whose addresses are independent."""
+
+    INPUT = "input"
+    HOLDING = "holding"
+
 
 type Image = Mapping[int, int]
 """The words that were read, by register address; refused registers are absent."""
@@ -90,10 +99,12 @@ class RegisterGroup:
     values: Mapping[str, Any]
     """The values by register name; a missing one is unknown."""
 
+    table: ClassVar[Table]
     registers: ClassVar[tuple[Register[Any], ...]]
 
-    def __init_subclass__(cls) -> None:
-        """Collect the registers of the class."""
+    def __init_subclass__(cls, *, table: Table = Table.INPUT) -> None:
+        """Collect the registers of the class, which are all of one table."""
+        cls.table = table
         cls.registers = tuple(
             member for member in vars(cls).values() if isinstance(member, Register)
         )

@@ -14,7 +14,7 @@ from .enums import (
     StartStop,
     WaitingReasons,
 )
-from .model import Register, RegisterGroup
+from .model import Register, RegisterGroup, Table
 
 AMPERES = (-100.0, 100.0)
 VOLTS = (0.0, 500.0)
@@ -69,7 +69,7 @@ class Reading(RegisterGroup):
     waiting_reasons = Register(402, Bitset(WaitingReasons))
 
 
-class Settings(RegisterGroup):
+class Settings(RegisterGroup, table=Table.HOLDING):
     """What can be commanded (holding registers 1000-1007)."""
 
     current_limit = Register(1000, FLOAT32, valid=(0.0, 32.0))  # A

@@ -1,0 +1,91 @@
+"""What a report about a problem needs, without what identifies the charger."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from homeassistant.components.diagnostics import REDACTED
+from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.core import HomeAssistant
+
+from .charger.codec import Layout
+from .charger.model import Image, Table
+from .charger.registers import Identity
+from .const import CONF_UNIT_ID
+from .coordinator import NexBlueConfigEntry
+
+REDACTED_SERIAL_NUMBER = "REDACTED"
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant, entry: NexBlueConfigEntry
+) -> dict[str, Any]:
+    """Return the diagnostics of a charger.
+
+    `registers` is what `python -m simulator --replay` serves.
+    """
+    coordinator = entry.runtime_data
+    charger = coordinator.charger
+    images = {
+        Table.INPUT: charger.images[Table.INPUT] | _redacted_serial_number(),
+        Table.HOLDING: charger.images[Table.HOLDING],
+    }
+    groups = (
+        coordinator.data.identity,
+        coordinator.data.clock,
+        coordinator.data.reading,
+        coordinator.data.settings,
+    )
+    diagnostics = {
+        "port": entry.data[CONF_PORT],
+        "unit_id": entry.data[CONF_UNIT_ID],
+        "options": dict(entry.options),
+        "layout": charger.layout,
+        "clock_offset": coordinator.data.clock_offset,
+        "last_update_success": coordinator.last_update_success,
+        "last_error": str(coordinator.last_exception or ""),
+        "history": [
+            f"{when.isoformat(timespec='seconds')} {event}"
+            for when, event in charger.history
+        ],
+        "values": {
+            name: repr(value) if isinstance(value, Enum) else value
+            for group in groups
+            for name, value in group.values.items()
+        },
+        "registers": {table: _runs(image) for table, image in images.items()},
+    }
+    secrets = (entry.data[CONF_HOST], entry.unique_id or entry.data[CONF_HOST])
+    redacted: dict[str, Any] = _without(diagnostics, secrets)
+    return redacted
+
+
+def _redacted_serial_number() -> dict[int, int]:
+    register = Identity.serial_number
+    words = register.encode(REDACTED_SERIAL_NUMBER, Layout.DCBA)
+    return dict(zip(register.addresses, words, strict=True))
+
+
+def _runs(image: Image) -> dict[str, str]:
+    """Return runs of registers by their first address, in hexadecimal words."""
+    runs: dict[int, list[str]] = {}
+    for address in sorted(image):
+        start = next(
+            (s for s, words in runs.items() if s + len(words) == address), None
+        )
+        runs.setdefault(address if start is None else start, []).append(
+            f"{image[address]:04X}"
+        )
+    return {str(start): " ".join(words) for start, words in runs.items()}
+
+
+def _without(data: Any, secrets: tuple[str, ...]) -> Any:
+    """Return data in whose texts secrets are redacted."""
+    if isinstance(data, Mapping):
+        return {key: _without(value, secrets) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_without(value, secrets) for value in data]
+    if isinstance(data, str):
+        for secret in secrets:
+            data = data.replace(secret, REDACTED)
+    return data

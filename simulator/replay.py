@@ -1,0 +1,48 @@
+"""A charger from a diagnostics file: its registers as they were."""
+
+import json
+from pathlib import Path
+from typing import Any, override
+
+from custom_components.nexblue_local.charger.model import Table
+from custom_components.nexblue_local.charger.registers import Settings
+
+from .charger import ILLEGAL_DATA_ADDRESS, Refusal, SimulatedCharger
+
+
+class ReplayedCharger(SimulatedCharger):
+    """A charger whose registers stay as they are, except for what is written."""
+
+    def __init__(self, registers: dict[str, dict[str, str]]) -> None:
+        """Take the registers of a diagnostics file."""
+        super().__init__()
+        self._words = {
+            Table(table): {
+                address: int(word, 16)
+                for start, words in runs.items()
+                for address, word in enumerate(words.split(), int(start))
+            }
+            for table, runs in registers.items()
+        }
+
+    @classmethod
+    def load(cls, path: Path) -> ReplayedCharger:
+        """Read a file as Home Assistant downloads it."""
+        diagnostics: dict[str, Any] = json.loads(path.read_text())
+        return cls(diagnostics["data"]["registers"])
+
+    @override
+    def input_words(self) -> dict[int, int]:
+        return dict(self._words[Table.INPUT])
+
+    @override
+    def holding_words(self) -> dict[int, int]:
+        return dict(self._words[Table.HOLDING])
+
+    @override
+    def write(self, address: int, words: list[int]) -> None:
+        written = dict(enumerate(words, address))
+        known = {a for register in Settings.registers for a in register.addresses}
+        if not written.keys() <= known:
+            raise Refusal(ILLEGAL_DATA_ADDRESS)
+        self._words[Table.HOLDING] |= written

@@ -1,0 +1,90 @@
+"""Diagnostics tell what is needed, and not who it is about."""
+
+import json
+from pathlib import Path
+
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.nexblue_local.charger.registers import Identity, Reading
+from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.diagnostics import (
+    async_get_config_entry_diagnostics,
+)
+from simulator import Car, Simulator
+from simulator.charger import Refusal
+from simulator.replay import ReplayedCharger
+from tests.conftest import SERIAL, entry_for
+from tests.test_init import poll
+
+
+async def download(hass: HomeAssistant, entry: MockConfigEntry, path: Path) -> str:
+    """Write the diagnostics as Home Assistant would, and return the text."""
+    data = await async_get_config_entry_diagnostics(hass, entry)
+    text = json.dumps({"home_assistant": {}, "data": data}, indent=2)
+    await hass.async_add_executor_job(path.write_text, text)
+    return text
+
+
+async def test_contents(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, tmp_path: Path
+) -> None:
+    """Identity, layout, options, history, errors and raw registers."""
+    simulator.overrides[100] = 77
+    await simulator.stop()
+    await poll(hass, entry)
+    await simulator.start()
+    await poll(hass, entry)
+    text = await download(hass, entry, tmp_path / "file.json")
+    assert SERIAL not in text
+    assert simulator.host not in text
+    data = json.loads(text)["data"]
+    assert data["layout"] == "DCBA"
+    assert data["unit_id"] == 200
+    assert data["values"]["model"] == "Delta Max"
+    assert data["values"]["status"] is None
+    assert data["registers"]["input"]["100"].startswith("004D ")
+    events = [line.split(maxsplit=1)[1] for line in data["history"]]
+    assert events[0] == events[2] == "connected"
+    assert events[1].startswith("cannot_connect")
+
+
+async def test_replay(
+    hass: HomeAssistant, simulator: Simulator, tmp_path: Path
+) -> None:
+    """The simulator serves the file, and Home Assistant shows the same values."""
+    simulator.charger.plug_in(Car())
+    simulator.charger.errors |= 1 << 3
+    original = entry_for(simulator)
+    original.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(original.entry_id)
+    await download(hass, original, tmp_path / "file.json")
+    before = original.runtime_data.data
+
+    charger = ReplayedCharger.load(tmp_path / "file.json")
+    async with Simulator(charger=charger, reserved_refused=True) as replay:
+        entry = MockConfigEntry(
+            domain=DOMAIN,
+            unique_id="REDACTED",
+            data={"host": replay.host, "port": replay.port, "unit_id": 200},
+        )
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        after = entry.runtime_data.data
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    assert after[Identity.serial_number] == "REDACTED"
+    assert after[Identity.firmware_version] == before[Identity.firmware_version]
+    assert after[Reading.status] == before[Reading.status]
+    assert after.reading == before.reading
+    assert after.settings == before.settings
+
+
+def test_replayed_charger_takes_writes() -> None:
+    """What is written is what is read from then on."""
+    charger = ReplayedCharger({"input": {}, "holding": {"1000": "0000 8041"}})
+    charger.write(1000, [0x0000, 0x2041])
+    assert charger.holding_words() == {1000: 0x0000, 1001: 0x2041}
+    assert charger.input_words() == {}
+    with pytest.raises(Refusal):
+        charger.write(1008, [0])
