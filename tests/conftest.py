@@ -19,8 +19,13 @@ SERIAL = "NB10SIM00001"
 
 
 @pytest.fixture(autouse=True)
-def _use_custom_integrations(enable_custom_integrations: None) -> None:
-    """Let Home Assistant find the integration."""
+def _use_custom_integrations(
+    recorder_db_url: str, enable_custom_integrations: None
+) -> None:
+    """Let Home Assistant find the integration.
+
+    A database has to be there before Home Assistant, for tests that record.
+    """
 
 
 @pytest.fixture(autouse=True)

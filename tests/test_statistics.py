@@ -1,0 +1,89 @@
+"""Long-term statistics survive misreads, resets and new sessions."""
+
+from datetime import UTC, datetime
+
+from freezegun import freeze_time
+from homeassistant.components.recorder import Recorder, get_instance
+from homeassistant.components.recorder.statistics import statistics_during_period
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.components.recorder.common import (
+    async_wait_recording_done,
+    do_adhoc_statistics,
+)
+
+from simulator import Simulator
+from tests.conftest import entry_for
+from tests.test_init import poll, state
+
+START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "wh_per_unit", "reads", "shown", "added"),
+    [
+        pytest.param(
+            "sensor.nexblue_delta_max_lifetime_energy",
+            1,
+            [1_000_010, 0, 1_000_020, 10**11, 10**11 - 1, 1_000_030],
+            [1000.01, 1000.01, 1000.02, 1000.02, 1000.02, 1000.03],
+            0.03,
+            id="misreads",
+        ),
+        pytest.param(
+            "sensor.nexblue_delta_max_lifetime_energy",
+            1,
+            [1_000_010, 0, 10, 20, 30],
+            [1000.01, 1000.01, 1000.01, 0.02, 0.03],
+            0.01 + 0.02 + 0.01,
+            id="a charger that was replaced or reset",
+        ),
+        pytest.param(
+            "sensor.nexblue_delta_max_session_energy",
+            1000,
+            [0.01, 0.02, 0.0, 0.005, 0.01, 0.015],
+            [0.01, 0.02, 0.02, 0.02, 0.01, 0.015],
+            0.02 + 0.01 + 0.005,
+            id="a new session",
+        ),
+    ],
+)
+async def test_sums(
+    recorder_mock: Recorder,
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entity_id: str,
+    wh_per_unit: int,
+    reads: list[float],
+    shown: list[float],
+    added: float,
+) -> None:
+    """The sum grows by the energy that was delivered, and by nothing else."""
+    charger = simulator.charger
+    charger.lifetime_energy = 1_000_000
+    with freeze_time(START, tick=True) as time:
+        assert await async_setup_component(hass, "sensor", {})
+        entry = entry_for(simulator)
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        seen = []
+        for read in reads:
+            time.tick(5)
+            if wh_per_unit == 1:
+                charger.lifetime_energy = read
+            else:
+                charger.session_energy = read
+            await poll(hass, entry)
+            seen.append(float(state(hass, entity_id)))
+        assert seen == pytest.approx(shown)
+        await async_wait_recording_done(hass)
+        do_adhoc_statistics(hass, start=START)
+        await async_wait_recording_done(hass)
+        statistics = await get_instance(hass).async_add_executor_job(
+            statistics_during_period,
+            *(hass, START, None, {entity_id}, "5minute", None, {"sum"}),
+        )
+        assert statistics[entity_id][0]["sum"] == pytest.approx(added)
+        assert await hass.config_entries.async_unload(entry.entry_id)
