@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 import shutil
 import sys
+import time
 from typing import Any, Self
 
 import aiohttp
@@ -64,7 +65,8 @@ class HomeAssistantProcess:
     ) -> None:
         """Take the folder, the web interface's port, more YAML and storage files."""
         self.url = f"http://{HOST}:{port}"
-        self._folder = folder
+        self.folder = folder
+        self.started_at = 0.0
         self._configuration = CONFIGURATION + configuration
         self._storage = {
             # Only the user is left to be made: the other steps also set up
@@ -84,9 +86,15 @@ class HomeAssistantProcess:
         self._last_id = 0
 
     @property
+    def pid(self) -> int:
+        """Return the process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> Path:
         """Return the file that Home Assistant's output goes to."""
-        return self._folder / "console.log"
+        return self.folder / "console.log"
 
     async def __aenter__(self) -> Self:
         """Start Home Assistant, onboard it and log in."""
@@ -105,8 +113,8 @@ class HomeAssistantProcess:
         await self._stop()
 
     def _prepare(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        storage = self._folder / ".storage"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        storage = self.folder / ".storage"
         storage.mkdir(parents=True)
         for key, data in self._storage.items():
             version, minor_version = STORAGE_VERSIONS.get(key, (1, 1))
@@ -120,14 +128,15 @@ class HomeAssistantProcess:
                     }
                 )
             )
-        (self._folder / "configuration.yaml").write_text(self._configuration)
-        (self._folder / "custom_components").symlink_to(ROOT / "custom_components")
+        (self.folder / "configuration.yaml").write_text(self._configuration)
+        (self.folder / "custom_components").symlink_to(ROOT / "custom_components")
 
     async def _start(self) -> None:
+        self.started_at = time.time()
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "homeassistant", "--config", str(self._folder)),
+                *("-m", "homeassistant", "--config", str(self.folder)),
                 # What is missing would be installed now, slowly.
                 "--skip-pip",
                 stdin=asyncio.subprocess.DEVNULL,
