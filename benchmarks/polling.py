@@ -133,19 +133,26 @@ class Candidate:
 
     def states(self) -> list[tuple[str, str, float]]:
         """Return entity, state and time of all rows of the charger's entities."""
+        path = self.home.folder / "home-assistant_v2.db"
+        with contextlib.closing(
+            sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        ) as db:
+            rows: list[tuple[str, str, float]] = db.execute(
+                "SELECT states_meta.entity_id, state, last_updated_ts"
+                " FROM states JOIN states_meta USING (metadata_id)"
+            ).fetchall()
         return [
-            (entity_id, state, when)
-            for entity_id, state, when in self.rows(
-                "SELECT entity_id, state, last_updated_ts"
-            )
-            if not entity_id.startswith("sensor.backup")
+            row
+            for row in rows
+            if row[0].startswith(("sensor.", "binary_sensor.", "switch."))
+            and not row[0].startswith("sensor.backup")
         ]
 
 
 def config_entry(port: int) -> dict[str, Any]:
     """Return the stored config entries of a Home Assistant with the charger."""
     now = "2026-01-01T00:00:00+00:00"
-    entry = {
+    entry: dict[str, Any] = {
         "created_at": now,
         "data": {"host": HOST, "port": port, "unit_id": 200},
         "disabled_by": None,
@@ -303,7 +310,7 @@ def report(compared: list[Candidate]) -> str:
     ]
     for kind in KINDS:
         for label, pick in (
-            ("median", lambda ages: statistics.median(ages)),
+            ("median", statistics.median),
             ("95th percentile", lambda ages: statistics.quantiles(ages, n=20)[18]),
             ("worst", max),
         ):

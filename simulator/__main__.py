@@ -127,9 +127,11 @@ async def _run(options: argparse.Namespace) -> None:
             flush=True,
         )
         commands = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
-        )
+        # Without a terminal or pipe to read from there are no commands.
+        with contextlib.suppress(OSError, ValueError):
+            await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
+            )
         await _obey(simulator, commands)
 
 

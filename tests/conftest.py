@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+import logging
 from unittest.mock import PropertyMock, patch
 
 from homeassistant.const import CONF_HOST, CONF_PORT
@@ -13,6 +14,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local.charger import charger as charger_module
 from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
 from simulator import SimulatedCharger, Simulator
+
+# The test plugin of Home Assistant has every statement logged.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 
 HOST = "127.0.0.1"
 SERIAL = "NB10SIM00001"

@@ -55,15 +55,18 @@ async def user_enters(hass: HomeAssistant, data: dict[str, Any]) -> ConfigFlowRe
 
 
 async def discover(
-    hass: HomeAssistant, simulator: Simulator, name: str = "NexBlue-EVC-Modbus"
+    hass: HomeAssistant,
+    simulator: Simulator,
+    name: str = "NexBlue-EVC-Modbus",
+    *others: str,
 ) -> ConfigFlowResult:
-    """Have the charger announced."""
+    """Have the charger announced, perhaps with other addresses of its own."""
     return await hass.config_entries.flow.async_init(
         DOMAIN,
         context={"source": SOURCE_ZEROCONF},
         data=ZeroconfServiceInfo(
             ip_address=ip_address(simulator.host),
-            ip_addresses=[ip_address(simulator.host)],
+            ip_addresses=[ip_address(host) for host in (simulator.host, *others)],
             port=simulator.port,
             hostname=f"{name}.local.",
             type="_nexblue_modbus._tcp.local.",
@@ -182,6 +185,7 @@ async def test_zeroconf(hass: HomeAssistant, simulator: Simulator) -> None:
     assert flow["context"]["title_placeholders"] == {
         "name": "NexBlue Delta Max",
         "host": HOST,
+        "port": str(simulator.port),
     }
     assert flow["context"]["unique_id"] == SERIAL
     await asyncio.sleep(0.05)
@@ -256,6 +260,82 @@ async def test_zeroconf_of_a_known_address(
     result = await discover(hass, simulator)
     assert result["reason"] == "already_configured"
     assert simulator.log == []
+
+
+async def test_zeroconf_of_another_address_of_a_known_charger(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """A charger with two addresses is known by each of them."""
+    MockConfigEntry(
+        domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host="127.0.0.9")
+    ).add_to_hass(hass)
+    result = await discover(hass, simulator, "NexBlue-EVC-Modbus", "127.0.0.9")
+    assert result["reason"] == "already_configured"
+    assert simulator.log == []
+
+
+async def test_zeroconf_revives(hass: HomeAssistant, simulator: Simulator) -> None:
+    """A charger that announces itself need not wait for the next attempt."""
+    await simulator.stop()
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    await simulator.start()
+    assert (await discover(hass, simulator))["reason"] == "already_configured"
+    await hass.async_block_till_done()
+    assert simulator.is_connected
+
+
+async def test_zeroconf_of_a_moved_charger_with_its_own_unit_id(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The unit ids of the chargers that are set up are tried as well."""
+    simulator.unit_id = 17
+    entry = MockConfigEntry(
+        domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host="127.0.0.9")
+    )
+    entry.add_to_hass(hass)
+    result = await discover(hass, simulator)
+    assert result["reason"] == "already_configured"
+    assert entry.data == address(simulator)
+
+
+async def test_announced_twice(hass: HomeAssistant, simulator: Simulator) -> None:
+    """There is one card for a charger, the latest."""
+    await discover(hass, simulator)
+    latest = await discover(hass, simulator, "NexBlue-EVC-Modbus-2")
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["flow_id"] == latest["flow_id"]
+
+
+async def test_added_while_its_card_waits(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """A card that could not be identified goes when the charger is added."""
+    simulator.unit_id = 17
+    await discover(hass, simulator)
+    assert len(hass.config_entries.flow.async_progress()) == 1
+    result = await user_enters(hass, address(simulator))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert hass.config_entries.flow.async_progress() == []
+
+
+async def test_host_that_cannot_be(hass: HomeAssistant) -> None:
+    """What is no host name is not reachable, and nothing worse."""
+    with patch("socket.getaddrinfo", side_effect=UnicodeError):
+        result = await user_enters(
+            hass, {CONF_HOST: "a..b", CONF_PORT: 502, CONF_UNIT_ID: 200}
+        )
+    assert result["errors"] == {"base": "cannot_connect"}
+
+
+async def test_blanks_around_the_host(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """What is pasted with blanks is what was meant."""
+    result = await user_enters(hass, address(simulator, host=f" {simulator.host} "))
+    assert result["data"] == address(simulator)
 
 
 async def test_zeroconf_of_a_moved_charger(

@@ -70,7 +70,8 @@ async def test_values(
         },
     }
     for key, number in numbers.items():
-        assert float(shown.pop(key)) == pytest.approx(number, rel=1e-3), key
+        # Rounded to whole W and V, tenths of A, hundredths of kWh.
+        assert float(shown.pop(key)) == pytest.approx(number, rel=1e-3, abs=0.5), key
     assert shown == {
         "sensor.status": "charging",
         "binary_sensor.charging": "on",
@@ -122,7 +123,7 @@ async def test_values_off_by_default(
     assert shown.keys() >= OFF_BY_DEFAULT
     for phase, angle in ((1, 0.0), (2, 240.0), (3, 120.0)):
         assert float(shown[f"sensor.phase_angle_l{phase}"]) == pytest.approx(
-            angle + phase_shift(16.0)
+            angle + phase_shift(16.0), abs=0.5
         )
     assert abs(float(shown["sensor.clock_offset"])) < 3
     assert shown["sensor.mapping_version"] == "0x0100"
@@ -202,6 +203,8 @@ async def test_refused_bitsets_are_unknown(
     assert unknown == {
         *(key for key in OFF_BY_DEFAULT if key.startswith("binary_sensor.")),
         *("sensor.waiting_reason", "binary_sensor.warning"),
+        # Nought is not believed at once, as the meter may not be ready yet.
+        "sensor.session_energy",
         *("binary_sensor.fault", "binary_sensor.fallback_active"),
     }
 

@@ -152,3 +152,40 @@ async def test_firmware_update_shows(
     await asyncio.sleep(0.2)
     await poll(hass, entry)
     assert firmware() == "04.01.00"
+
+
+async def test_energy_outlives_a_reload(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A meter that shows nought right after the start is not believed."""
+    energy = "sensor.nexblue_delta_max_lifetime_energy"
+    session = "sensor.nexblue_delta_max_session_energy"
+    assert state(hass, energy) == "1234.567"
+    simulator.charger.session_energy = 4.0
+    await poll(hass, entry)
+    await poll(hass, entry)
+    assert state(hass, session) == "4.0"
+    simulator.charger.session_energy = 0.0
+    simulator.charger.lifetime_energy = 0
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    for _ in range(5):
+        assert state(hass, energy) == "1234.567"
+        assert state(hass, session) == "4.0"
+        await poll(hass, entry)
+    simulator.charger.lifetime_energy = 1_234_570
+    await poll(hass, entry)
+    assert state(hass, energy) == "1234.57"
+
+
+async def test_an_unscheduled_refresh_ends_with_the_entry(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+) -> None:
+    """Whoever asks for a refresh does not keep a charger that is unloaded."""
+    simulator.faults.append(Fault(kind=FaultKind.MUTE))
+    refresh = hass.async_create_task(entry.runtime_data.async_refresh())
+    await asyncio.sleep(0.1)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    async with asyncio.timeout(0.3):
+        await refresh

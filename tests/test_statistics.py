@@ -1,6 +1,8 @@
 """Long-term statistics survive misreads, resets and new sessions."""
 
 from datetime import UTC, datetime
+from functools import partial
+import itertools
 
 from freezegun import freeze_time
 from homeassistant.components.recorder import Recorder, get_instance
@@ -21,11 +23,12 @@ START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("entity_id", "wh_per_unit", "reads", "shown", "added"),
+    ("entity_id", "wh_per_unit", "every", "reads", "shown", "added"),
     [
         pytest.param(
             "sensor.nexblue_delta_max_lifetime_energy",
             1,
+            5,
             [1_000_010, 0, 1_000_020, 10**11, 10**11 - 1, 1_000_030],
             [1000.01, 1000.01, 1000.02, 1000.02, 1000.02, 1000.03],
             0.03,
@@ -34,6 +37,7 @@ START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
         pytest.param(
             "sensor.nexblue_delta_max_lifetime_energy",
             1,
+            30,
             [1_000_010, 0, 10, 20, 30],
             [1000.01, 1000.01, 1000.01, 0.02, 0.03],
             0.01 + 0.02 + 0.01,
@@ -42,9 +46,11 @@ START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
         pytest.param(
             "sensor.nexblue_delta_max_session_energy",
             1000,
-            [0.01, 0.02, 0.0, 0.005, 0.01, 0.015],
-            [0.01, 0.02, 0.02, 0.02, 0.01, 0.015],
-            0.02 + 0.01 + 0.005,
+            5,
+            [0.01, 0.02, 0.0, 0.01, 0.02, 0.03],
+            [0.01, 0.02, 0.02, 0.02, 0.02, 0.03],
+            # The first value is where the sum begins.
+            0.01 + 0.01,
             id="a new session",
         ),
     ],
@@ -55,6 +61,7 @@ async def test_sums(
     simulator: Simulator,
     entity_id: str,
     wh_per_unit: int,
+    every: float,
     reads: list[float],
     shown: list[float],
     added: float,
@@ -69,8 +76,11 @@ async def test_sums(
         assert await hass.config_entries.async_setup(entry.entry_id)
         await hass.async_block_till_done()
         seen = []
+        # The integration's clock does not stand still for freezegun.
+        clock = itertools.count(entry.runtime_data.charger._time() + every, every)
         for read in reads:
-            time.tick(5)
+            time.tick(every)
+            entry.runtime_data.charger._time = partial(lambda now: now, next(clock))
             if wh_per_unit == 1:
                 charger.lifetime_energy = read
             else:

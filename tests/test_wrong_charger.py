@@ -73,6 +73,18 @@ async def test_issue(
     assert issues(hass) == []
 
 
+async def test_somebody_without_a_serial_number(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Whoever does not say who it is, is not the right charger."""
+    simulator.overrides[16] = 0xFFFF
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert state(hass, POWER) == STATE_UNAVAILABLE
+    assert issues(hass) == ["wrong_charger"]
+
+
 async def test_issue_goes_with_the_entry(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any, override
 
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     OptionsFlowWithReload,
@@ -110,9 +111,10 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         return NexBlueOptionsFlow()
 
     async def _async_identified(
-        self, data: Mapping[str, Any], errors: dict[str, str]
+        self, data: dict[str, Any], errors: dict[str, str]
     ) -> bool:
         """Find out who is at an address; enter what failed in the errors."""
+        data[CONF_HOST] = data[CONF_HOST].strip()
         try:
             self._identity = await _async_identify(self.hass, data)
         except ChargerError as error:
@@ -124,7 +126,16 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         return True
 
     def _async_create(self, data: Mapping[str, Any]) -> ConfigFlowResult:
+        # Its address stood for a charger that could not be identified.
+        self._async_abort_others(data[CONF_HOST])
         return self.async_create_entry(title=charger_name(self._identity), data=data)
+
+    def _async_abort_others(self, unique_id: str | None) -> None:
+        """End the other flows of a charger."""
+        for flow in self._async_in_progress(
+            include_uninitialized=True, match_context={"unique_id": unique_id}
+        ):
+            self.hass.config_entries.flow.async_abort(flow["flow_id"])
 
     @override
     async def async_step_user(
@@ -147,6 +158,10 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         """Change the address of a charger."""
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
+        if user_input is not None and entry.state is ConfigEntryState.LOADED:
+            # It may be the same charger at another of its addresses, and that
+            # takes no second connection.
+            entry.runtime_data.charger.disconnect()
         if user_input is not None and await self._async_identified(user_input, errors):
             self._abort_if_unique_id_mismatch(reason="wrong_charger")
             return self.async_update_reload_and_abort(entry, data_updates=user_input)
@@ -163,36 +178,45 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         self, discovery_info: ZeroconfServiceInfo
     ) -> ConfigFlowResult:
         """Look at a charger that announced itself."""
-        host = discovery_info.host
-        for entry in self._async_current_entries(include_ignore=True):
+        port = discovery_info.port or DEFAULT_PORT
+        addresses = {str(address) for address in discovery_info.ip_addresses}
+        entries = self._async_current_entries(include_ignore=True)
+        for entry in entries:
             # A charger takes one client, so one that is known, or is not to be
             # known, is left in peace; not so one that is at another's address.
-            known = entry.data.get(CONF_HOST)
             if (
-                known is not None
-                and await resolve(known) == host
+                entry.data.get(CONF_PORT) == port
+                and await resolve(entry.data[CONF_HOST]) in addresses
                 and not ir.async_get(self.hass).async_get_issue(
                     DOMAIN, wrong_charger_issue(entry)
                 )
             ):
-                return self.async_abort(reason="already_configured")
+                await self.async_set_unique_id(entry.unique_id, raise_on_progress=False)
+                self._abort_if_unique_id_configured()
 
-        self._address = {
-            CONF_HOST: host,
-            CONF_PORT: discovery_info.port or DEFAULT_PORT,
-            CONF_UNIT_ID: DEFAULT_UNIT_ID,
-        }
         errors: dict[str, str] = {}
-        if await self._async_identified(self._address, errors):
-            self._abort_if_unique_id_configured(updates=self._address)
-            self._set_title(charger_name(self._identity))
-            return await self.async_step_zeroconf_confirm()
+        # A charger that moved may have the unit id of one that is set up.
+        known = (entry.data.get(CONF_UNIT_ID) for entry in entries)
+        for unit_id in dict.fromkeys(filter(None, (DEFAULT_UNIT_ID, *known))):
+            self._address = {
+                CONF_HOST: discovery_info.host,
+                CONF_PORT: port,
+                CONF_UNIT_ID: unit_id,
+            }
+            if await self._async_identified(self._address, errors):
+                self._abort_if_unique_id_configured(updates=self._address)
+                # An older announcement may have come from another address.
+                self._async_abort_others(self.unique_id)
+                self._set_title(charger_name(self._identity))
+                return await self.async_step_zeroconf_confirm()
+            self._discovery_error = errors["base"]
+            if self._discovery_error != "wrong_unit":
+                break
 
-        self._discovery_error = errors["base"]
         if self._discovery_error not in ("in_use", "wrong_unit"):
             return self.async_abort(reason=self._discovery_error)
         # The serial number is not known yet; the address serves to ignore it.
-        await self.async_set_unique_id(host)
+        await self.async_set_unique_id(discovery_info.host)
         self._set_title(discovery_info.hostname.removesuffix(".local."))
         return await self.async_step_unidentified()
 
@@ -200,6 +224,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         self.context["title_placeholders"] = {
             "name": name,
             CONF_HOST: self._address[CONF_HOST],
+            CONF_PORT: str(self._address[CONF_PORT]),
         }
 
     async def async_step_zeroconf_confirm(
@@ -246,7 +271,11 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         await self.async_set_unique_id(unique_id, raise_on_progress=False)
         data: dict[str, Any] = {}
         for flow in self._async_in_progress(match_context={"unique_id": unique_id}):
-            data[CONF_HOST] = flow["context"]["title_placeholders"][CONF_HOST]
+            address = flow["context"]["title_placeholders"]
+            data = {
+                CONF_HOST: address[CONF_HOST],
+                CONF_PORT: int(address[CONF_PORT]),
+            }
         return self.async_create_entry(title=user_input["title"], data=data)
 
 

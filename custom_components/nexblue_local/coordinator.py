@@ -4,22 +4,29 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, override
 
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_SCAN_INTERVAL
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+    restore_state,
+)
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .charger.charger import Charger, Snapshot
 from .charger.errors import ChargerError, InUse, WrongCharger
-from .charger.registers import Identity
+from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
-"""Seconds to the next attempt after each time that the charger was in use."""
+"""Seconds to the next attempt, each time that the charger is another's."""
 
 # Where chargers answered in the place of others, by serial number.
 _SIGHTINGS: HassKey[dict[str, Mapping[str, Any]]] = HassKey(f"{DOMAIN}_sightings")
@@ -46,11 +53,33 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             ),
             always_update=False,
         )
-        self._cut_off = 0
+        self._foreign = 0
         self._sightings = hass.data.setdefault(_SIGHTINGS, {})
         self.charger = Charger(
             link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
         )
+        self._remember_energy()
+
+    def _remember_energy(self) -> None:
+        """Let the charger measure its first energies by those last shown.
+
+        A meter that is not ready yet, right after a power cut, shows nought.
+        """
+        registry = er.async_get(self.hass)
+        last_states = restore_state.async_get(self.hass).last_states
+        for key, remember in (
+            (Reading.lifetime_energy.name, self.charger.remember_lifetime_energy),
+            (Reading.session_energy.name, self.charger.remember_session_energy),
+        ):
+            entity_id = registry.async_get_entity_id(
+                SENSOR_DOMAIN, DOMAIN, f"{self._serial_number}_{key}"
+            )
+            last = last_states.get(entity_id or "")
+            if last is None or last.extra_data is None:
+                continue
+            value = last.extra_data.as_dict().get("native_value")
+            if isinstance(value, int | float):
+                remember(value, (dt_util.utcnow() - last.last_seen).total_seconds())
 
     @override
     async def _async_update_data(self) -> Snapshot:
@@ -67,7 +96,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 translation_placeholders=self._placeholders(error),
                 retry_after=self._back_off(error),
             ) from error
-        self._cut_off = 0
+        self._foreign = 0
         self._sightings.pop(self._serial_number, None)
         ir.async_delete_issue(self.hass, DOMAIN, self._wrong_charger_issue)
         # A firmware update shows after the restart that comes with it.
@@ -88,11 +117,11 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         }
 
     def _back_off(self, error: ChargerError) -> float | None:
-        """Return the seconds for which whoever else is connected is left alone."""
-        if not isinstance(error, InUse):
+        """Return the seconds for which somebody else's connection is left alone."""
+        if not isinstance(error, InUse | WrongCharger):
             return None
-        self._cut_off += 1
-        return BACK_OFF[min(self._cut_off, len(BACK_OFF)) - 1]
+        self._foreign += 1
+        return BACK_OFF[min(self._foreign, len(BACK_OFF)) - 1]
 
     @property
     def _wrong_charger_issue(self) -> str:

@@ -6,6 +6,7 @@ from enum import IntEnum, IntFlag
 from typing import Any, override
 
 from homeassistant.components.sensor import (
+    RestoreSensor,
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
@@ -68,6 +69,20 @@ def _shown(register: Register[Any]) -> Callable[[Snapshot], StateType]:
     return value
 
 
+def _rounded(register: Register[float], digits: int) -> Callable[[Snapshot], StateType]:
+    """Return what shows a measurement to the digits that say anything.
+
+    With all of them, the meter's jitter would make a row in the database of
+    each value at each poll.
+    """
+
+    def value(snapshot: Snapshot) -> StateType:
+        read = snapshot[register]
+        return None if read is None else round(read, digits)
+
+    return value
+
+
 def _waiting_reason(snapshot: Snapshot) -> str | None:
     reasons = snapshot.reading.waiting_reasons
     if reasons is None:
@@ -107,7 +122,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_shown(register),
+            value_fn=_rounded(register, 0),
             device_class=SensorDeviceClass.POWER,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfPower.WATT,
@@ -123,7 +138,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_shown(register),
+            value_fn=_rounded(register, 1),
             device_class=SensorDeviceClass.CURRENT,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -133,7 +148,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="offered_current",
-        value_fn=_shown(Settings.current_limit),
+        value_fn=_rounded(Settings.current_limit, 1),
         device_class=SensorDeviceClass.CURRENT,
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -142,7 +157,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_shown(register),
+            value_fn=_rounded(register, 0),
             device_class=SensorDeviceClass.VOLTAGE,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricPotential.VOLT,
@@ -152,7 +167,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="session_energy",
-        value_fn=_shown(Reading.session_energy),
+        value_fn=_rounded(Reading.session_energy, 2),
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
@@ -170,7 +185,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_shown(register),
+            value_fn=_rounded(register, 1),
             entity_category=EntityCategory.DIAGNOSTIC,
             device_class=SensorDeviceClass.CURRENT,
             native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -188,7 +203,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_shown(register),
+            value_fn=_rounded(register, 0),
             entity_category=EntityCategory.DIAGNOSTIC,
             entity_registry_enabled_default=False,
             state_class=SensorStateClass.MEASUREMENT_ANGLE,
@@ -232,7 +247,11 @@ async def async_setup_entry(
 ) -> None:
     """Set up the sensors of a charger."""
     async_add_entities(
-        NexBlueSensor(coordinator=entry.runtime_data, description=description)
+        (
+            NexBlueEnergySensor
+            if description.device_class is SensorDeviceClass.ENERGY
+            else NexBlueSensor
+        )(coordinator=entry.runtime_data, description=description)
         for description in DESCRIPTIONS
     )
 
@@ -247,3 +266,7 @@ class NexBlueSensor(NexBlueEntity, SensorEntity):
     def native_value(self) -> StateType:
         """Return the value, None when it is unknown."""
         return self.entity_description.value_fn(self.coordinator.data)
+
+
+class NexBlueEnergySensor(NexBlueSensor, RestoreSensor):
+    """An energy, stored for the coordinator to measure the next one by."""

@@ -192,8 +192,8 @@ async def test_layout_is_told_by_the_date(
     snapshot = await charger.refresh()
     assert charger.layout is layout
     assert snapshot[Reading.lifetime_energy] == 1_234_567
-    settings = await charger.write(Settings.current_limit, 10.0)
-    assert settings.current_limit == 10.0
+    await charger.write(Settings.current_limit, 10.0)
+    assert (await charger.refresh())[Settings.current_limit] == 10.0
     assert simulator.charger.settings["current_limit"] == 10.0
 
 
@@ -224,8 +224,8 @@ async def test_writes(simulator: Simulator, charger: Charger) -> None:
     await charger.write(Settings.fallback_limit, 5.0)
     await charger.write(Settings.fallback_timeout, 60)
     await charger.write(Settings.start_stop, StartStop.STOP)
-    settings = await charger.write(Settings.phase_mode, PhaseMode.SINGLE_PHASE)
-    assert settings.values == {
+    await charger.write(Settings.phase_mode, PhaseMode.SINGLE_PHASE)
+    assert (await charger.refresh()).settings.values == {
         "current_limit": 10.5,
         "fallback_limit": 0.0,  # Below 6 A the charger takes it for 0.
         "fallback_timeout": 60,
@@ -236,6 +236,70 @@ async def test_writes(simulator: Simulator, charger: Charger) -> None:
         *((0x10, 1000, 2), (0x10, 1002, 2), (0x10, 1004, 2)),
         *((0x06, 1006, 1), (0x06, 1007, 1)),
     ]
+
+
+async def test_settings_are_read_until_they_have_settled(
+    simulator: Simulator, link: Link
+) -> None:
+    """What a write changed shows as soon as the charger shows it."""
+    now = 0.0
+    charger = Charger(link, 200, serial_number=SERIAL, clock=lambda: now)
+    await charger.refresh()
+    simulator.charger.read_back_delay = 0.3
+    await charger.write(Settings.current_limit, 10.0)
+    now = 1.0
+    assert (await charger.refresh())[Settings.current_limit] == 16.0
+    await asyncio.sleep(0.3)
+    now = 2.0
+    assert (await charger.refresh())[Settings.current_limit] == 10.0
+    now = 6.0
+    await charger.refresh()
+    wire(simulator)
+    now = 11.0
+    await charger.refresh()
+    assert wire(simulator) == REFRESH
+
+
+async def test_a_clock_that_is_set_late(simulator: Simulator, link: Link) -> None:
+    """After a power cut the charger may know its date only some time later."""
+    now = 0.0
+    charger = Charger(link, 200, serial_number=SERIAL, clock=lambda: now)
+    simulator.overrides |= {38: 0, 39: 0}
+    await charger.refresh()
+    with pytest.raises(NotWritable):
+        await charger.write(Settings.current_limit, 10.0)
+    simulator.overrides.clear()
+    await charger.write(Settings.current_limit, 10.0)
+    assert simulator.charger.settings["current_limit"] == 10.0
+
+
+async def test_layout_outlives_a_clock_that_is_not_set(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """Without a date the charger is read in the order that was proved before."""
+    simulator.charger.layout = Layout.ABCD
+    await charger.refresh()
+    simulator.overrides |= {38: 0, 39: 0}
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    assert (await charger.refresh())[Reading.app_max_current] == 16.0
+    with pytest.raises(NotWritable):
+        await charger.write(Settings.current_limit, 10.0)
+
+
+async def test_a_stranger_on_a_shared_link(simulator: Simulator, link: Link) -> None:
+    """Whoever looks for another charger does not cut off the one that is there."""
+    link.users = 2
+    right = Charger(link, 200, serial_number=SERIAL)
+    wrong = Charger(link, 200, serial_number="ANOTHER")
+    await right.refresh()
+    wire(simulator)
+    for _ in range(3):
+        with pytest.raises(WrongCharger):
+            await wrong.refresh()
+    assert wire(simulator) == [(4, 0, 52)]
+    await right.refresh()
+    assert wire(simulator) == REFRESH
 
 
 async def test_bad_values_are_not_sent(simulator: Simulator, charger: Charger) -> None:

@@ -44,16 +44,40 @@ def test_counter(
     reads: list[tuple[float, float | None]], shown: list[float | None]
 ) -> None:
     """Misreads are held back, real resets accepted after three reads."""
-    counter = EnergyCounter(wh_per_unit=KWH)
+    counter = EnergyCounter(wh_per_unit=KWH, hold=10)
     assert counter.accept(reads[0][1], reads[0][0] - 0.1) is None
     assert [counter.accept(value, now) for now, value in reads] == shown
 
 
 def test_the_first_value_is_confirmed() -> None:
     """A misread right after the start does not become the measure of all others."""
-    counter = EnergyCounter(wh_per_unit=KWH)
+    counter = EnergyCounter(wh_per_unit=KWH, hold=10)
     assert counter.accept(0.0, 0) is None
     assert not counter.is_settled
     assert counter.accept(10.0, 5) is None
     assert counter.accept(10.01, 10) == 10.01
     assert counter.is_settled
+
+
+def test_a_jump_has_to_stand() -> None:
+    """However often it is read, a jump is not believed before its time."""
+    counter = EnergyCounter(wh_per_unit=KWH, hold=10)
+    counter.remember(10.0, -5)
+    shown = [counter.accept(0.0, second) for second in range(13)]
+    assert shown == [10.0] * 10 + [0.0] * 3
+
+
+def test_a_meter_that_is_not_ready() -> None:
+    """A first value of nought is not shown before it has stood for its time."""
+    counter = EnergyCounter(wh_per_unit=KWH, hold=60)
+    shown = [counter.accept(0.0, second) for second in range(0, 65, 5)]
+    assert shown == [None] * 12 + [0.0]
+
+
+def test_what_was_shown_before_is_the_measure() -> None:
+    """After a restart the first value has to follow the last one."""
+    counter = EnergyCounter(wh_per_unit=KWH, hold=60)
+    counter.remember(10.0, -3600)
+    assert counter.is_settled
+    assert counter.accept(0.0, 0) == 10.0
+    assert counter.accept(12.0, 5) == 12.0

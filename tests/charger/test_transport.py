@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+import contextlib
 import socket
+import struct
+from typing import Any
 from unittest.mock import patch
 
 from pymodbus.exceptions import ModbusIOException
@@ -140,6 +143,116 @@ async def test_close_ends_the_request_under_way(
     connection.close()
     with pytest.raises(ConnectionCut):
         await request
+
+
+HEADER = b"\0\1\0\0"
+READ = [
+    pytest.param([HEADER + b"\0\5\xc8\x04\2\x12\x34"], [0x1234], id="whole"),
+    pytest.param(
+        [HEADER[:3], b"\0\0", b"\5\xc8\x04", b"\2\x12", b"\x34"],
+        [0x1234],
+        id="in parts",
+    ),
+    pytest.param([HEADER + b"\0\3\xc8\x84\2"], Refused, id="exception"),
+    pytest.param([b"\0\1\0\7\0\5\xc8\x04\2\x12\x34"], BadAnswer, id="protocol"),
+    pytest.param([HEADER + b"\0\5\xc8\x04\4\x12\x34"], BadAnswer, id="byte count"),
+    pytest.param([HEADER + b"\0\4\xc8\x04\2\x12"], BadAnswer, id="short"),
+    pytest.param([HEADER + b"\0\6\xc8\x04\3\x12\x34\x56"], BadAnswer, id="odd"),
+    pytest.param([HEADER + b"\0\2\xc8\x84"], BadAnswer, id="exception without code"),
+    pytest.param([HEADER + b"\0\5\xc8\x03\2\x12\x34"], BadAnswer, id="function"),
+    pytest.param([HEADER + b"\0\5\xc8\x04\2\x12\x34!"], BadAnswer, id="more follows"),
+    pytest.param([HEADER + b"\1\5\xc8\x04\2\x12\x34"], BadAnswer, id="too long"),
+    pytest.param([HEADER + b"\0\0\xc8\x04"], BadAnswer, id="empty"),
+    pytest.param([HEADER + b"\0\5\x07\x04\2\x12\x34"], NoAnswer, id="another unit"),
+]
+WRITE = [
+    pytest.param([HEADER + b"\0\6\xc8\6\3\xef\0\1"], None, id="echo"),
+    pytest.param([HEADER + b"\0\6\xc8\6\3\xef\0\2"], BadAnswer, id="other value"),
+    pytest.param([HEADER + b"\0\6\xc8\6\3\xee\0\1"], BadAnswer, id="other address"),
+    pytest.param([HEADER + b"\0\4\xc8\6\3\xef"], BadAnswer, id="cut short"),
+]
+
+
+@contextlib.asynccontextmanager
+async def answering(chunks: list[bytes]) -> AsyncIterator[Connection]:
+    """Connect to somebody who answers the first request with these bytes."""
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.read(1)
+        for chunk in chunks:
+            writer.write(chunk)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        connection = await Connection.open("127.0.0.1", port)
+        yield connection
+        connection.close()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(("chunks", "outcome"), READ)
+async def test_bytes_of_a_read(
+    socket_enabled: None,
+    caplog: pytest.LogCaptureFixture,
+    chunks: list[bytes],
+    outcome: Any,
+) -> None:
+    """Exactly the answer to the request is one, and nothing raises elsewhere."""
+    async with answering(chunks) as connection:
+        if isinstance(outcome, list):
+            assert await connection.read_input(UNIT, 36, 1) == outcome
+        else:
+            with pytest.raises(outcome):
+                await connection.read_input(UNIT, 36, 1)
+    assert "Fatal error" not in caplog.text
+
+
+@pytest.mark.parametrize(("chunks", "outcome"), WRITE)
+async def test_bytes_of_a_write(
+    socket_enabled: None, chunks: list[bytes], outcome: type[ChargerError] | None
+) -> None:
+    """A write is confirmed by its own echo only."""
+    async with answering(chunks) as connection:
+        if outcome is None:
+            await connection.write(UNIT, 1007, [1])
+        else:
+            with pytest.raises(outcome):
+                await connection.write(UNIT, 1007, [1])
+
+
+async def test_a_failed_write_is_not_delivered_later(
+    simulator: Simulator, connection: Connection
+) -> None:
+    """The connection of a write without an answer is reset, not closed in order."""
+    simulator.faults.append(Fault(kind=FaultKind.MUTE))
+    raw = connection._client.ctx.transport.get_extra_info("socket")
+    options: list[bytes] = []
+    original = connection._client.close
+
+    def close() -> None:
+        options.append(raw.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
+        original()
+
+    with patch.object(connection._client, "close", close), pytest.raises(NoAnswer):
+        await connection.write(UNIT, 1007, [1])
+    assert options == [struct.pack("ii", 1, 0)]
+
+
+async def test_a_failed_write_after_a_cut(
+    simulator: Simulator, connection: Connection
+) -> None:
+    """Nothing is left to reset when the other end has closed already."""
+    simulator.faults.append(Fault(kind=FaultKind.DROP))
+    with pytest.raises(ConnectionCut):
+        await connection.write(UNIT, 1007, [1])
 
 
 async def test_whatever_pymodbus_raises_is_a_bad_answer(

@@ -44,6 +44,18 @@ comes before that.
 RETRY_AFTER: Final = 1.0
 """Seconds between two attempts to connect."""
 
+SETTLING: Final = 5.0
+"""Seconds after a write in which the settings may still show the old value."""
+
+LIFETIME_HOLD: Final = 60.0
+"""Seconds for which a lifetime energy that jumped is held back."""
+
+SESSION_HOLD: Final = 10.0
+"""Seconds for which a session energy that jumped is held back.
+
+It does so at the start of each session.
+"""
+
 BRIDGE: Final = 4
 """Reserved registers that a read may include, to cost one request less."""
 
@@ -84,7 +96,7 @@ class _Session:
         self.connection = connection
         self._images = images
         self.layout = Layout.DCBA
-        self.layout_agrees = False
+        self.date_agrees = False
         self._unit_id = unit_id
         self._split: set[Span] = set()
 
@@ -160,6 +172,7 @@ class Charger:
         self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
         self.history: deque[tuple[datetime, str]] = deque(maxlen=HISTORY)
         self._session: _Session | None = None
+        self._stranger: tuple[Connection, WrongCharger] | None = None
         self._connecting = asyncio.Lock()
         self._failing = False
         self._identity = Identity({})
@@ -168,13 +181,27 @@ class Charger:
         self._clock_read_at = 0.0
         self._settings = Settings({})
         self._settings_read_at = 0.0
-        self._lifetime_energy = EnergyCounter(wh_per_unit=1)
-        self._session_energy = EnergyCounter(wh_per_unit=1000)
+        self._settings_settled_at = 0.0
+        self._layout = Layout.DCBA
+        self._lifetime_energy = EnergyCounter(wh_per_unit=1, hold=LIFETIME_HOLD)
+        self._session_energy = EnergyCounter(wh_per_unit=1000, hold=SESSION_HOLD)
 
     @property
-    def layout(self) -> Layout | None:
-        """Return the byte layout of the present connection."""
-        return self._session.layout if self._session else None
+    def layout(self) -> Layout:
+        """Return the byte layout in which the date last made sense."""
+        return self._layout
+
+    def remember_lifetime_energy(self, value: float, age: float) -> None:
+        """Take over a lifetime energy in Wh that was shown some seconds ago."""
+        self._lifetime_energy.remember(value, self._time() - age)
+
+    def remember_session_energy(self, value: float, age: float) -> None:
+        """Take over a session energy in kWh that was shown some seconds ago."""
+        self._session_energy.remember(value, self._time() - age)
+
+    def disconnect(self) -> None:
+        """Close the connection; the next refresh makes a new one."""
+        self._link.disconnect()
 
     async def identify(self) -> Identity:
         """Connect and return who the charger is; NotACharger when it is none."""
@@ -216,10 +243,17 @@ class Charger:
             # The very first values have no others to be measured by.
             reading = await self._read_reading(session)
         now = self._time()
-        if now - self._settings_read_at >= SETTINGS_EVERY:
+        if (
+            now - self._settings_read_at >= SETTINGS_EVERY
+            or self._settings_read_at < self._settings_settled_at
+        ):
             await self._read_settings(session)
-        if now - self._clock_read_at >= CLOCK_EVERY:
-            self._take_clock(await session.read(Clock), session.layout)
+        # A clock that was not set yet is looked at more often: nothing can be
+        # written before it shows a date.
+        if now - self._clock_read_at >= (
+            CLOCK_EVERY if session.date_agrees else SETTINGS_EVERY
+        ):
+            await self._read_clock(session)
         self._failing = False
         return Snapshot(
             identity=self._identity,
@@ -237,22 +271,35 @@ class Charger:
             session_energy=self._session_energy.accept(reading.session_energy, now),
         )
 
-    async def write[T](self, register: Register[T], value: T) -> Settings:
-        """Write one register of the settings and return all, read back.
+    async def write[T](self, register: Register[T], value: T) -> None:
+        """Write one register of the settings.
 
-        The read-back may show the old value for a second or two. Raises
-        ValueError for a value out of range, before anything is sent, and a
-        ChargerError when the charger cannot be reached or refuses. A write is
-        never repeated: after NoAnswer and ConnectionCut nobody knows whether
-        it was executed.
+        The refreshes that follow read the settings back; for a second or two
+        they may show the old value. Raises ValueError for a value out of range,
+        before anything is sent, and a ChargerError when the charger cannot be
+        reached or refuses. A write is never repeated: after NoAnswer and
+        ConnectionCut nobody knows whether it was executed.
         """
         register.encode(value, Layout.DCBA)
         session = await self._connected()
-        if not session.layout_agrees:
-            raise NotWritable(f"byte layout {session.layout} is not certain")
-        await session.write(register.address, register.encode(value, session.layout))
-        await self._read_settings(session)
-        return self._settings
+        if not self._is_writable(session):
+            await self._read_clock(session)
+            await self._read_settings(session)
+            if not self._is_writable(session):
+                raise NotWritable(f"byte layout {session.layout} is not certain")
+        words = register.encode(value, session.layout)
+        self._settings_settled_at = self._time() + SETTLING
+        await session.write(register.address, words)
+
+    def _is_writable(self, session: _Session) -> bool:
+        """Return whether the byte layout is certain.
+
+        The date alone proves the documented layout; another one has to make
+        sense of a second value as well.
+        """
+        return session.date_agrees and (
+            session.layout is Layout.DCBA or self._settings.fallback_timeout is not None
+        )
 
     async def _connected(self, *, patient: bool = True) -> _Session:
         """Return a session with the right charger, made anew where necessary."""
@@ -262,7 +309,8 @@ class Charger:
                 try:
                     return await self._connect()
                 except (CannotConnect, ConnectionCut) as error:
-                    if self._time() + RETRY_AFTER > give_up_at:
+                    is_over = self._time() + RETRY_AFTER > give_up_at
+                    if is_over or self._link.is_closed:
                         if isinstance(error, ConnectionCut):
                             raise InUse("the connection was cut each time") from error
                         raise
@@ -273,23 +321,21 @@ class Charger:
         if self._session is not None and self._session.connection is connection:
             return self._session
         self._session = None
+        if self._stranger is not None and self._stranger[0] is connection:
+            raise self._stranger[1]
         session = _Session(connection, self._unit_id, self.images)
         image = await session.read(Identity, Clock)
         identity = Identity.decode(image, session.layout)
         if self._serial_number not in (None, identity.serial_number):
-            # The place is freed for those whom this charger belongs to.
-            self._link.disconnect()
-            raise WrongCharger(self._serial_number, identity.serial_number)
-        layout = _layout(image)
-        session.layout = layout or Layout.DCBA
+            error = WrongCharger(self._serial_number, identity.serial_number)
+            self._stranger = (connection, error)
+            if self._link.users <= 1:
+                # The place is freed for those whom this charger belongs to.
+                self._link.disconnect()
+            raise error
         self._identity = identity
-        self._take_clock(image, session.layout)
+        self._take_clock(session, image)
         await self._read_settings(session)
-        # The date alone proves the documented layout; another one has to make
-        # sense of a second value before anything is written in it.
-        session.layout_agrees = layout is not None and (
-            layout is Layout.DCBA or self._settings.fallback_timeout is not None
-        )
         self._session = session
         self._log("connected")
         return session
@@ -301,8 +347,19 @@ class Charger:
         self._settings = Settings.decode(await session.read(Settings), session.layout)
         self._settings_read_at = self._time()
 
-    def _take_clock(self, image: Image, layout: Layout) -> None:
-        self._clock = Clock.decode(image, layout)
+    async def _read_clock(self, session: _Session) -> None:
+        self._take_clock(session, await session.read(Clock))
+
+    def _take_clock(self, session: _Session, image: Image) -> None:
+        """Take over the clock, and the byte layout that its date proves.
+
+        Without a date that makes sense the layout stays that of the last one.
+        """
+        layout = _layout(image)
+        session.date_agrees = layout is not None
+        self._layout = layout or self._layout
+        session.layout = self._layout
+        self._clock = Clock.decode(image, session.layout)
         self._clock_offset = wall_clock.offset(self._clock, self._now())
         self._clock_read_at = self._time()
 

@@ -17,17 +17,30 @@ class EnergyCounter:
     """One counter, whose impossible jumps are held back.
 
     A counter that goes back, or ahead of what the time since the last read
-    allows, keeps its last value until several reads in a row agree on a new
-    course. A real reset is thus accepted a few reads late, while a misread
-    never reaches the statistics. Until the first reads agree it has no value.
+    allows, keeps its last value until several reads agree on a new course for
+    some time. A real reset is thus accepted late, while a misread never reaches
+    the statistics. Until the first reads agree it has no value; a first value
+    of nought, as of a meter that is not ready yet, has to stand the same time
+    as a reset.
     """
 
-    def __init__(self, *, wh_per_unit: float) -> None:
-        """Take the size of the counter's unit in Wh."""
+    def __init__(self, *, wh_per_unit: float, hold: float) -> None:
+        """Take the size of the counter's unit in Wh, and the time in seconds."""
         self._wh_per_unit = wh_per_unit
+        self._hold = hold
         self._accepted: tuple[float, float] | None = None
         self._candidate: tuple[float, float] | None = None
+        self._since = 0.0
         self._repeats = 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether there is a value to measure others by."""
+        return self._accepted is not None
+
+    def remember(self, value: float, at: float) -> None:
+        """Take over a value that was shown at a time in seconds."""
+        self._accepted = (value, at)
 
     def _follows(
         self, value: float, now: float, earlier: tuple[float, float] | None
@@ -39,22 +52,22 @@ class EnergyCounter:
         added = (value - earlier_value) * self._wh_per_unit
         return 0 <= added <= MAX_WATTS / 3600 * (now - earlier_time) + SLACK_WH
 
-    @property
-    def is_settled(self) -> bool:
-        """Return whether there is a value to measure others by."""
-        return self._accepted is not None
-
     def accept(self, value: float | None, now: float) -> float | None:
         """Return the value to show for one that was read at a time in seconds."""
         if value is None:
             return None
-        if self._follows(value, now, self._accepted):
-            self._repeats = REPEATS
-        elif self._follows(value, now, self._candidate):
+        if self._follows(value, now, self._candidate):
             self._repeats += 1
         else:
             self._repeats = 1
+            self._since = now
         self._candidate = (value, now)
-        if self._repeats >= (REPEATS if self.is_settled else FIRST_REPEATS):
+        if self._follows(value, now, self._accepted) or self._is_believed(value, now):
             self._accepted = self._candidate
         return None if self._accepted is None else self._accepted[0]
+
+    def _is_believed(self, value: float, now: float) -> bool:
+        has_stood = now - self._since >= self._hold
+        if self.is_settled:
+            return has_stood and self._repeats >= REPEATS
+        return self._repeats >= FIRST_REPEATS and (value > 0 or has_stood)

@@ -8,6 +8,7 @@ out about the device at its other end stays true for as long as it lives. A
 import asyncio
 from collections.abc import Awaitable, Callable
 import socket
+import struct
 from typing import Any, Self
 
 from pymodbus.client import AsyncModbusTcpClient
@@ -25,6 +26,9 @@ WRITE_SINGLE = 0x06
 WRITE_MULTIPLE = 0x10
 
 ILLEGAL_DATA_ADDRESS = 2
+MAX_LENGTH = 254
+"""The most that the header of an answer may announce."""
+
 NOBODY_HAS_UNIT = (10, 11)
 """Exception codes of gateways for a unit that is not there or is silent."""
 
@@ -50,7 +54,8 @@ class Connection:
         self._ended: asyncio.Future[type[BadAnswer | ConnectionCut]] = (
             asyncio.get_running_loop().create_future()
         )
-        self._function = 0
+        self._expected = b"\0"
+        self._length = 0
 
     @classmethod
     async def open(cls, host: str, port: int) -> Self:
@@ -63,7 +68,8 @@ class Connection:
                 await connection._client.ctx.call_create()
         except BaseException as error:
             connection.close()
-            if isinstance(error, OSError):  # TimeoutError is one as well.
+            # OSError includes TimeoutError, ValueError names that cannot be looked up.
+            if isinstance(error, OSError | ValueError):
                 raise CannotConnect(f"{host} port {port}: {error}") from error
             raise
         return connection
@@ -88,80 +94,80 @@ class Connection:
             self._end(ConnectionCut)
 
     def _check_packet(self, sending: bool, data: bytes) -> bytes:
-        """End the connection on bytes that pymodbus would stumble over.
+        """Let one whole answer to the request pass, and end on anything else.
 
-        It waits for more when the header is not one of Modbus, and raises into
-        the event loop when the body is not one it can decode.
+        What is not Modbus, pymodbus would wait to be continued; at a body that
+        it cannot decode it raises into the event loop; and it takes the echo of
+        another write for that of this one.
         """
-        if sending or len(data) < 8:
+        if sending:
             return data
         length = int.from_bytes(data[4:6])
-        is_answer = (
-            data[2:4] == b"\0\0"
-            and 3 <= length <= 254
-            and data[7] & 0x7F == self._function
-        )
-        if not is_answer:
-            self._end(BadAnswer)
-            return b""
-        return data
+        if len(data) < 6 + length and data[2:4] in (b"", b"\0", b"\0\0"):
+            if length <= MAX_LENGTH:
+                return data  # The rest is still on its way.
+        elif len(data) == 6 + length and data[2:4] == b"\0\0":
+            function, body = data[7:8], data[8:]
+            if function == self._expected[:1]:
+                if body.startswith(self._expected[1:]) and length == self._length:
+                    return data
+            elif function and function[0] == self._expected[0] | 0x80 and length == 3:
+                return data
+        self._end(BadAnswer)
+        return b""
 
     async def read_input(self, unit_id: int, address: int, count: int) -> list[int]:
         """Read input registers (0x04)."""
-        return await self._read(
-            READ_INPUT, self._client.read_input_registers, unit_id, address, count
+        response = await self._request(
+            bytes([READ_INPUT, 2 * count]),
+            3 + 2 * count,
+            lambda: self._client.read_input_registers(
+                address, count=count, device_id=unit_id
+            ),
         )
+        return response.registers
 
     async def read_holding(self, unit_id: int, address: int, count: int) -> list[int]:
         """Read holding registers (0x03)."""
-        return await self._read(
-            READ_HOLDING, self._client.read_holding_registers, unit_id, address, count
-        )
-
-    async def _read(
-        self,
-        function: int,
-        method: Callable[..., Awaitable[ModbusPDU]],
-        unit_id: int,
-        address: int,
-        count: int,
-    ) -> list[int]:
         response = await self._request(
-            function, lambda: method(address, count=count, device_id=unit_id)
+            bytes([READ_HOLDING, 2 * count]),
+            3 + 2 * count,
+            lambda: self._client.read_holding_registers(
+                address, count=count, device_id=unit_id
+            ),
         )
-        # pymodbus hands a short answer on as if it were a whole one.
-        if len(response.registers) != count:
-            self.close()
-            raise BadAnswer(f"{len(response.registers)} registers, asked for {count}")
         return response.registers
 
     async def write(self, unit_id: int, address: int, words: list[int]) -> None:
         """Write a value: one register with 0x06, several at once with 0x10."""
         if len(words) == 1:
             await self._request(
-                WRITE_SINGLE,
+                struct.pack(">BHH", WRITE_SINGLE, address, words[0]),
+                6,
                 lambda: self._client.write_register(
                     address, words[0], device_id=unit_id
                 ),
             )
         else:
             await self._request(
-                WRITE_MULTIPLE,
+                struct.pack(">BHH", WRITE_MULTIPLE, address, len(words)),
+                6,
                 lambda: self._client.write_registers(address, words, device_id=unit_id),
             )
 
     async def _request(
-        self, function: int, send: Callable[[], Awaitable[ModbusPDU]]
+        self, expected: bytes, length: int, send: Callable[[], Awaitable[ModbusPDU]]
     ) -> ModbusPDU:
         """Make one request and return its answer.
 
-        After anything but an answer the connection is closed, so that a late
+        `expected` is how the answer has to begin, from its function code on,
+        and `length` what its header has to say. After anything but an answer the connection is closed, so that a late
         answer cannot be taken for that of the next request.
         """
         async with self._lock:
             if not self.is_open:
                 raise ConnectionCut("the connection is closed")
-            self._function = function
+            self._expected, self._length = expected, length
 
             async def call() -> ModbusPDU:
                 return await send()
@@ -180,7 +186,7 @@ class Connection:
             if not request.done():
                 reason = self._ended.result() if self._ended.done() else NoAnswer
                 self._abandon(request)
-                raise reason(f"no answer to function {function}")
+                raise reason(f"no answer to function {expected[0]}")
             try:
                 response = request.result()
             except ModbusException as error:
@@ -194,10 +200,24 @@ class Connection:
 
     def _abandon(self, request: asyncio.Task[ModbusPDU]) -> None:
         """Close the connection on a request that has no answer yet."""
+        if self._expected[0] in (WRITE_SINGLE, WRITE_MULTIPLE):
+            self._forget_unsent()
         self.close()
         request.cancel()
         # What becomes of it is of no interest, and must not be logged either.
         request.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def _forget_unsent(self) -> None:
+        """Have the close reset the connection.
+
+        Otherwise the kernel goes on to deliver a write whose failure has been
+        reported, whenever the network comes back.
+        """
+        transport = self._client.ctx.transport
+        if isinstance(transport, asyncio.Transport):
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
 
 
 class Link:
@@ -207,9 +227,11 @@ class Link:
         """Take the address; nothing is opened yet."""
         self.host = host
         self.port = port
+        self.users = 0
+        self.is_closed = False
+        self._address: str | None = None
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
-        self._closed = False
 
     async def connect(self) -> Connection:
         """Return the open connection, or open one; raises CannotConnect."""
@@ -217,12 +239,19 @@ class Link:
             if self._connection is None or not self._connection.is_open:
                 self.disconnect()
                 self._check_not_closed()
-                self._connection = await Connection.open(self.host, self.port)
+                self._address = await resolve(self.host)
+                self._connection = await Connection.open(self._address, self.port)
                 self._check_not_closed()
             return self._connection
 
+    async def address(self) -> str:
+        """Return the IP address of the connection, or of the next one."""
+        if self._address is not None and self._connection is not None:
+            return self._address
+        return await resolve(self.host)
+
     def _check_not_closed(self) -> None:
-        if self._closed:
+        if self.is_closed:
             self.disconnect()
             raise CannotConnect("Home Assistant gave the connection up")
 
@@ -234,7 +263,7 @@ class Link:
 
     def close(self) -> None:
         """Close the connection for good."""
-        self._closed = True
+        self.is_closed = True
         self.disconnect()
 
 
@@ -247,34 +276,42 @@ class Links:
 
     def __init__(self) -> None:
         """Start without links."""
-        self._links: dict[tuple[str, int], tuple[Link, int]] = {}
+        self._links: list[Link] = []
+        self._lock = asyncio.Lock()
+        self._is_closed = False
 
     async def acquire(self, host: str, port: int) -> Link:
         """Return the link to an address; to be released after use.
 
         All names of a host share one link.
         """
-        key = (await resolve(host), port)
-        link, users = self._links.get(key, (None, 0))
-        if link is None:
-            link = Link(host, port)
-        self._links[key] = (link, users + 1)
-        return link
+        async with self._lock:
+            link = await self._find(host, port)
+            if link is None:
+                link = Link(host, port)
+                link.is_closed = self._is_closed
+                self._links.append(link)
+            link.users += 1
+            return link
+
+    async def _find(self, host: str, port: int) -> Link | None:
+        address = await resolve(host)
+        for link in self._links:
+            if link.port == port and await link.address() == address:
+                return link
+        return None
 
     def release(self, link: Link) -> None:
         """Give a link back; the last user's release closes it."""
-        for key, (candidate, users) in self._links.items():
-            if candidate is link:
-                if users > 1:
-                    self._links[key] = (link, users - 1)
-                else:
-                    del self._links[key]
-                    link.close()
-                return
+        link.users -= 1
+        if link.users == 0:
+            self._links.remove(link)
+            link.close()
 
     def close(self) -> None:
-        """Close every link for good."""
-        for link, _ in self._links.values():
+        """Close every link for good, also those that are still to come."""
+        self._is_closed = True
+        for link in self._links:
             link.close()
 
 
@@ -284,7 +321,7 @@ async def resolve(host: str) -> str:
         found = await asyncio.get_running_loop().getaddrinfo(
             host, None, type=socket.SOCK_STREAM
         )
-    except OSError:
+    except OSError, ValueError:  # The latter for names that cannot be looked up.
         return host
     addresses = {family: str(address[0]) for family, *_, address in reversed(found)}
     return addresses.get(socket.AF_INET) or next(iter(addresses.values()))
