@@ -20,6 +20,7 @@ import time
 from typing import Any
 
 from custom_components.nexblue_local.charger.codec import Layout
+from custom_components.nexblue_local.charger.enums import WaitingReasons
 from custom_components.nexblue_local.charger.registers import Reading
 from scripts.home_assistant import HOST, ROOT, HomeAssistantProcess
 from simulator import Car, SimulatedCharger, Simulator
@@ -34,8 +35,16 @@ KINDS = {
     "measurements": ("current_l", "voltage_l", "power"),
     "limits": ("app_max_current",),
     "energy": ("session_energy", "lifetime_energy"),
-    "bitsets": ("waiting_reason",),
+    "bitsets": ("waiting_reasons",),
 }
+# Half of the last digit that is shown; half a watt, volt or watt-hour otherwise.
+TOLERANCES = {
+    "app_max_current": 0.05,
+    "session_energy": 0.005,
+    **{f"current_l{phase}": 0.05 for phase in (1, 2, 3)},
+}
+SERIAL_NUMBER = SimulatedCharger().serial_number
+LIFETIME_WH = SimulatedCharger().lifetime_energy
 METER_UPDATE = 2.0  # s between two updates of the meter, on average
 LIMIT_CHANGE = 30.0  # s between two changes of limit and bitset, on average
 
@@ -103,6 +112,7 @@ class Candidate:
     name: str
     home: HomeAssistantProcess
     simulator: Simulator | None
+    keys: dict[str, str] = field(default_factory=dict)
     ages: dict[str, list[float]] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -131,6 +141,13 @@ class Candidate:
                 values,
             ).fetchall()
 
+    async def learn_keys(self) -> None:
+        """Ask which entity shows which register."""
+        for entity in await self.home.call("config/entity_registry/list"):
+            if entity["platform"] in ("nexblue_local", "modbus"):
+                key = entity["unique_id"].removeprefix(f"{SERIAL_NUMBER}_")
+                self.keys[entity["entity_id"]] = key
+
     def states(self) -> list[tuple[str, str, float]]:
         """Return entity, state and time of all rows of the charger's entities."""
         path = self.home.folder / "home-assistant_v2.db"
@@ -141,12 +158,7 @@ class Candidate:
                 "SELECT states_meta.entity_id, state, last_updated_ts"
                 " FROM states JOIN states_meta USING (metadata_id)"
             ).fetchall()
-        return [
-            row
-            for row in rows
-            if row[0].startswith(("sensor.", "binary_sensor.", "switch."))
-            and not row[0].startswith("sensor.backup")
-        ]
+        return [row for row in rows if row[0] in self.keys]
 
 
 def config_entry(port: int) -> dict[str, Any]:
@@ -167,7 +179,7 @@ def config_entry(port: int) -> dict[str, Any]:
         "source": "user",
         "subentries": [],
         "title": "Charger",
-        "unique_id": SimulatedCharger().serial_number,
+        "unique_id": SERIAL_NUMBER,
         "version": 1,
     }
     return {"core.config_entries": {"entries": [entry]}}
@@ -210,20 +222,21 @@ def measure_ages(
 ) -> None:
     """Enter how old values were when they became states."""
     for entity_id, state, when in candidate.states():
-        name = next((n for n in charger.history if entity_id.endswith(f"_{n}")), None)
-        name = name or entity_id.partition(".")[2]
+        if not since <= when <= until:
+            continue
+        name, shown = candidate.keys[entity_id], state
+        if name == "fallback_active":
+            name = "waiting_reasons"
+            shown = str(WaitingReasons.MODBUS_FALLBACK * (state == "on"))
         kind = next((k for k, names in KINDS.items() if name.startswith(names)), None)
-        if kind is None or not since <= when <= until:
+        if kind is None:
             continue
         with contextlib.suppress(ValueError):
-            shown, tolerance = float(state), 0.5
-            if name == "lifetime_energy" and candidate.name == "this integration":
-                shown, tolerance = shown * 1000, 5.0
-            elif "energy" in name:
-                tolerance = 0.005
-            elif name.startswith("current"):
-                tolerance = 0.05
-            age = charger.age(name, shown, tolerance, when)
+            value, tolerance = float(shown), TOLERANCES.get(name, 0.5)
+            if name == "lifetime_energy":
+                # Shown in kWh by this integration, in Wh by the package.
+                value = value * 1000 if value < LIFETIME_WH / 10 else value
+            age = charger.age(name, value, tolerance, when)
             if age is not None:
                 candidate.ages.setdefault(kind, []).append(age)
 
@@ -259,6 +272,7 @@ async def measure(minutes: float) -> list[Candidate]:
                     }
             await asyncio.sleep(COMMIT)
             for candidate in compared[:2]:
+                await candidate.learn_keys()
                 rows = candidate.states()
                 first: dict[str, float] = {}
                 for entity_id, state, when in rows:
@@ -287,7 +301,7 @@ def report(compared: list[Candidate]) -> str:
         ]
         ratio = (
             f"{ours.figures[key] / theirs.figures[key]:.2f}"
-            if theirs.figures.get(key)
+            if theirs.figures.get(key) and key in ours.figures
             else ""
         )
         return f"| {label} | {' | '.join(cells)} | {ratio} |"

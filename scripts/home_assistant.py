@@ -82,8 +82,7 @@ class HomeAssistantProcess:
         }
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._last_id = 0
+        self._token = ""
 
     @property
     def pid(self) -> int:
@@ -180,12 +179,8 @@ class HomeAssistantProcess:
             data=client
             | {"grant_type": "authorization_code", "code": user["auth_code"]},
         ) as response:
-            token = (await response.json())["access_token"]
-        self._session.headers["Authorization"] = f"Bearer {token}"
-        self._socket = await self._session.ws_connect("/api/websocket")
-        await self._socket.receive_json()
-        await self._socket.send_json({"type": "auth", "access_token": token})
-        await self._socket.receive_json()
+            self._token = (await response.json())["access_token"]
+        self._session.headers["Authorization"] = f"Bearer {self._token}"
 
     async def post(self, path: str, data: Mapping[str, Any]) -> Any:
         """Make a POST request and return the answer."""
@@ -195,11 +190,14 @@ class HomeAssistantProcess:
             return await response.json()
 
     async def call(self, command: str, **fields: Any) -> Any:
-        """Send a command over the websocket and return its result."""
-        assert self._socket is not None
-        self._last_id += 1
-        await self._socket.send_json({"id": self._last_id, "type": command, **fields})
-        answer = await self._socket.receive_json()
+        """Send a command over a websocket and return its result."""
+        assert self._session is not None
+        async with self._session.ws_connect("/api/websocket") as socket:
+            await socket.receive_json()
+            await socket.send_json({"type": "auth", "access_token": self._token})
+            await socket.receive_json()
+            await socket.send_json({"id": 1, "type": command, **fields})
+            answer = await socket.receive_json()
         if not answer["success"]:
             raise RuntimeError(answer["error"])
         return answer["result"]
@@ -218,8 +216,6 @@ class HomeAssistantProcess:
         }
 
     async def _stop(self) -> None:
-        if self._socket is not None:
-            await self._socket.close()
         if self._session is not None:
             await self._session.close()
         process = self._process
