@@ -37,11 +37,14 @@ KINDS = {
     "energy": ("session_energy", "lifetime_energy"),
     "bitsets": ("waiting_reasons",),
 }
-# Half of the last digit that is shown; half a watt, volt or watt-hour otherwise.
+# By how much a state may differ from what it shows; half a watt-hour otherwise.
 TOLERANCES = {
-    "app_max_current": 0.05,
-    "session_energy": 0.005,
-    **{f"current_l{phase}": 0.05 for phase in (1, 2, 3)},
+    "app_max_current": 0.075,
+    "session_energy": 0.0075,
+    "power": 0.75,
+    **{f"current_l{phase}": 0.075 for phase in (1, 2, 3)},
+    **{f"voltage_l{phase}": 0.75 for phase in (1, 2, 3)},
+    **{f"power_l{phase}": 0.75 for phase in (1, 2, 3)},
 }
 SERIAL_NUMBER = SimulatedCharger().serial_number
 LIFETIME_WH = SimulatedCharger().lifetime_energy
@@ -325,7 +328,10 @@ def report(compared: list[Candidate]) -> str:
     for kind in KINDS:
         for label, pick in (
             ("median", statistics.median),
-            ("95th percentile", lambda ages: statistics.quantiles(ages, n=20)[18]),
+            (
+                "95th percentile",
+                lambda ages: statistics.quantiles(ages, n=20, method="inclusive")[18],
+            ),
             ("worst", max),
         ):
             key = f"{kind} {label}"

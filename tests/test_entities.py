@@ -209,6 +209,35 @@ async def test_refused_bitsets_are_unknown(
     }
 
 
+async def test_jitter_does_not_show(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A value at the border between two digits keeps the one that is shown."""
+    volts = {
+        230.4: ([0x6666, 0x6643], "230.0"),  # 0x43666666 is 230.4
+        230.6: ([0x9A99, 0x6643], "230.0"),  # 0x4366999A is 230.6
+        230.8: ([0xCDCC, 0x6643], "231.0"),  # 0x4366CCCD is 230.8
+        230.3: ([0xCD4C, 0x6643], "231.0"),  # 0x43664CCD is 230.3
+        230.2: ([0x3333, 0x6643], "230.0"),  # 0x43663333 is 230.2
+    }
+    for words, shown in volts.values():
+        simulator.overrides |= dict(enumerate(words, 108))
+        await poll(hass, entry)
+        assert states(hass)["sensor.voltage_l1"].state == shown
+
+
+async def test_unchanged_states_are_not_written(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A poll that brings nothing new costs nothing."""
+    simulator.overrides |= dict.fromkeys(range(102, 128), 0)
+    await poll(hass, entry)
+    before = {key: state.last_reported for key, state in states(hass).items()}
+    await poll(hass, entry)
+    after = {key: state.last_reported for key, state in states(hass).items()}
+    assert before == after
+
+
 async def test_device(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """There is one device per charger, described without padding."""
     (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)

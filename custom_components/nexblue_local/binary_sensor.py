@@ -14,6 +14,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .charger.charger import Snapshot
 from .charger.enums import (
     ChargePointState,
     ChargerErrors,
@@ -159,8 +160,8 @@ class NexBlueBinarySensor(NexBlueEntity, BinarySensorEntity):
 
     entity_description: NexBlueBinarySensorDescription
 
-    @property
     @override
-    def is_on(self) -> bool | None:
-        """Return whether it is on, None when that is unknown."""
-        return self.entity_description.is_on_fn(self.coordinator.data.reading)
+    def _take_over(self, snapshot: Snapshot) -> bool:
+        shown = self._attr_is_on
+        self._attr_is_on = self.entity_description.is_on_fn(snapshot.reading)
+        return self._attr_is_on != shown

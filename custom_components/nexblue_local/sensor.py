@@ -69,20 +69,6 @@ def _shown(register: Register[Any]) -> Callable[[Snapshot], StateType]:
     return value
 
 
-def _rounded(register: Register[float], digits: int) -> Callable[[Snapshot], StateType]:
-    """Return what shows a measurement to the digits that say anything.
-
-    With all of them, the meter's jitter would make a row in the database of
-    each value at each poll.
-    """
-
-    def value(snapshot: Snapshot) -> StateType:
-        read = snapshot[register]
-        return None if read is None else round(read, digits)
-
-    return value
-
-
 def _waiting_reason(snapshot: Snapshot) -> str | None:
     reasons = snapshot.reading.waiting_reasons
     if reasons is None:
@@ -104,6 +90,8 @@ class NexBlueSensorDescription(SensorEntityDescription):
     """Describes a sensor."""
 
     value_fn: Callable[[Snapshot], StateType]
+    digits: int | None = None
+    """The decimals to which a measurement is more than the meter's jitter."""
 
 
 DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
@@ -122,7 +110,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_rounded(register, 0),
+            value_fn=_shown(register),
+            digits=0,
             device_class=SensorDeviceClass.POWER,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfPower.WATT,
@@ -138,7 +127,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_rounded(register, 1),
+            value_fn=_shown(register),
+            digits=1,
             device_class=SensorDeviceClass.CURRENT,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -148,7 +138,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="offered_current",
-        value_fn=_rounded(Settings.current_limit, 1),
+        value_fn=_shown(Settings.current_limit),
+        digits=1,
         device_class=SensorDeviceClass.CURRENT,
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -157,7 +148,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_rounded(register, 0),
+            value_fn=_shown(register),
+            digits=0,
             device_class=SensorDeviceClass.VOLTAGE,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricPotential.VOLT,
@@ -167,7 +159,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="session_energy",
-        value_fn=_rounded(Reading.session_energy, 2),
+        value_fn=_shown(Reading.session_energy),
+        digits=2,
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
@@ -185,7 +178,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_rounded(register, 1),
+            value_fn=_shown(register),
+            digits=1,
             entity_category=EntityCategory.DIAGNOSTIC,
             device_class=SensorDeviceClass.CURRENT,
             native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -203,7 +197,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     *(
         NexBlueSensorDescription(
             key=register.name,
-            value_fn=_rounded(register, 0),
+            value_fn=_shown(register),
+            digits=0,
             entity_category=EntityCategory.DIAGNOSTIC,
             entity_registry_enabled_default=False,
             state_class=SensorStateClass.MEASUREMENT_ANGLE,
@@ -240,6 +235,15 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
 )
 
 
+def is_jitter(value: float, shown: float, digits: int) -> bool:
+    """Return whether a measurement is still the one that is shown.
+
+    The band is wider than rounding's, so that a value at the border between two
+    digits does not change with every poll, in graphs as in the database.
+    """
+    return abs(value - shown) <= 0.75 * 10.0**-digits
+
+
 async def async_setup_entry(
     hass: HomeAssistant,
     entry: NexBlueConfigEntry,
@@ -260,12 +264,19 @@ class NexBlueSensor(NexBlueEntity, SensorEntity):
     """A sensor."""
 
     entity_description: NexBlueSensorDescription
+    _attr_native_value: StateType = None
 
-    @property
     @override
-    def native_value(self) -> StateType:
-        """Return the value, None when it is unknown."""
-        return self.entity_description.value_fn(self.coordinator.data)
+    def _take_over(self, snapshot: Snapshot) -> bool:
+        value = self.entity_description.value_fn(snapshot)
+        shown = self._attr_native_value
+        digits = self.entity_description.digits
+        if digits is not None and isinstance(value, int | float):
+            if isinstance(shown, int | float) and is_jitter(value, shown, digits):
+                return False
+            value = round(value, digits)
+        self._attr_native_value = value
+        return value != shown
 
 
 class NexBlueEnergySensor(NexBlueSensor, RestoreSensor):

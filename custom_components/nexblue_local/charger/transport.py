@@ -7,6 +7,7 @@ out about the device at its other end stays true for as long as it lives. A
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 import socket
 import struct
 from typing import Any, Self
@@ -118,23 +119,25 @@ class Connection:
 
     async def read_input(self, unit_id: int, address: int, count: int) -> list[int]:
         """Read input registers (0x04)."""
-        response = await self._request(
-            bytes([READ_INPUT, 2 * count]),
-            3 + 2 * count,
-            lambda: self._client.read_input_registers(
-                address, count=count, device_id=unit_id
-            ),
-        )
-        return response.registers
+        send = self._client.read_input_registers
+        return await self._read(READ_INPUT, count, partial(send, address), unit_id)
 
     async def read_holding(self, unit_id: int, address: int, count: int) -> list[int]:
         """Read holding registers (0x03)."""
+        send = self._client.read_holding_registers
+        return await self._read(READ_HOLDING, count, partial(send, address), unit_id)
+
+    async def _read(
+        self,
+        function: int,
+        count: int,
+        send: Callable[..., Awaitable[ModbusPDU]],
+        unit_id: int,
+    ) -> list[int]:
         response = await self._request(
-            bytes([READ_HOLDING, 2 * count]),
+            bytes([function, 2 * count]),
             3 + 2 * count,
-            lambda: self._client.read_holding_registers(
-                address, count=count, device_id=unit_id
-            ),
+            partial(send, count=count, device_id=unit_id),
         )
         return response.registers
 
