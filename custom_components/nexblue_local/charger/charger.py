@@ -95,8 +95,6 @@ class _Session:
     ) -> None:
         self.connection = connection
         self._images = images
-        self.layout = Layout.DCBA
-        self.date_agrees = False
         self._unit_id = unit_id
         self._split: set[Span] = set()
 
@@ -183,6 +181,7 @@ class Charger:
         self._settings_read_at = 0.0
         self._settings_settled_at = 0.0
         self._layout = Layout.DCBA
+        self._date_agrees = False
         self._lifetime_energy = EnergyCounter(wh_per_unit=1, hold=LIFETIME_HOLD)
         self._session_energy = EnergyCounter(wh_per_unit=1000, hold=SESSION_HOLD)
 
@@ -206,7 +205,7 @@ class Charger:
     async def identify(self) -> Identity:
         """Connect and return who the charger is; NotACharger when it is none."""
         session = await self._connected()
-        reading = Reading.decode(await session.read(Reading), session.layout)
+        reading = Reading.decode(await session.read(Reading), self._layout)
         if (
             self._identity.serial_number is None
             or wall_clock.calendar_date(self._clock) is None
@@ -251,7 +250,7 @@ class Charger:
         # A clock that was not set yet is looked at more often: nothing can be
         # written before it shows a date.
         if now - self._clock_read_at >= (
-            CLOCK_EVERY if session.date_agrees else SETTINGS_EVERY
+            CLOCK_EVERY if self._date_agrees else SETTINGS_EVERY
         ):
             await self._read_clock(session)
         self._failing = False
@@ -264,7 +263,7 @@ class Charger:
         )
 
     async def _read_reading(self, session: _Session) -> Reading:
-        reading = Reading.decode(await session.read(Reading), session.layout)
+        reading = Reading.decode(await session.read(Reading), self._layout)
         now = self._time()
         return reading.replace(
             lifetime_energy=self._lifetime_energy.accept(reading.lifetime_energy, now),
@@ -282,23 +281,24 @@ class Charger:
         """
         register.encode(value, Layout.DCBA)
         session = await self._connected()
-        if not self._is_writable(session):
+        if not self._is_writable:
             await self._read_clock(session)
             await self._read_settings(session)
-            if not self._is_writable(session):
-                raise NotWritable(f"byte layout {session.layout} is not certain")
-        words = register.encode(value, session.layout)
+            if not self._is_writable:
+                raise NotWritable(f"byte layout {self._layout} is not certain")
+        words = register.encode(value, self._layout)
         self._settings_settled_at = self._time() + SETTLING
         await session.write(register.address, words)
 
-    def _is_writable(self, session: _Session) -> bool:
+    @property
+    def _is_writable(self) -> bool:
         """Return whether the byte layout is certain.
 
         The date alone proves the documented layout; another one has to make
         sense of a second value as well.
         """
-        return session.date_agrees and (
-            session.layout is Layout.DCBA or self._settings.fallback_timeout is not None
+        return self._date_agrees and (
+            self._layout is Layout.DCBA or self._settings.fallback_timeout is not None
         )
 
     async def _connected(self, *, patient: bool = True) -> _Session:
@@ -325,7 +325,7 @@ class Charger:
             raise self._stranger[1]
         session = _Session(connection, self._unit_id, self.images)
         image = await session.read(Identity, Clock)
-        identity = Identity.decode(image, session.layout)
+        identity = Identity.decode(image, self._layout)
         if self._serial_number not in (None, identity.serial_number):
             error = WrongCharger(self._serial_number, identity.serial_number)
             self._stranger = (connection, error)
@@ -334,7 +334,7 @@ class Charger:
                 self._link.disconnect()
             raise error
         self._identity = identity
-        self._take_clock(session, image)
+        self._take_clock(image)
         await self._read_settings(session)
         self._session = session
         self._log("connected")
@@ -344,22 +344,21 @@ class Charger:
         self.history.append((self._now(), event))
 
     async def _read_settings(self, session: _Session) -> None:
-        self._settings = Settings.decode(await session.read(Settings), session.layout)
+        self._settings = Settings.decode(await session.read(Settings), self._layout)
         self._settings_read_at = self._time()
 
     async def _read_clock(self, session: _Session) -> None:
-        self._take_clock(session, await session.read(Clock))
+        self._take_clock(await session.read(Clock))
 
-    def _take_clock(self, session: _Session, image: Image) -> None:
+    def _take_clock(self, image: Image) -> None:
         """Take over the clock, and the byte layout that its date proves.
 
         Without a date that makes sense the layout stays that of the last one.
         """
         layout = _layout(image)
-        session.date_agrees = layout is not None
+        self._date_agrees = layout is not None
         self._layout = layout or self._layout
-        session.layout = self._layout
-        self._clock = Clock.decode(image, session.layout)
+        self._clock = Clock.decode(image, self._layout)
         self._clock_offset = wall_clock.offset(self._clock, self._now())
         self._clock_read_at = self._time()
 
