@@ -88,3 +88,32 @@ def test_replayed_charger_takes_writes() -> None:
     assert charger.input_words() == {}
     with pytest.raises(Refusal):
         charger.write(1008, [0])
+
+
+async def test_not_set_up(
+    hass: HomeAssistant, simulator: Simulator, tmp_path: Path
+) -> None:
+    """A charger that cannot be set up says why."""
+    await simulator.stop()
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    await hass.config_entries.async_setup(entry.entry_id)
+    text = await download(hass, entry, tmp_path / "file.json")
+    data = json.loads(text)["data"]
+    assert data["state"] == "setup_retry"
+    assert data["reason"].startswith("No connection to the charger at **REDACTED**")
+
+
+async def test_of_a_stranger_nothing_is_told(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, tmp_path: Path
+) -> None:
+    """The registers are the charger's own, also while another one answers."""
+    simulator.charger.serial_number = "ANOTHER"
+    simulator.overrides |= {8: 0x4142}
+    simulator.cut()
+    await poll(hass, entry)
+    await poll(hass, entry)
+    text = await download(hass, entry, tmp_path / "file.json")
+    charger = ReplayedCharger.load(tmp_path / "file.json")
+    assert charger.input_words()[8] == 0x4465
+    assert "ANOTHER" not in text

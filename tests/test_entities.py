@@ -214,6 +214,7 @@ async def test_jitter_does_not_show(
 ) -> None:
     """A value at the border between two digits keeps the one that is shown."""
     volts = {
+        200.0: ([0x0000, 0x4843], "200.0"),  # 0x43480000 is 200.0
         230.4: ([0x6666, 0x6643], "230.0"),  # 0x43666666 is 230.4
         230.6: ([0x9A99, 0x6643], "230.0"),  # 0x4366999A is 230.6
         230.8: ([0xCDCC, 0x6643], "231.0"),  # 0x4366CCCD is 230.8

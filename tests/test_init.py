@@ -160,7 +160,7 @@ async def test_energy_outlives_a_reload(
     """A meter that shows nought right after the start is not believed."""
     energy = "sensor.nexblue_delta_max_lifetime_energy"
     session = "sensor.nexblue_delta_max_session_energy"
-    assert state(hass, energy) == "1234.567"
+    assert state(hass, energy) == "1234.5"
     simulator.charger.session_energy = 4.0
     await poll(hass, entry)
     await poll(hass, entry)
@@ -169,12 +169,12 @@ async def test_energy_outlives_a_reload(
     simulator.charger.lifetime_energy = 0
     assert await hass.config_entries.async_reload(entry.entry_id)
     for _ in range(5):
-        assert state(hass, energy) == "1234.567"
+        assert state(hass, energy) == "1234.5"
         assert state(hass, session) == "4.0"
         await poll(hass, entry)
-    simulator.charger.lifetime_energy = 1_234_570
+    simulator.charger.lifetime_energy = 1_234_600
     await poll(hass, entry)
-    assert state(hass, energy) == "1234.57"
+    assert state(hass, energy) == "1234.6"
 
 
 async def test_an_unscheduled_refresh_ends_with_the_entry(

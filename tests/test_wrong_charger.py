@@ -76,13 +76,17 @@ async def test_issue(
 async def test_somebody_without_a_serial_number(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Whoever does not say who it is, is not the right charger."""
+    """Whoever does not say who it is, perhaps not yet, is no other charger."""
     simulator.overrides[16] = 0xFFFF
     simulator.cut()
     await asyncio.sleep(0.2)
     await poll(hass, entry)
     assert state(hass, POWER) == STATE_UNAVAILABLE
-    assert issues(hass) == ["wrong_charger"]
+    assert issues(hass) == []
+    simulator.overrides.clear()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert state(hass, POWER) == "0.0"
 
 
 async def test_issue_goes_with_the_entry(

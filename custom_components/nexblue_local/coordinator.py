@@ -136,8 +136,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     def _async_report(self, error: WrongCharger) -> None:
         """Report another charger at the address, and keep in mind where it is."""
         data = self.config_entry.data
-        if error.found is not None:
-            self._sightings[error.found] = data
+        self._sightings[error.found] = data
         ir.async_create_issue(
             self.hass,
             DOMAIN,
@@ -149,7 +148,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 "name": self.config_entry.title,
                 "host": data[CONF_HOST],
                 "expected": error.expected,
-                "found": error.found or "",
+                "found": error.found,
             },
         )
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from homeassistant.components.diagnostics import REDACTED
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
@@ -24,6 +25,9 @@ async def async_get_config_entry_diagnostics(
 
     `registers` is what `python -m simulator --replay` serves.
     """
+    if entry.state is not ConfigEntryState.LOADED:
+        failure: dict[str, Any] = {"state": entry.state.value, "reason": entry.reason}
+        return cast("dict[str, Any]", _without(failure, _secrets(entry)))
     coordinator = entry.runtime_data
     charger = coordinator.charger
     images = {
@@ -55,9 +59,11 @@ async def async_get_config_entry_diagnostics(
         },
         "registers": {table: _runs(image) for table, image in images.items()},
     }
-    secrets = (entry.data[CONF_HOST], entry.unique_id or entry.data[CONF_HOST])
-    redacted: dict[str, Any] = _without(diagnostics, secrets)
-    return redacted
+    return cast("dict[str, Any]", _without(diagnostics, _secrets(entry)))
+
+
+def _secrets(entry: NexBlueConfigEntry) -> tuple[str, ...]:
+    return (entry.data[CONF_HOST], entry.unique_id or entry.data[CONF_HOST])
 
 
 def _redacted_serial_number() -> dict[int, int]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+import math
 from typing import Any, override
 
 from homeassistant.components.sensor import (
@@ -91,7 +92,7 @@ class NexBlueSensorDescription(SensorEntityDescription):
 
     value_fn: Callable[[Snapshot], StateType]
     digits: int | None = None
-    """The decimals to which a measurement is more than the meter's jitter."""
+    """The decimals to which a measurement is worth a row in the database."""
 
 
 DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
@@ -169,6 +170,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     NexBlueSensorDescription(
         key="lifetime_energy",
         value_fn=_shown(Reading.lifetime_energy),
+        digits=-2,
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
@@ -274,10 +276,21 @@ class NexBlueSensor(NexBlueEntity, SensorEntity):
         if digits is not None and isinstance(value, int | float):
             if isinstance(shown, int | float) and is_jitter(value, shown, digits):
                 return False
-            value = round(value, digits)
+            value = self._rounded(value, digits)
         self._attr_native_value = value
         return value != shown
 
+    def _rounded(self, value: float, digits: int) -> float:
+        return round(value, digits)
+
 
 class NexBlueEnergySensor(NexBlueSensor, RestoreSensor):
-    """An energy, stored for the coordinator to measure the next one by."""
+    """An energy, stored for the coordinator to measure the next one by.
+
+    It is rounded down, so that what was shown is never more than what comes.
+    """
+
+    @override
+    def _rounded(self, value: float, digits: int) -> float:
+        step = 10.0**-digits
+        return round(math.floor(value / step + 1e-6) * step, max(0, digits))

@@ -91,6 +91,36 @@ async def test_not_a_charger(
         await Charger(link, 200).identify()
 
 
+async def test_a_clock_that_was_never_set(simulator: Simulator, link: Link) -> None:
+    """A charger without a date is one all the same."""
+    simulator.overrides |= {38: 0, 39: 0}
+    assert (await Charger(link, 200).identify()).serial_number == SERIAL
+
+
+@pytest.mark.parametrize("layout", Layout)
+async def test_layout_of_a_charger_without_a_date(
+    simulator: Simulator, link: Link, layout: Layout
+) -> None:
+    """The fallback timeout tells how to read, though not how to write."""
+    simulator.charger.layout = layout
+    simulator.overrides |= {38: 0, 39: 0}
+    charger = Charger(link, 200, serial_number=SERIAL)
+    snapshot = await charger.refresh()
+    assert snapshot[Reading.app_max_current] == 16.0
+    with pytest.raises(NotWritable):
+        await charger.write(Settings.current_limit, 10.0)
+
+
+async def test_a_charger_that_does_not_like_long_reads(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """A length that is refused is split as well."""
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, address=100, code=3, times=1)
+    )
+    assert (await charger.refresh())[Reading.app_max_current] == 16.0
+
+
 async def test_a_brand_does_not_matter(simulator: Simulator, link: Link) -> None:
     """A charger is told by its structure, whatever it calls itself."""
     simulator.overrides |= dict.fromkeys(range(8), 0)
@@ -202,6 +232,9 @@ async def test_layout_is_told_by_the_date(
     [
         pytest.param(Layout.ABCD, {1005: 7}, id="another layout, 1004 disagrees"),
         pytest.param(Layout.DCBA, {38: 0, 39: 0}, id="the clock was never set"),
+        pytest.param(
+            Layout.DCBA, {38: 0, 39: 0, 1004: 0, 1005: 0}, id="neither date nor 1004"
+        ),
     ],
 )
 async def test_nothing_is_written_in_an_uncertain_layout(

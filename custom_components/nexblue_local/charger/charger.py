@@ -25,7 +25,7 @@ from .errors import (
 )
 from .model import Image, Register, RegisterGroup, Span, Table, spans
 from .registers import Clock, Identity, Reading, Settings
-from .transport import ILLEGAL_DATA_ADDRESS, Connection, Link
+from .transport import ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE, Connection, Link
 
 SETTINGS_EVERY: Final = 30.0
 """Seconds between reads of the holding registers."""
@@ -90,11 +90,9 @@ class Snapshot:
 class _Session:
     """A connection whose other end has been identified."""
 
-    def __init__(
-        self, connection: Connection, unit_id: int, images: dict[Table, dict[int, int]]
-    ) -> None:
+    def __init__(self, connection: Connection, unit_id: int) -> None:
         self.connection = connection
-        self._images = images
+        self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
         self._unit_id = unit_id
         self._split: set[Span] = set()
 
@@ -123,17 +121,17 @@ class _Session:
             for part in parts:
                 if words := await self._read_span(request, part):
                     image.update(enumerate(words, part[0]))
-        self._images[groups[0].table] |= image
+        self.images[groups[0].table] |= image
         return image
 
     async def _read_span(
         self, request: Callable[[int, int, int], Awaitable[list[int]]], span: Span
     ) -> list[int] | None:
-        """Return the words of a span, None when its addresses are refused."""
+        """Return the words of a span, None when its addresses or length are refused."""
         try:
             return await request(self._unit_id, *span)
         except Refused as error:
-            if error.code != ILLEGAL_DATA_ADDRESS:
+            if error.code not in (ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE):
                 raise
             return None
 
@@ -207,11 +205,12 @@ class Charger:
         session = await self._connected()
         reading = Reading.decode(await session.read(Reading), self._layout)
         if (
-            self._identity.serial_number is None
-            or wall_clock.calendar_date(self._clock) is None
-            or reading.status is None
+            not wall_clock.is_unset(self._clock)
+            and wall_clock.calendar_date(self._clock) is None
         ):
-            raise NotACharger("no serial number, date or state where they should be")
+            raise NotACharger("no date")
+        if reading.status is None:
+            raise NotACharger("no state")
         return self._identity
 
     async def refresh(self) -> Snapshot:
@@ -323,17 +322,21 @@ class Charger:
         self._session = None
         if self._stranger is not None and self._stranger[0] is connection:
             raise self._stranger[1]
-        session = _Session(connection, self._unit_id, self.images)
+        session = _Session(connection, self._unit_id)
         image = await session.read(Identity, Clock)
         identity = Identity.decode(image, self._layout)
-        if self._serial_number not in (None, identity.serial_number):
-            error = WrongCharger(self._serial_number, identity.serial_number)
+        if identity.serial_number is None:
+            raise NotACharger("no serial number")
+        expected = self._serial_number or identity.serial_number
+        if identity.serial_number != expected:
+            error = WrongCharger(expected, identity.serial_number)
             self._stranger = (connection, error)
             if self._link.users <= 1:
                 # The place is freed for those whom this charger belongs to.
                 self._link.disconnect()
             raise error
         self._identity = identity
+        self.images = session.images
         self._take_clock(image)
         await self._read_settings(session)
         self._session = session
@@ -344,7 +347,11 @@ class Charger:
         self.history.append((self._now(), event))
 
     async def _read_settings(self, session: _Session) -> None:
-        self._settings = Settings.decode(await session.read(Settings), self._layout)
+        image = await session.read(Settings)
+        if not self._date_agrees:
+            # Good enough to read by, as long as the clock is not set.
+            self._layout = _layout_of_settings(image) or self._layout
+        self._settings = Settings.decode(image, self._layout)
         self._settings_read_at = self._time()
 
     async def _read_clock(self, session: _Session) -> None:
@@ -367,5 +374,13 @@ def _layout(image: Image) -> Layout | None:
     """Return the layout in which the date makes sense, the documented one first."""
     for layout in Layout:
         if wall_clock.calendar_date(Clock.decode(image, layout)) is not None:
+            return layout
+    return None
+
+
+def _layout_of_settings(image: Image) -> Layout | None:
+    """Return the layout in which the fallback timeout is in its range."""
+    for layout in Layout:
+        if Settings.decode(image, layout).fallback_timeout is not None:
             return layout
     return None

@@ -65,7 +65,7 @@ class WrongCharger(ChargerError):
 
     key = "wrong_charger"
 
-    def __init__(self, expected: str, found: str | None) -> None:
+    def __init__(self, expected: str, found: str) -> None:
         """Take both serial numbers."""
         super().__init__("another serial number than expected")
         self.expected = expected

@@ -27,6 +27,7 @@ WRITE_SINGLE = 0x06
 WRITE_MULTIPLE = 0x10
 
 ILLEGAL_DATA_ADDRESS = 2
+ILLEGAL_DATA_VALUE = 3
 MAX_LENGTH = 254
 """The most that the header of an answer may announce."""
 

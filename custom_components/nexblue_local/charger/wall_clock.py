@@ -20,6 +20,11 @@ def calendar_date(clock: Clock) -> date | None:
     return day if 1970 <= day.year < 2100 else None
 
 
+def is_unset(clock: Clock) -> bool:
+    """Return whether the clock shows nothing, as one that was never set may do."""
+    return clock.date == 0
+
+
 def offset(clock: Clock, now: datetime) -> float | None:
     """Return by how many seconds the charger's clock is ahead of a time.
 
