@@ -10,7 +10,14 @@ from .const import DOMAIN
 from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, wrong_charger_issue
 from .links import async_get_links
 
-PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.NUMBER,
+    Platform.SELECT,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
@@ -21,6 +28,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     entry.async_on_unload(partial(links.release, link))
 
     coordinator = NexBlueCoordinator(hass, entry, link)
+    entry.async_on_unload(coordinator.controller.async_stop)
+    await coordinator.controller.async_load()
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
 

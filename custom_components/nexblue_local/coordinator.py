@@ -1,12 +1,13 @@
 """Reads the charger at regular intervals."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
-from homeassistant.const import CONF_HOST, CONF_PORT, CONF_SCAN_INTERVAL
+from homeassistant.const import CONF_HOST, CONF_SCAN_INTERVAL
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import (
     device_registry as dr,
@@ -24,6 +25,7 @@ from .charger.errors import ChargerError, InUse, WrongCharger
 from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
+from .controller import ChargerController, address_of
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
 """Seconds to the next attempt, each time that the charger is another's."""
@@ -51,14 +53,22 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             update_interval=timedelta(
                 seconds=entry.options.get(CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL)
             ),
-            always_update=False,
         )
         self._foreign = 0
         self._sightings = hass.data.setdefault(_SIGHTINGS, {})
         self.charger = Charger(
             link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
         )
+        self.controller = ChargerController(
+            hass, entry, self.charger, tell=self._async_tell
+        )
         self._remember_energy()
+
+    @callback
+    def _async_tell(self) -> None:
+        """Show what a command has changed without waiting for the next poll."""
+        self.data = replace(self.data, settings=self.charger.settings)
+        self.async_update_listeners()
 
     def _remember_energy(self) -> None:
         """Let the charger measure its first energies by those last shown.
@@ -93,12 +103,14 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=error.key,
-                translation_placeholders=self._placeholders(error),
+                translation_placeholders=address_of(self.config_entry)
+                | {"detail": str(error)},
                 retry_after=self._back_off(error),
             ) from error
         self._foreign = 0
         self._sightings.pop(self._serial_number, None)
         ir.async_delete_issue(self.hass, DOMAIN, self._wrong_charger_issue)
+        await self.controller.async_observe(snapshot)
         # A firmware update shows after the restart that comes with it.
         if self.data is not None and self.data.identity != snapshot.identity:
             dr.async_get(self.hass).async_get_or_create(
@@ -106,15 +118,6 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 **device_info(snapshot.identity),
             )
         return snapshot
-
-    def _placeholders(self, error: ChargerError) -> dict[str, str]:
-        data = self.config_entry.data
-        return {
-            "host": data[CONF_HOST],
-            "port": str(data[CONF_PORT]),
-            "unit_id": str(data[CONF_UNIT_ID]),
-            "detail": str(error),
-        }
 
     def _back_off(self, error: ChargerError) -> float | None:
         """Return the seconds for which somebody else's connection is left alone."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum, IntFlag
 import math
 from typing import Any, override
@@ -25,11 +26,13 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
+from homeassistant.util import dt as dt_util
 
 from .charger.charger import Snapshot
 from .charger.enums import ChargePointState, PhaseMode, WaitingReasons
 from .charger.model import Register
 from .charger.registers import Identity, Reading, Settings
+from .controller import ChargerController, Controller
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
 
@@ -260,6 +263,10 @@ async def async_setup_entry(
         )(coordinator=entry.runtime_data, description=description)
         for description in DESCRIPTIONS
     )
+    async_add_entities(
+        NexBlueControlSensor(coordinator=entry.runtime_data, description=description)
+        for description in CONTROL_DESCRIPTIONS
+    )
 
 
 class NexBlueSensor(NexBlueEntity, SensorEntity):
@@ -294,3 +301,46 @@ class NexBlueEnergySensor(NexBlueSensor, RestoreSensor):
     def _rounded(self, value: float, digits: int) -> float:
         step = 10.0**-digits
         return round(math.floor(value / step + 1e-6) * step, max(0, digits))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NexBlueControlSensorDescription(SensorEntityDescription):
+    """Describes a sensor of what is asked of the charger."""
+
+    value_fn: Callable[[ChargerController, Snapshot], StateType | datetime]
+
+
+CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
+    NexBlueControlSensorDescription(
+        key="control",
+        device_class=SensorDeviceClass.ENUM,
+        options=list(Controller),
+        value_fn=lambda controller, snapshot: controller.controller(snapshot),
+    ),
+    NexBlueControlSensorDescription(
+        key="phase_switches_left",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda controller, _: controller.control.budget.left(dt_util.utcnow()),
+    ),
+    NexBlueControlSensorDescription(
+        key="next_phase_switch",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        device_class=SensorDeviceClass.TIMESTAMP,
+        value_fn=lambda controller, _: controller.next_phase_switch(),
+    ),
+)
+
+
+class NexBlueControlSensor(NexBlueEntity, SensorEntity):
+    """A sensor of what is asked of the charger."""
+
+    entity_description: NexBlueControlSensorDescription
+    _attr_native_value: StateType | datetime = None
+
+    @override
+    def _take_over(self, snapshot: Snapshot) -> bool:
+        shown = self._attr_native_value
+        self._attr_native_value = self.entity_description.value_fn(
+            self.coordinator.controller, snapshot
+        )
+        return self._attr_native_value != shown

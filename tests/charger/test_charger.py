@@ -17,6 +17,7 @@ from custom_components.nexblue_local.charger.enums import (
 from custom_components.nexblue_local.charger.errors import (
     BadAnswer,
     CannotConnect,
+    ConnectionCut,
     InUse,
     NoAnswer,
     NotACharger,
@@ -24,6 +25,7 @@ from custom_components.nexblue_local.charger.errors import (
     Refused,
     WrongCharger,
 )
+from custom_components.nexblue_local.charger.model import Register
 from custom_components.nexblue_local.charger.registers import (
     Identity,
     Reading,
@@ -64,6 +66,11 @@ def wire(simulator: Simulator) -> list[tuple[int, int, int]]:
     requests = [(r.function, r.address, r.count) for r in simulator.log]
     simulator.log.clear()
     return requests
+
+
+async def write[T](charger: Charger, register: Register[T], value: T) -> None:
+    """Write over whatever connection there is."""
+    await charger.write(register, value, await charger.connect())
 
 
 async def test_identify(simulator: Simulator, link: Link) -> None:
@@ -108,7 +115,7 @@ async def test_layout_of_a_charger_without_a_date(
     snapshot = await charger.refresh()
     assert snapshot[Reading.app_max_current] == 16.0
     with pytest.raises(NotWritable):
-        await charger.write(Settings.current_limit, 10.0)
+        await write(charger, Settings.current_limit, 10.0)
 
 
 async def test_a_charger_that_does_not_like_long_reads(
@@ -162,7 +169,7 @@ async def test_another_serial_number(simulator: Simulator, link: Link) -> None:
         await charger.refresh()
     assert wrong.value.found == SERIAL
     with pytest.raises(WrongCharger):
-        await charger.write(Settings.current_limit, 6.0)
+        await write(charger, Settings.current_limit, 6.0)
     assert set(wire(simulator)) == {(4, 0, 52)}
     await asyncio.sleep(0.05)
     assert not simulator.is_connected
@@ -178,7 +185,7 @@ async def test_serial_number_is_checked_after_each_connect(
     await asyncio.sleep(0.05)
     simulator.log.clear()
     with pytest.raises(WrongCharger):
-        await charger.write(Settings.current_limit, 6.0)
+        await write(charger, Settings.current_limit, 6.0)
     assert all(function in (3, 4) for function, _, _ in wire(simulator))
     simulator.charger.serial_number = SERIAL
     await asyncio.sleep(0.2)
@@ -222,7 +229,7 @@ async def test_layout_is_told_by_the_date(
     snapshot = await charger.refresh()
     assert charger.layout is layout
     assert snapshot[Reading.lifetime_energy] == 1_234_567
-    await charger.write(Settings.current_limit, 10.0)
+    await write(charger, Settings.current_limit, 10.0)
     assert (await charger.refresh())[Settings.current_limit] == 10.0
     assert simulator.charger.settings["current_limit"] == 10.0
 
@@ -245,7 +252,7 @@ async def test_nothing_is_written_in_an_uncertain_layout(
     simulator.overrides |= overrides
     await charger.refresh()
     with pytest.raises(NotWritable):
-        await charger.write(Settings.current_limit, 10.0)
+        await write(charger, Settings.current_limit, 10.0)
     assert all(function in (3, 4) for function, _, _ in wire(simulator))
 
 
@@ -253,11 +260,11 @@ async def test_writes(simulator: Simulator, charger: Charger) -> None:
     """Each setting is written with the documented function and read back."""
     await charger.refresh()
     simulator.log.clear()
-    await charger.write(Settings.current_limit, 10.5)
-    await charger.write(Settings.fallback_limit, 5.0)
-    await charger.write(Settings.fallback_timeout, 60)
-    await charger.write(Settings.start_stop, StartStop.STOP)
-    await charger.write(Settings.phase_mode, PhaseMode.SINGLE_PHASE)
+    await write(charger, Settings.current_limit, 10.5)
+    await write(charger, Settings.fallback_limit, 5.0)
+    await write(charger, Settings.fallback_timeout, 60)
+    await write(charger, Settings.start_stop, StartStop.STOP)
+    await write(charger, Settings.phase_mode, PhaseMode.SINGLE_PHASE)
     assert (await charger.refresh()).settings.values == {
         "current_limit": 10.5,
         "fallback_limit": 0.0,  # Below 6 A the charger takes it for 0.
@@ -279,7 +286,7 @@ async def test_settings_are_read_until_they_have_settled(
     charger = Charger(link, 200, serial_number=SERIAL, clock=lambda: now)
     await charger.refresh()
     simulator.charger.read_back_delay = 0.3
-    await charger.write(Settings.current_limit, 10.0)
+    await write(charger, Settings.current_limit, 10.0)
     now = 1.0
     assert (await charger.refresh())[Settings.current_limit] == 16.0
     await asyncio.sleep(0.3)
@@ -300,9 +307,9 @@ async def test_a_clock_that_is_set_late(simulator: Simulator, link: Link) -> Non
     simulator.overrides |= {38: 0, 39: 0}
     await charger.refresh()
     with pytest.raises(NotWritable):
-        await charger.write(Settings.current_limit, 10.0)
+        await write(charger, Settings.current_limit, 10.0)
     simulator.overrides.clear()
-    await charger.write(Settings.current_limit, 10.0)
+    await write(charger, Settings.current_limit, 10.0)
     assert simulator.charger.settings["current_limit"] == 10.0
 
 
@@ -317,7 +324,7 @@ async def test_layout_outlives_a_clock_that_is_not_set(
     await asyncio.sleep(0.2)
     assert (await charger.refresh())[Reading.app_max_current] == 16.0
     with pytest.raises(NotWritable):
-        await charger.write(Settings.current_limit, 10.0)
+        await write(charger, Settings.current_limit, 10.0)
 
 
 async def test_a_stranger_on_a_shared_link(simulator: Simulator, link: Link) -> None:
@@ -338,16 +345,32 @@ async def test_a_stranger_on_a_shared_link(simulator: Simulator, link: Link) -> 
 async def test_bad_values_are_not_sent(simulator: Simulator, charger: Charger) -> None:
     """A value out of range changes nothing and asks for nothing."""
     with pytest.raises(ValueError, match="current_limit"):
-        await charger.write(Settings.current_limit, 33.0)
-    assert wire(simulator) == []
+        await write(charger, Settings.current_limit, 33.0)
+    assert all(function in (3, 4) for function, _, _ in wire(simulator))
 
 
 async def test_refused_write(simulator: Simulator, charger: Charger) -> None:
     """A refusal is an error, and leaves things as they were."""
     simulator.charger.ocpp = Ocpp.REFUSE
     with pytest.raises(Refused):
-        await charger.write(Settings.start_stop, StartStop.STOP)
+        await write(charger, Settings.start_stop, StartStop.STOP)
     assert simulator.charger.settings["start_stop"] is StartStop.START
+
+
+async def test_writes_belong_to_a_connection(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """What was planned on one connection is not written over the next."""
+    connection = await charger.connect()
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    assert await charger.connect() == connection + 1
+    simulator.log.clear()
+    with pytest.raises(ConnectionCut):
+        await charger.write(Settings.current_limit, 10.0, connection)
+    with pytest.raises(ConnectionCut):
+        await charger.read_settings(connection)
+    assert wire(simulator) == []
 
 
 async def test_a_write_is_never_repeated(
@@ -358,7 +381,7 @@ async def test_a_write_is_never_repeated(
     simulator.log.clear()
     simulator.faults.append(Fault(kind=FaultKind.MUTE, function=0x10, executed=True))
     with pytest.raises(NoAnswer):
-        await charger.write(Settings.current_limit, 8.0)
+        await write(charger, Settings.current_limit, 8.0)
     await asyncio.sleep(0.3)
     assert wire(simulator) == [(0x10, 1000, 2)]
 

@@ -75,6 +75,8 @@ class Snapshot:
     clock_offset: float | None
     """Seconds that the charger's clock was ahead when it was last read."""
     reading: Reading
+    session_energy_read: float | None
+    """The session energy in kWh as it was read, misreads included."""
     settings: Settings
 
     def __getitem__[T](self, register: Register[T]) -> T | None:
@@ -90,8 +92,9 @@ class Snapshot:
 class _Session:
     """A connection whose other end has been identified."""
 
-    def __init__(self, connection: Connection, unit_id: int) -> None:
+    def __init__(self, connection: Connection, number: int, unit_id: int) -> None:
         self.connection = connection
+        self.number = number
         self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
         self._unit_id = unit_id
         self._split: set[Span] = set()
@@ -168,6 +171,7 @@ class Charger:
         self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
         self.history: deque[tuple[datetime, str]] = deque(maxlen=HISTORY)
         self._session: _Session | None = None
+        self._connections = 0
         self._stranger: tuple[Connection, WrongCharger] | None = None
         self._connecting = asyncio.Lock()
         self._failing = False
@@ -236,10 +240,10 @@ class Charger:
     async def _refresh(self) -> Snapshot:
         # While an outage lasts the next refresh is soon enough to try again.
         session = await self._connected(patient=not self._failing)
-        reading = await self._read_reading(session)
+        reading, session_energy_read = await self._read_reading(session)
         if not self._lifetime_energy.is_settled:
             # The very first values have no others to be measured by.
-            reading = await self._read_reading(session)
+            reading, session_energy_read = await self._read_reading(session)
         now = self._time()
         if (
             now - self._settings_read_at >= SETTINGS_EVERY
@@ -258,28 +262,54 @@ class Charger:
             clock=self._clock,
             clock_offset=self._clock_offset,
             reading=reading,
+            session_energy_read=session_energy_read,
             settings=self._settings,
         )
 
-    async def _read_reading(self, session: _Session) -> Reading:
+    async def _read_reading(self, session: _Session) -> tuple[Reading, float | None]:
+        """Return what was read with its energies checked, and one of them as it was."""
         reading = Reading.decode(await session.read(Reading), self._layout)
         now = self._time()
-        return reading.replace(
+        checked = reading.replace(
             lifetime_energy=self._lifetime_energy.accept(reading.lifetime_energy, now),
             session_energy=self._session_energy.accept(reading.session_energy, now),
         )
+        return checked, reading.session_energy
 
-    async def write[T](self, register: Register[T], value: T) -> None:
-        """Write one register of the settings.
+    @property
+    def settings(self) -> Settings:
+        """Return the settings that were last read."""
+        return self._settings
 
-        The refreshes that follow read the settings back; for a second or two
-        they may show the old value. Raises ValueError for a value out of range,
-        before anything is sent, and a ChargerError when the charger cannot be
-        reached or refuses. A write is never repeated: after NoAnswer and
-        ConnectionCut nobody knows whether it was executed.
+    @property
+    def settings_have_settled(self) -> bool:
+        """Return whether the settings cannot be those from before a write."""
+        return self._settings_read_at >= self._settings_settled_at
+
+    async def connect(self, *, patient: bool = True) -> int:
+        """Return the number of the connection, made where necessary.
+
+        It counts up with each connection, whose settings have been read.
+        """
+        return (await self._connected(patient=patient)).number
+
+    async def read_settings(self, connection: int) -> Settings:
+        """Read the settings over a connection; ConnectionCut when it is gone."""
+        await self._read_settings(self._on(connection))
+        return self._settings
+
+    async def write[T](self, register: Register[T], value: T, connection: int) -> None:
+        """Write one register of the settings over a connection.
+
+        The settings may show the old value for a second or two. Raises
+        ValueError for a value out of range, before anything is sent, and a
+        ChargerError when the charger cannot be reached or refuses;
+        ConnectionCut also when the connection is another one by now. A write is
+        never repeated: after NoAnswer and ConnectionCut nobody knows whether it
+        was executed.
         """
         register.encode(value, Layout.DCBA)
-        session = await self._connected()
+        session = self._on(connection)
         if not self._is_writable:
             await self._read_clock(session)
             await self._read_settings(session)
@@ -288,6 +318,12 @@ class Charger:
         words = register.encode(value, self._layout)
         self._settings_settled_at = self._time() + SETTLING
         await session.write(register.address, words)
+
+    def _on(self, connection: int) -> _Session:
+        session = self._session
+        if session is None or session.number != connection:
+            raise ConnectionCut("the connection is another one by now")
+        return session
 
     @property
     def _is_writable(self) -> bool:
@@ -322,7 +358,8 @@ class Charger:
         self._session = None
         if self._stranger is not None and self._stranger[0] is connection:
             raise self._stranger[1]
-        session = _Session(connection, self._unit_id)
+        self._connections += 1
+        session = _Session(connection, self._connections, self._unit_id)
         image = await session.read(Identity, Clock)
         identity = Identity.decode(image, self._layout)
         if identity.serial_number is None:

@@ -1,0 +1,40 @@
+"""Giving control back."""
+
+from typing import override
+
+from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .charger.charger import Snapshot
+from .coordinator import NexBlueConfigEntry
+from .entity import NexBlueEntity
+
+# Commands wait for one another in the controller.
+PARALLEL_UPDATES = 0
+
+DESCRIPTION = ButtonEntityDescription(key="release_control")
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: NexBlueConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the button of a charger."""
+    async_add_entities(
+        [NexBlueButton(coordinator=entry.runtime_data, description=DESCRIPTION)]
+    )
+
+
+class NexBlueButton(NexBlueEntity, ButtonEntity):
+    """Leaves the charger to itself, with the fallback limit that is set."""
+
+    @override
+    def _take_over(self, snapshot: Snapshot) -> bool:
+        return False
+
+    @override
+    async def async_press(self) -> None:
+        """Release control."""
+        await self.coordinator.controller.async_release()

@@ -1,0 +1,202 @@
+"""What was asked of the charger, and the writes that make it so."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Self
+
+from ..charger.enums import PhaseMode, StartStop
+from ..charger.model import Register
+from ..charger.registers import Reading, Settings
+from .keep_alive import period
+from .phase_budget import PhaseBudget
+from .session import Session
+
+type Write = tuple[Register[Any], Any]
+
+LEAST_CURRENT: Final = 6.0
+"""A: the least that a car charges with."""
+
+TOLERANCE: Final = 0.05
+"""A by which a current may differ from what was written."""
+
+
+class Rejected(Exception):
+    """A command that cannot be given, by the key of its sentence."""
+
+    def __init__(self, key: str, **placeholders: str) -> None:
+        """Take the key, and what the sentence mentions."""
+        super().__init__(key)
+        self.key = key
+        self.placeholders = placeholders
+
+
+def agrees(found: float | None, wanted: float) -> bool:
+    """Return whether a setting that was read back is the one that was written."""
+    return found is not None and abs(found - wanted) <= TOLERANCE
+
+
+@dataclass
+class Control:
+    """The intent: what the user or an automation asked for, and nothing else.
+
+    It is in control, and has to keep writing the current limit, from the first
+    limit that was commanded until control is released.
+    """
+
+    intent: Settings = field(default_factory=lambda: Settings({}))
+    budget: PhaseBudget = field(default_factory=PhaseBudget)
+    session: Session = field(default_factory=Session)
+    started_in: int | None = None
+    """The session in which START was commanded."""
+    phase_mode_seen: PhaseMode | None = None
+    awaits_phase_mode: bool = False
+    """The phase mode of the intent could not be restored yet."""
+
+    @property
+    def is_in_control(self) -> bool:
+        """Return whether the fallback timer has to be kept from running out."""
+        return self.intent.current_limit is not None
+
+    @property
+    def limit(self) -> float | None:
+        """Return the current in A that is safe to write now."""
+        limit = self.intent.current_limit
+        if limit is not None and self.awaits_phase_mode:
+            return min(limit, LEAST_CURRENT)
+        return limit
+
+    def keep_alive_period(self, settings: Settings) -> float:
+        """Return the seconds between two writes of the current limit."""
+        return period(settings.fallback_timeout)
+
+    def observe(
+        self,
+        reading: Reading,
+        settings: Settings,
+        energy: float | None,
+        now: datetime,
+    ) -> bool:
+        """Take note of what was read; return whether what is stored changed."""
+        before = self.as_dict()
+        if self.session.observe(reading, energy):
+            self.budget.end_session()
+            if self.intent.start_stop is StartStop.START:
+                self.intent = self.intent.replace(start_stop=None)
+        mode = settings.phase_mode
+        if mode is not None:
+            if self.phase_mode_seen not in (None, mode):
+                self.budget.record(now)
+            self.phase_mode_seen = mode
+        return self.as_dict() != before
+
+    def command(self, register: Register[Any], value: Any, now: datetime) -> None:
+        """Check a command; raises Rejected, and nothing is changed.
+
+        A switch of the phases is counted here, before it is written.
+        """
+        if (
+            register is Settings.fallback_limit
+            and value != 0
+            and not value >= LEAST_CURRENT
+        ):
+            raise Rejected("fallback_limit_between")
+        if register is Settings.phase_mode and value != self.phase_mode_seen:
+            allowed_from = self.budget.allowed_from(now)
+            if allowed_from is None:
+                raise Rejected("phase_budget_of_session")
+            if allowed_from > now:
+                raise Rejected("phase_budget", allowed_from=allowed_from.isoformat())
+            self.budget.record(now)
+
+    def before(
+        self, register: Register[Any], value: Any, found: Settings
+    ) -> list[Write]:
+        """Return what has to be written before a command."""
+        lowers_timeout = register is Settings.fallback_timeout and (
+            found.fallback_timeout is None or value < found.fallback_timeout
+        )
+        if lowers_timeout and self.limit is not None:
+            return [(Settings.current_limit, self.limit)]
+        return []
+
+    def confirm(self, register: Register[Any], value: Any) -> None:
+        """Take over what a command has made of a setting."""
+        self.intent = self.intent.replace(**{register.name: value})
+        if register is Settings.start_stop:
+            self.started_in = self.session.number if value is StartStop.START else None
+        if register is Settings.phase_mode:
+            self.awaits_phase_mode = False
+            self.phase_mode_seen = value
+
+    def release(self) -> None:
+        """Ask for nothing any more."""
+        self.intent = Settings({})
+        self.started_in = None
+        self.awaits_phase_mode = False
+
+    def restoration(self, found: Settings, now: datetime) -> list[Write]:
+        """Return the writes that restore the intent, the safest first.
+
+        To be called after a connection was made, with what was read from it. A
+        switch of the phases among them is counted already.
+        """
+        intent = self.intent
+        first: list[Write] = []
+        last: list[Write] = []
+        if intent.start_stop is StartStop.STOP:
+            first.append((Settings.start_stop, StartStop.STOP))
+        if intent.start_stop is StartStop.START and (
+            self.started_in == self.session.number
+        ):
+            last.append((Settings.start_stop, StartStop.START))
+
+        phase_mode: list[Write] = []
+        self.awaits_phase_mode = False
+        if intent.phase_mode is not None and found.phase_mode != intent.phase_mode:
+            if self.budget.is_allowed(now):
+                self.budget.record(now)
+                self.phase_mode_seen = intent.phase_mode
+                phase_mode.append((Settings.phase_mode, intent.phase_mode))
+            else:
+                self.awaits_phase_mode = True
+
+        limits: list[Write] = []
+        if intent.fallback_timeout is not None:
+            # The phases are not restored yet when the timer is reset by this.
+            first += [
+                (register, min(value, LEAST_CURRENT) if phase_mode else value)
+                for register, value in self.before(
+                    Settings.fallback_timeout, intent.fallback_timeout, found
+                )
+            ]
+            limits.append((Settings.fallback_timeout, intent.fallback_timeout))
+        if intent.fallback_limit is not None:
+            limits.append((Settings.fallback_limit, intent.fallback_limit))
+        current = [] if self.limit is None else [(Settings.current_limit, self.limit)]
+        return [*first, *limits, *phase_mode, *current, *last]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is stored."""
+        return {
+            "intent": {k: v for k, v in self.intent.values.items() if v is not None},
+            "budget": self.budget.as_dict(),
+            "session": self.session.as_dict(),
+            "started_in": self.started_in,
+            "phase_mode_seen": self.phase_mode_seen,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Return what was stored."""
+        intent = dict(data["intent"])
+        for name, members in (("start_stop", StartStop), ("phase_mode", PhaseMode)):
+            if name in intent:
+                intent[name] = members(intent[name])
+        seen = data["phase_mode_seen"]
+        return cls(
+            intent=Settings(intent),
+            budget=PhaseBudget.from_dict(data["budget"]),
+            session=Session.from_dict(data["session"]),
+            started_in=data["started_in"],
+            phase_mode_seen=None if seen is None else PhaseMode(seen),
+        )

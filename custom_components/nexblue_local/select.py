@@ -1,0 +1,51 @@
+"""The phase mode."""
+
+from typing import override
+
+from homeassistant.components.select import SelectEntity, SelectEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .charger.charger import Snapshot
+from .charger.enums import PhaseMode
+from .charger.registers import Settings
+from .coordinator import NexBlueConfigEntry
+from .entity import NexBlueEntity
+
+# Commands wait for one another in the controller.
+PARALLEL_UPDATES = 0
+
+DESCRIPTION = SelectEntityDescription(
+    key="phase_mode", options=[mode.name.lower() for mode in PhaseMode]
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: NexBlueConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the phase mode of a charger."""
+    async_add_entities(
+        [NexBlueSelect(coordinator=entry.runtime_data, description=DESCRIPTION)]
+    )
+
+
+class NexBlueSelect(NexBlueEntity, SelectEntity):
+    """The phase mode, which may be switched within its budget."""
+
+    _attr_current_option: str | None = None
+
+    @override
+    def _take_over(self, snapshot: Snapshot) -> bool:
+        shown = self._attr_current_option
+        mode = snapshot.settings.phase_mode
+        self._attr_current_option = None if mode is None else mode.name.lower()
+        return self._attr_current_option != shown
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        """Switch the phases."""
+        await self.coordinator.controller.async_set(
+            Settings.phase_mode, PhaseMode[option.upper()]
+        )

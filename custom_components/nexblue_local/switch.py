@@ -1,0 +1,52 @@
+"""Start and stop."""
+
+from typing import Any, override
+
+from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .charger.charger import Snapshot
+from .charger.enums import StartStop
+from .charger.registers import Settings
+from .coordinator import NexBlueConfigEntry
+from .entity import NexBlueEntity
+
+# Commands wait for one another in the controller.
+PARALLEL_UPDATES = 0
+
+DESCRIPTION = SwitchEntityDescription(key="charging")
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: NexBlueConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the switch of a charger."""
+    async_add_entities(
+        [NexBlueSwitch(coordinator=entry.runtime_data, description=DESCRIPTION)]
+    )
+
+
+class NexBlueSwitch(NexBlueEntity, SwitchEntity):
+    """The command to start or stop; the binary sensor tells what happens."""
+
+    @override
+    def _take_over(self, snapshot: Snapshot) -> bool:
+        shown = self._attr_is_on
+        command = snapshot.settings.start_stop
+        self._attr_is_on = None if command is None else command is StartStop.START
+        return self._attr_is_on != shown
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        """Command START."""
+        await self.coordinator.controller.async_set(
+            Settings.start_stop, StartStop.START
+        )
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        """Command STOP."""
+        await self.coordinator.controller.async_set(Settings.start_stop, StartStop.STOP)

@@ -1,0 +1,54 @@
+"""How often the phases may be switched."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from custom_components.nexblue_local.control.phase_budget import PhaseBudget
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+
+def minutes(*values: float) -> list[datetime]:
+    """Return times in minutes before or after noon."""
+    return [NOW + timedelta(minutes=value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("switches", "in_session", "left", "allowed_from"),
+    [
+        pytest.param([], 0, 2, 0, id="none"),
+        pytest.param([-5], 1, 1, 5, id="ten minutes between two"),
+        pytest.param([-10], 1, 1, 0, id="ten minutes are enough"),
+        pytest.param([-40, -20], 2, 0, 20, id="two in an hour"),
+        pytest.param([-59, -1], 2, 0, 9, id="both limits, the later decides"),
+        pytest.param([-60, -20], 2, 1, 0, id="an hour is over"),
+        pytest.param([-50], 5, 1, 0, id="one left in the session"),
+        pytest.param([-50], 6, 0, None, id="none left in the session"),
+        pytest.param([600], 1, 1, 10, id="the future counts as now"),
+    ],
+)
+def test_limits(
+    switches: list[float], in_session: int, left: int, allowed_from: float | None
+) -> None:
+    """The scarcest limit decides."""
+    budget = PhaseBudget(minutes(*switches), in_session)
+    assert budget.left(NOW) == left
+    expected = None if allowed_from is None else minutes(allowed_from)[0]
+    assert budget.allowed_from(NOW) == expected
+    assert budget.is_allowed(NOW) == (allowed_from == 0)
+    assert PhaseBudget.from_dict(budget.as_dict()) == budget
+
+
+def test_a_session() -> None:
+    """A new session has a budget of its own; the hour goes on."""
+    budget = PhaseBudget()
+    now = NOW
+    for _ in range(6):
+        assert budget.is_allowed(now)
+        budget.record(now)
+        now += timedelta(minutes=31)
+    assert budget.allowed_from(now) is None
+    budget.end_session()
+    assert budget.is_allowed(now)
+    assert budget.left(now) == 1
