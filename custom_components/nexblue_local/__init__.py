@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
+from .controller import async_release_removed
 from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, wrong_charger_issue
 from .links import async_get_links
 
@@ -43,5 +44,6 @@ async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> 
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
-    """Take back what was reported about a charger that is removed."""
+    """Release control, and take back what was stored and reported."""
     ir.async_delete_issue(hass, DOMAIN, wrong_charger_issue(entry))
+    await async_release_removed(hass, entry, async_get_links(hass))

@@ -27,6 +27,7 @@ from .charger.errors import (
 )
 from .charger.model import Register
 from .charger.registers import Settings
+from .charger.transport import Links
 from .const import CONF_UNIT_ID, DOMAIN, LOGGER
 from .control.control import Control, Rejected, agrees
 
@@ -390,3 +391,28 @@ class ChargerController:
             translation_key=key,
             translation_placeholders=address_of(self._entry) | placeholders,
         )
+
+
+async def async_release_removed(
+    hass: HomeAssistant, entry: ConfigEntry[Any], links: Links
+) -> None:
+    """Release control of a charger whose entry is removed, if it was taken.
+
+    A charger that cannot be reached has its fallback limit anyway.
+    """
+    store = intent_store(hass, entry.entry_id)
+    stored = await store.async_load()
+    await store.async_remove()
+    if stored is None or not Control.from_dict(stored).is_in_control:
+        return
+    link = await links.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
+    charger = Charger(link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id)
+    try:
+        connection = await charger.connect()
+        limit = charger.settings.fallback_limit
+        if limit is not None:
+            await charger.write(Settings.fallback_limit, limit, connection)
+    except ChargerError as error:
+        LOGGER.warning("%s was removed without a word to it: %s", entry.title, error)
+    finally:
+        links.release(link)

@@ -101,16 +101,14 @@ def test_phase_mode_over_budget() -> None:
     writes = names(waiting.restoration(AFTER_POWER_ON, NOW))
     assert ("phase_mode", PhaseMode.SINGLE_PHASE) not in writes
     assert writes[-1] == ("current_limit", 6.0)
-    assert waiting.awaits_phase_mode
-    assert waiting.limit == 6.0
-    assert waiting.intent.current_limit == 12.0
+    assert (waiting.limit, waiting.intent.current_limit) == (6.0, 12.0)
 
     later = NOW + timedelta(minutes=8)
     assert names(waiting.restoration(AFTER_POWER_ON, later))[-2:] == [
         ("phase_mode", PhaseMode.SINGLE_PHASE),
         ("current_limit", 12.0),
     ]
-    assert not waiting.awaits_phase_mode
+    assert waiting.limit == 12.0
 
 
 def test_the_phase_mode_that_is_there_is_no_switch() -> None:
