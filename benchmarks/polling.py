@@ -22,7 +22,7 @@ from typing import Any
 from custom_components.nexblue_local.charger.codec import Layout
 from custom_components.nexblue_local.charger.enums import WaitingReasons
 from custom_components.nexblue_local.charger.registers import Reading
-from scripts.home_assistant import HOST, ROOT, HomeAssistantProcess
+from scripts.home_assistant import HOST, ROOT, HomeAssistantProcess, stored_charger
 from simulator import Car, SimulatedCharger, Simulator
 
 from . import yaml_package
@@ -164,30 +164,6 @@ class Candidate:
         return [row for row in rows if row[0] in self.keys]
 
 
-def config_entry(port: int) -> dict[str, Any]:
-    """Return the stored config entries of a Home Assistant with the charger."""
-    now = "2026-01-01T00:00:00+00:00"
-    entry: dict[str, Any] = {
-        "created_at": now,
-        "data": {"host": HOST, "port": port, "unit_id": 200},
-        "disabled_by": None,
-        "discovery_keys": {},
-        "domain": "nexblue_local",
-        "entry_id": "01BENCHMARK",
-        "minor_version": 1,
-        "modified_at": now,
-        "options": {},
-        "pref_disable_new_entities": False,
-        "pref_disable_polling": False,
-        "source": "user",
-        "subentries": [],
-        "title": "Charger",
-        "unique_id": SERIAL_NUMBER,
-        "version": 1,
-    }
-    return {"core.config_entries": {"entries": [entry]}}
-
-
 @contextlib.asynccontextmanager
 async def candidates(charger: MeteredCharger) -> AsyncIterator[list[Candidate]]:
     """Start all that are compared."""
@@ -199,7 +175,7 @@ async def candidates(charger: MeteredCharger) -> AsyncIterator[list[Candidate]]:
                 FOLDER / "integration",
                 18123,
                 configuration=BASE_CONFIGURATION,
-                storage=config_entry(ours.port),
+                storage=stored_charger(ours.port, SERIAL_NUMBER),
             ),
             "YAML package": HomeAssistantProcess(
                 FOLDER / "yaml",

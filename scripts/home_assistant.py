@@ -45,6 +45,30 @@ homeassistant:
 """
 
 
+def stored_charger(port: int, serial_number: str) -> dict[str, Any]:
+    """Return the storage of a Home Assistant that has a charger on this machine."""
+    now = "2026-01-01T00:00:00+00:00"
+    entry: dict[str, Any] = {
+        "created_at": now,
+        "data": {"host": HOST, "port": port, "unit_id": 200},
+        "disabled_by": None,
+        "discovery_keys": {},
+        "domain": "nexblue_local",
+        "entry_id": "01STORED",
+        "minor_version": 1,
+        "modified_at": now,
+        "options": {},
+        "pref_disable_new_entities": False,
+        "pref_disable_polling": False,
+        "source": "user",
+        "subentries": [],
+        "title": "Charger",
+        "unique_id": serial_number,
+        "version": 1,
+    }
+    return {"core.config_entries": {"entries": [entry]}}
+
+
 class StartFailed(Exception):
     """Home Assistant did not come up."""
 
@@ -52,7 +76,7 @@ class StartFailed(Exception):
 class HomeAssistantProcess:
     """A Home Assistant in a folder of its own; an asynchronous context manager.
 
-    The folder is made anew.
+    The folder is made anew, unless it is to go on where it was.
     """
 
     def __init__(
@@ -62,10 +86,12 @@ class HomeAssistantProcess:
         *,
         configuration: str = "",
         storage: Mapping[str, Mapping[str, Any]] | None = None,
+        fresh: bool = True,
     ) -> None:
         """Take the folder, the web interface's port, more YAML and storage files."""
         self.url = f"http://{HOST}:{port}"
         self.folder = folder
+        self._fresh = fresh
         self.started_at = 0.0
         self._configuration = CONFIGURATION + configuration
         self._storage = {
@@ -97,7 +123,8 @@ class HomeAssistantProcess:
 
     async def __aenter__(self) -> Self:
         """Start Home Assistant, onboard it and log in."""
-        await asyncio.to_thread(self._prepare)
+        if self._fresh:
+            await asyncio.to_thread(self._prepare)
         self._session = aiohttp.ClientSession(self.url)
         try:
             await self._start()
@@ -156,7 +183,7 @@ class HomeAssistantProcess:
             if process.returncode is not None:
                 raise StartFailed(f"it ended with code {process.returncode}")
             with contextlib.suppress(aiohttp.ClientError):
-                async with self._session.get("/api/onboarding") as response:
+                async with self._session.get("/manifest.json") as response:
                     if response.status == 200:
                         return
             await asyncio.sleep(0.2)
@@ -164,6 +191,16 @@ class HomeAssistantProcess:
     async def _log_in(self) -> None:
         assert self._session is not None
         client = {"client_id": f"{self.url}/"}
+        code = await (self._onboard(client) if self._fresh else self._enter(client))
+        async with self._session.post(
+            "/auth/token",
+            data=client | {"grant_type": "authorization_code", "code": code},
+        ) as response:
+            self._token = (await response.json())["access_token"]
+        self._session.headers["Authorization"] = f"Bearer {self._token}"
+
+    async def _onboard(self, client: dict[str, str]) -> str:
+        """Make the user, and return an authorization code."""
         user = await self.post(
             "/api/onboarding/users",
             client
@@ -174,13 +211,22 @@ class HomeAssistantProcess:
                 "language": "en",
             },
         )
-        async with self._session.post(
-            "/auth/token",
-            data=client
-            | {"grant_type": "authorization_code", "code": user["auth_code"]},
-        ) as response:
-            self._token = (await response.json())["access_token"]
-        self._session.headers["Authorization"] = f"Bearer {self._token}"
+        code: str = user["auth_code"]
+        return code
+
+    async def _enter(self, client: dict[str, str]) -> str:
+        """Log in as this machine's browser would, and return a code."""
+        flow = await self.post(
+            "/auth/login_flow",
+            client
+            | {
+                "handler": ["trusted_networks", None],
+                "redirect_uri": client["client_id"],
+                "type": "authorize",
+            },
+        )
+        code: str = flow["result"]
+        return code
 
     async def post(self, path: str, data: Mapping[str, Any]) -> Any:
         """Make a POST request and return the answer."""

@@ -84,6 +84,15 @@ async def test_values(
         "sensor.app_fallback_current": "6.0",
         "sensor.app_max_current": "16.0",
         "sensor.app_phase_mode": "adaptive",
+        "sensor.control": "free",
+        "sensor.phase_switches_left": "2",
+        "sensor.next_phase_switch": "unknown",
+        "number.current_limit": "16.0",
+        "number.fallback_limit": "6.0",
+        "number.fallback_timeout": "300",
+        "select.phase_mode": "adaptive",
+        "switch.charging": "on",
+        "button.release_control": "unknown",
     }
 
 
@@ -205,6 +214,8 @@ async def test_refused_bitsets_are_unknown(
         *("sensor.waiting_reason", "binary_sensor.warning"),
         # Nought is not believed at once, as the meter may not be ready yet.
         "sensor.session_energy",
+        # Nothing is the matter with these.
+        *("sensor.next_phase_switch", "button.release_control"),
         *("binary_sensor.fault", "binary_sensor.fallback_active"),
     }
 

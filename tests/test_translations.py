@@ -5,16 +5,27 @@ from pathlib import Path
 import re
 from typing import Any
 
-from custom_components.nexblue_local import binary_sensor, sensor
+from custom_components.nexblue_local import (
+    binary_sensor,
+    button,
+    number,
+    select,
+    sensor,
+    switch,
+)
 from custom_components.nexblue_local.charger import errors
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS
 
 INTEGRATION = Path(sensor.__file__).parent
 TEXTS: dict[str, Any] = json.loads((INTEGRATION / "translations/en.json").read_text())
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
-DESCRIPTIONS = {
+DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "binary_sensor": binary_sensor.DESCRIPTIONS,
-    "sensor": sensor.DESCRIPTIONS,
+    "button": (button.DESCRIPTION,),
+    "number": number.DESCRIPTIONS,
+    "select": (select.DESCRIPTION,),
+    "sensor": (*sensor.DESCRIPTIONS, *sensor.CONTROL_DESCRIPTIONS),
+    "switch": (switch.DESCRIPTION,),
 }
 
 
@@ -24,9 +35,10 @@ def test_entities() -> None:
         platform: {description.key for description in descriptions}
         for platform, descriptions in DESCRIPTIONS.items()
     }
-    for description in sensor.DESCRIPTIONS:
-        states = TEXTS["entity"]["sensor"][description.key].get("state", {})
-        assert set(states) == set(description.options or ())
+    for platform, descriptions in DESCRIPTIONS.items():
+        for description in descriptions:
+            states = TEXTS["entity"][platform][description.key].get("state", {})
+            assert set(states) == set(getattr(description, "options", None) or ())
 
 
 def test_icons() -> None:
@@ -45,6 +57,13 @@ def test_errors() -> None:
         and issubclass(error, errors.ChargerError)
         and error is not errors.ChargerError
     }
+    source = "".join(
+        (INTEGRATION / name).read_text()
+        for name in ("controller.py", "control/control.py")
+    )
+    keys |= set(
+        re.findall(r'(?:Rejected\(|_error\(\s*|translation_key=)"(\w+)"', source)
+    )
     assert set(TEXTS["exceptions"]) == keys
     assert set(TEXTS["config"]["error"]) == set(FLOW_ERRORS.values())
 
