@@ -14,6 +14,7 @@ from typing import Any
 
 from simulator import Car, SimulatedCharger, Simulator
 from simulator.announcement import Announcement
+from simulator.controls import WorldControls
 
 from .forward import port_to_socket, socket_to_port
 from .home_assistant import HOST, ROOT, HomeAssistantProcess, StartFailed
@@ -29,6 +30,33 @@ recorder:
   commit_interval: 1
 zeroconf:
 """
+
+# The switches of the simulated world, by their register.
+WORLD = ("Car plugged in", "Charger has power", "OCPP in charge")
+
+
+def world_configuration(port: int) -> str:
+    """Return the YAML of the simulated world's switches."""
+    lines = [
+        "modbus:",
+        "  - name: world",
+        "    type: tcp",
+        f"    host: {HOST}",
+        f"    port: {port}",
+        "    switches:",
+    ]
+    for address, name in enumerate(WORLD):
+        lines += [
+            f"      - name: {name}",
+            f"        unique_id: world_{address}",
+            "        slave: 1",
+            f"        address: {address}",
+            "        scan_interval: 2",
+            "        verify: {}",
+        ]
+    return "\n".join([*lines, ""])
+
+
 DISCOVERY_TIMEOUT = 20.0
 CHARGING_TIMEOUT = 60.0
 
@@ -91,17 +119,25 @@ async def configured_entry(home: HomeAssistantProcess) -> str | None:
 async def leave_dashboard(home: HomeAssistantProcess) -> None:
     """Make a dashboard of Home Assistant's own cards."""
     entities = {
-        entity["unique_id"].partition("_")[2]: entity
+        f"{entity['entity_id'].partition('.')[0]}."
+        f"{entity['unique_id'].partition('_')[2]}": entity
         for entity in await home.call("config/entity_registry/list")
-        if entity["platform"] == DOMAIN
+        if entity["platform"] in (DOMAIN, "modbus")
     }
 
     def named(key: str) -> dict[str, Any]:
         entity = entities[key]
         return {"entity": entity["entity_id"], "name": entity["original_name"]}
 
+    def tile(key: str, *features: str) -> dict[str, Any]:
+        return {
+            "type": "tile",
+            **named(key),
+            "features": [{"type": feature} for feature in features],
+        }
+
     def tiles(*keys: str) -> list[dict[str, Any]]:
-        return [{"type": "tile", **named(key)} for key in keys]
+        return [tile(key) for key in keys]
 
     def graph(title: str, *keys: str) -> dict[str, Any]:
         return {
@@ -135,29 +171,52 @@ async def leave_dashboard(home: HomeAssistantProcess) -> None:
                         section(
                             "Charger",
                             *tiles(
-                                *("status", "charging", "vehicle_connected", "fault"),
-                                *("session_energy", "lifetime_energy"),
+                                *("sensor.status", "sensor.waiting_reason"),
+                                *("binary_sensor.vehicle_connected",),
+                                *("binary_sensor.fault",),
+                                *("sensor.session_energy", "sensor.lifetime_energy"),
                             ),
+                        ),
+                        section(
+                            "Control",
+                            tile("number.current_limit", "numeric-input"),
+                            tile("select.phase_mode", "select-options"),
+                            *tiles(
+                                *("switch.charging", "sensor.control"),
+                                *("number.fallback_limit", "number.fallback_timeout"),
+                                *(
+                                    "sensor.phase_switches_left",
+                                    "button.release_control",
+                                ),
+                            ),
+                        ),
+                        section(
+                            "The simulated world",
+                            *tiles(*(f"switch.{n}" for n in range(len(WORLD)))),
                         ),
                         section(
                             "Power",
                             {
                                 "type": "gauge",
-                                **named("power"),
+                                **named("sensor.power"),
                                 "min": 0,
                                 "max": 11500,
                                 "needle": True,
                                 "grid_options": {"columns": "full"},
                             },
-                            graph("Power", "power"),
+                            graph("Power", "sensor.power"),
                         ),
                         section(
                             "Phases",
                             *tiles(
-                                *("current_l1", "voltage_l1", "current_l2"),
-                                *("voltage_l2", "current_l3", "voltage_l3"),
+                                *("sensor.current_l1", "sensor.voltage_l1"),
+                                *("sensor.current_l2", "sensor.voltage_l2"),
+                                *("sensor.current_l3", "sensor.voltage_l3"),
                             ),
-                            graph("Currents", "current_l1", "current_l2", "current_l3"),
+                            graph(
+                                "Currents",
+                                *(f"sensor.current_l{phase}" for phase in (1, 2, 3)),
+                            ),
                         ),
                     ],
                 }
@@ -258,6 +317,9 @@ async def run(options: argparse.Namespace) -> None:
         simulator = await stack.enter_async_context(
             Simulator(charger=SimulatedCharger(), port=free_port(5020))
         )
+        controls = await stack.enter_async_context(
+            WorldControls(simulator, free_port(5021))
+        )
         port = free_port(PORT)
         # Outside of a namespace this Home Assistant keeps to loopback, so that
         # it is not seen on the network.
@@ -266,7 +328,7 @@ async def run(options: argparse.Namespace) -> None:
             HomeAssistantProcess(
                 FOLDER,
                 port,
-                configuration=CONFIGURATION,
+                configuration=CONFIGURATION + world_configuration(controls.port),
                 storage={"core.network": adapters},
             )
         )

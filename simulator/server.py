@@ -89,6 +89,11 @@ class Simulator:
         await self.start()
 
     @property
+    def is_listening(self) -> bool:
+        """Return whether the charger has power and network."""
+        return self._server is not None
+
+    @property
     def is_connected(self) -> bool:
         """Return whether a client holds the one place."""
         return self._client is not None
