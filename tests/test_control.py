@@ -349,7 +349,9 @@ async def test_phases_over_budget_hold_the_limit(
     simulator.log.clear()
     await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 6.0
-    assert state(hass, f"number.{PREFIX}_current_limit") == "10.5"
+    limit = hass.states.get(f"number.{PREFIX}_current_limit")
+    assert limit is not None
+    assert (limit.state, limit.attributes["awaits_phase_mode"]) == ("10.5", True)
     assert (0x06, 1007) not in writes(simulator)
     control = entry.runtime_data.controller.control
     control.budget.switches.clear()

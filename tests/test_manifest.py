@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import re
 import struct
 
 from custom_components.nexblue_local.const import DOMAIN
@@ -21,6 +22,15 @@ def test_manifest() -> None:
     assert list(manifest)[2:] == sorted(list(manifest)[2:])
     hacs = json.loads((ROOT / "hacs.json").read_text())
     assert hacs["name"] == manifest["name"]
+
+
+def test_promises_have_tests() -> None:
+    """Each test that the documentation names is there."""
+    text = (ROOT / "docs" / "control.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    names = set(re.findall(r"`(?:\w+\.py::)?(test_\w+)`", text))
+    assert len(names) > 20
+    assert [name for name in names if f"def {name}(" not in sources] == []
 
 
 def test_icons() -> None:

@@ -277,10 +277,11 @@ class ChargerController:
             register.encode(value, self._charger.layout)
             self.control.command(register, value, dt_util.utcnow())
         except Rejected as rejected:
+            allowed_from = dt_util.as_local(rejected.allowed_from or dt_util.utcnow())
             raise ServiceValidationError(
                 translation_domain=DOMAIN,
                 translation_key=rejected.key,
-                translation_placeholders=rejected.placeholders,
+                translation_placeholders={"allowed_from": f"{allowed_from:%H:%M:%S}"},
             ) from rejected
         except ValueError as error:
             low, high = register.valid or (0, 0)

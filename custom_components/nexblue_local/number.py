@@ -1,6 +1,6 @@
 """The limits that can be set."""
 
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.number import (
     NumberDeviceClass,
@@ -76,18 +76,23 @@ class NexBlueNumber(NexBlueEntity, NumberEntity):
     """A limit: what was asked for, or what the charger has where nothing was."""
 
     _attr_native_value: float | None = None
+    _attr_extra_state_attributes: dict[str, Any] = {}  # noqa: RUF012 (as the base has it)
 
     @override
     def _take_over(self, snapshot: Snapshot) -> bool:
-        shown = self._attr_native_value
+        shown = (self._attr_native_value, self._attr_extra_state_attributes)
+        control = self.coordinator.controller.control
         name = REGISTERS[self.entity_description.key].name
-        asked_for: float | None = self.coordinator.controller.control.intent.values.get(
-            name
-        )
+        asked_for: float | None = control.intent.values.get(name)
         found = snapshot.settings.values.get(name)
         value = found if asked_for is None else asked_for
         self._attr_native_value = None if value is None else round(value, 1)
-        return self._attr_native_value != shown
+        if self.entity_description.key == "current_limit":
+            # Why the charger offers 6 A at the most, whatever was asked for.
+            self._attr_extra_state_attributes = {
+                "awaits_phase_mode": control.awaits_phase_mode
+            }
+        return (self._attr_native_value, self._attr_extra_state_attributes) != shown
 
     @override
     async def async_set_native_value(self, value: float) -> None:

@@ -23,11 +23,11 @@ TOLERANCE: Final = 0.05
 class Rejected(Exception):
     """A command that cannot be given, by the key of its sentence."""
 
-    def __init__(self, key: str, **placeholders: str) -> None:
-        """Take the key, and what the sentence mentions."""
+    def __init__(self, key: str, allowed_from: datetime | None = None) -> None:
+        """Take the key, and from when the command can be given."""
         super().__init__(key)
         self.key = key
-        self.placeholders = placeholders
+        self.allowed_from = allowed_from
 
 
 def agrees(found: float | None, wanted: float) -> bool:
@@ -105,7 +105,7 @@ class Control:
             if allowed_from is None:
                 raise Rejected("phase_budget_of_session")
             if allowed_from > now:
-                raise Rejected("phase_budget", allowed_from=allowed_from.isoformat())
+                raise Rejected("phase_budget", allowed_from)
             self.budget.record(now)
 
     def before(
