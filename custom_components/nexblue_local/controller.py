@@ -203,7 +203,7 @@ class ChargerController:
             self._uncertain = None
         if self.control.intent.values:
             # Whether it is still the same session has to be known before.
-            self._observe(await self._charger.refresh())
+            self._observe(await self._charger.refresh(), at_once=True)
         writes = self.control.restoration(self._charger.settings, dt_util.utcnow())
         if not writes:
             return
@@ -244,7 +244,7 @@ class ChargerController:
             except ChargerError as error:
                 LOGGER.debug("%s: not restored: %s", self._entry.title, error)
 
-    def _observe(self, snapshot: Snapshot) -> bool:
+    def _observe(self, snapshot: Snapshot, *, at_once: bool = False) -> bool:
         """Take note of what was read; return whether what is stored changed."""
         settled = self._charger.settings_have_settled
         return self.control.observe(
@@ -252,6 +252,7 @@ class ChargerController:
             snapshot.settings if settled else Settings({}),
             snapshot.session_energy_read,
             dt_util.utcnow(),
+            at_once=at_once,
         )
 
     # What is asked for.

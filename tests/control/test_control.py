@@ -210,7 +210,12 @@ def test_stored_and_back() -> None:
     [
         pytest.param([("CHARGING", 1.0), ("CHARGING", 2.0)], 0, id="one session"),
         pytest.param([("CHARGING", 1.0), ("AVAILABLE", 1.0)], 1, id="unplugged"),
-        pytest.param([("CHARGING", 3.0), ("CHARGING", 0.5)], 1, id="unseen change"),
+        pytest.param(
+            [("CHARGING", 3.0), ("CHARGING", 0.5), ("CHARGING", 0.6)], 1, id="unseen"
+        ),
+        pytest.param(
+            [("CHARGING", 3.0), ("CHARGING", 0.0), ("CHARGING", 3.1)], 0, id="misread"
+        ),
         pytest.param([("CHARGING", 3.0), ("FAULTED", 3.0)], 0, id="a fault"),
         pytest.param([("CHARGING", 3.0), ("INOPERATIVE", 0.0)], 0, id="no word"),
         pytest.param([("CHARGING", 3.0), ("CHARGING", None)], 0, id="energy unknown"),
@@ -223,3 +228,13 @@ def test_sessions(observations: list[tuple[str, float | None]], number: int) -> 
     for status, energy in observations:
         session.observe(Reading({"status": ChargePointState[status]}), energy)
     assert session.number == number
+
+
+def test_an_unseen_session_known_at_once() -> None:
+    """After a reconnect one read has to do."""
+    session = Session()
+    charging = Reading({"status": ChargePointState.CHARGING})
+    session.observe(charging, 3.0)
+    assert session.observe(charging, 0.5, at_once=True)
+    assert not session.observe(charging, 0.6, at_once=True)
+    assert session.number == 1

@@ -60,11 +60,15 @@ class World(RuleBasedStateMachine):
         """Read the settings."""
         return Settings.decode(self.charger.holding_words(), Layout.DCBA)
 
-    def observe(self) -> None:
+    def observe(self, *, at_once: bool = False) -> None:
         """Read the charger and take note."""
         reading = Reading.decode(self.charger.input_words(), Layout.DCBA)
         self.control.observe(
-            reading, self.settings(), reading.session_energy, self.wall
+            reading,
+            self.settings(),
+            reading.session_energy,
+            self.wall,
+            at_once=at_once,
         )
         self.stored = self.control.as_dict()
 
@@ -85,7 +89,7 @@ class World(RuleBasedStateMachine):
             return False
         if not self.connected:
             self.connected = True
-            self.observe()
+            self.observe(at_once=True)
             for register, value in self.control.restoration(self.settings(), self.wall):
                 self.stored = self.control.as_dict()
                 self.write(register, value)

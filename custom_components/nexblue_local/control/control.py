@@ -75,10 +75,12 @@ class Control:
         settings: Settings,
         energy: float | None,
         now: datetime,
+        *,
+        at_once: bool = False,
     ) -> bool:
         """Take note of what was read; return whether what is stored changed."""
         before = self.as_dict()
-        if self.session.observe(reading, energy):
+        if self.session.observe(reading, energy, at_once=at_once):
             self.budget.end_session()
             if self.intent.start_stop is StartStop.START:
                 self.intent = self.intent.replace(start_stop=None)

@@ -15,12 +15,17 @@ class Session:
     is_open: bool = False
     energy: float = 0.0
     """The most session energy in kWh that was seen in it."""
+    lower_reads: int = 0
+    """Reads in a row whose session energy was less than that."""
 
-    def observe(self, reading: Reading, energy: float | None) -> bool:
+    def observe(
+        self, reading: Reading, energy: float | None, *, at_once: bool = False
+    ) -> bool:
         """Take note of a reading; return whether a session ended.
 
         An end that nobody saw is told by a session energy, in kWh as it was
-        read, that is less than before.
+        read, that is less than before: twice in a row, for it not to be a
+        misread, unless it has to be known at once.
         """
         if reading.status in (None, ChargePointState.INOPERATIVE):
             return False
@@ -28,17 +33,27 @@ class Session:
             was_open = self.is_open
             self._begin(is_open=False)
             return was_open
-        ended = self.is_open and energy is not None and energy < self.energy
-        if ended or not self.is_open:
+        if not self.is_open:
             self._begin(is_open=True)
-        self.energy = max(self.energy, energy or 0.0)
-        return ended
+        if energy is None:
+            return False
+        if energy >= self.energy:
+            self.energy = energy
+            self.lower_reads = 0
+            return False
+        self.lower_reads += 1
+        if not at_once and self.lower_reads < 2:
+            return False
+        self._begin(is_open=True)
+        self.energy = energy
+        return True
 
     def _begin(self, *, is_open: bool) -> None:
         if self.is_open:
             self.number += 1
         self.is_open = is_open
         self.energy = 0.0
+        self.lower_reads = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored."""
