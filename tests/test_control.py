@@ -14,6 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local import controller as controller_module
 from custom_components.nexblue_local.charger import transport
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
+from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import DOMAIN
 from simulator import Car, Fault, FaultKind, Ocpp, Simulator
 from simulator.charger import POWER_ON
@@ -223,7 +224,8 @@ async def test_lost_with_the_command(
     """When nobody can tell at once, it is told so, and found out later."""
     simulator.faults += [
         Fault(kind=FaultKind.DROP, function=command.function, executed=True),
-        Fault(kind=FaultKind.DROP, function=4),
+        # Whoever connects is asked for its identity first.
+        Fault(kind=FaultKind.DROP, function=4, address=0),
     ]
     with pytest.raises(HomeAssistantError, match="shows when the charger is back"):
         await command.give(hass)
@@ -233,6 +235,8 @@ async def test_lost_with_the_command(
     await poll(hass, entry)
     assert intent(entry) == {command.name: command.value}
     assert simulator.charger.settings[command.name] == command.value
+    is_kept_alive = entry.runtime_data.controller._keeper is not None
+    assert is_kept_alive is (command is LIMIT)
 
 
 @pytest.mark.parametrize("ocpp", [Ocpp.REFUSE, Ocpp.IGNORE])
@@ -353,11 +357,62 @@ async def test_phases_over_budget_hold_the_limit(
     assert limit is not None
     assert (limit.state, limit.attributes["awaits_phase_mode"]) == ("10.5", True)
     assert (0x06, 1007) not in writes(simulator)
+    # What is commanded meanwhile is kept, and held down as well.
+    await number("current_limit", 16, 1000).give(hass)
+    assert simulator.charger.settings["current_limit"] == 6.0
+    assert intent(entry)["current_limit"] == 16.0
     control = entry.runtime_data.controller.control
     control.budget.switches.clear()
+    simulator.log.clear()
     await poll(hass, entry)
     assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
-    assert simulator.charger.settings["current_limit"] == 10.5
+    assert simulator.charger.settings["current_limit"] == 16.0
+    assert [address for _, address in writes(simulator)] == [1007, 1000]
+
+
+async def test_refused_phases_hold_the_limit(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A phase mode that cannot be restored leaves 6 A at the most."""
+    await LIMIT.give(hass)
+    await SINGLE.give(hass)
+    entry.runtime_data.controller.control.budget.switches.clear()
+    await simulator.stop()
+    simulator.charger.power_on()
+    simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
+    simulator.charger._show_settings(0)
+    await simulator.start()
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, function=0x06, address=1007, code=4)
+    )
+    await poll(hass, entry)
+    assert simulator.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
+    assert simulator.charger.settings["current_limit"] == 6.0
+    assert intent(entry)["current_limit"] == 10.5
+
+
+async def test_a_cancelled_command_is_found_out(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """An automation that restarts in the middle leaves no limit without a keeper."""
+    simulator.charger.read_back_delay = 0.4
+    command = asyncio.create_task(
+        entry.runtime_data.controller.async_set(Settings.current_limit, 10.5)
+    )
+    async with asyncio.timeout(5):
+        while True:
+            if simulator.charger.settings["current_limit"] == 10.5:
+                break
+            await asyncio.sleep(0.01)
+    command.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await command
+    await asyncio.sleep(0.5)
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert intent(entry) == {"current_limit": 10.5}
+    assert entry.runtime_data.controller._keeper is not None
 
 
 async def test_keep_alive(hass: HomeAssistant, simulator: Simulator) -> None:

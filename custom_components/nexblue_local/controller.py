@@ -29,7 +29,7 @@ from .charger.model import Register
 from .charger.registers import Settings
 from .charger.transport import Links
 from .const import CONF_UNIT_ID, DOMAIN, LOGGER
-from .control.control import Control, Rejected, agrees
+from .control.control import Control, Rejected, Write, agrees
 
 STORAGE_VERSION: Final = 1
 
@@ -94,6 +94,7 @@ class ChargerController:
         self._refuses_start_stop = False
         self._uncertain: tuple[Register[Any], Any] | None = None
         self._limit_written_at = clock()
+        self._phase_settled_at = clock()
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -135,7 +136,7 @@ class ChargerController:
         self._wake.set()
         if not self.control.is_in_control:
             self.async_stop()
-        elif self._keeper is None:
+        elif self._keeper is None or self._keeper.done():
             self._keeper = self._entry.async_create_background_task(
                 self._hass, self._keep(), f"{self._entry.title} keep-alive"
             )
@@ -184,6 +185,8 @@ class ChargerController:
         await self._charger.write(register, value, connection)
         if register is Settings.current_limit:
             self._limit_written_at = now
+        if register is Settings.phase_mode:
+            self._phase_settled_at = now + CONFIRM_FOR
 
     async def _ready(self, *, patient: bool = True) -> int:
         """Return a connection on which the intent has been restored."""
@@ -191,6 +194,8 @@ class ChargerController:
         if connection != self._restored_on:
             await self._restore(connection)
             self._restored_on = connection
+            # The charger may have another timeout than before.
+            self._async_keep()
         return connection
 
     async def _restore(self, connection: int) -> None:
@@ -201,17 +206,31 @@ class ChargerController:
                 self.control.confirm(register, value)
                 await self._async_save()
             self._uncertain = None
-        if self.control.intent.values:
+        if self.control.intent.values and self._observe(
+            await self._charger.refresh(), at_once=True
+        ):
             # Whether it is still the same session has to be known before.
-            self._observe(await self._charger.refresh(), at_once=True)
+            await self._async_save()
         writes = self.control.restoration(self._charger.settings, dt_util.utcnow())
-        if not writes:
-            return
+        if writes:
+            await self._carry_out(writes, connection)
+            LOGGER.info("%s: restored what was asked for", self._entry.title)
+        if self.control.awaits_phase_mode:
+            LOGGER.warning(
+                "%s is limited to 6 A until its phase mode may be restored",
+                self._entry.title,
+            )
+
+    async def _carry_out(self, writes: list[Write], connection: int) -> None:
+        """Make the writes of a restoration; one that is refused is passed over."""
         # The phase budget is saved before it is spent.
         await self._async_save()
+        found = self._charger.settings.phase_mode
         for register, value in writes:
+            # A phase mode that was refused on the way has lowered the limit.
+            safe = self.control.on_the_wire(register, value)
             try:
-                await self._write(register, value, connection)
+                await self._write(register, safe, connection)
             except Refused as error:
                 LOGGER.warning(
                     "%s refused to have %s restored: %s",
@@ -221,12 +240,8 @@ class ChargerController:
                 )
                 if register is Settings.start_stop:
                     self._refuses_start_stop = True
-        if self.control.awaits_phase_mode:
-            LOGGER.warning(
-                "%s is limited to 6 A until its phase mode may be restored",
-                self._entry.title,
-            )
-        LOGGER.info("%s: restored what was asked for", self._entry.title)
+                if register is Settings.phase_mode:
+                    self.control.phase_mode_refused(found)
 
     async def async_observe(self, snapshot: Snapshot) -> None:
         """Take note of what was read, and restore what a reconnect may have lost."""
@@ -235,18 +250,17 @@ class ChargerController:
         async with self._lock:
             if self._observe(snapshot):
                 await self._async_save()
-            if self.control.awaits_phase_mode and self.control.budget.is_allowed(
-                dt_util.utcnow()
-            ):
-                self._restored_on = None
             try:
-                await self._ready(patient=False)
+                connection = await self._ready(patient=False)
+                writes = self.control.phase_restoration(dt_util.utcnow())
+                if writes:
+                    await self._carry_out(writes, connection)
             except ChargerError as error:
                 LOGGER.debug("%s: not restored: %s", self._entry.title, error)
 
     def _observe(self, snapshot: Snapshot, *, at_once: bool = False) -> bool:
         """Take note of what was read; return whether what is stored changed."""
-        settled = self._charger.settings_have_settled
+        settled = self._time() >= self._phase_settled_at
         return self.control.observe(
             snapshot.reading,
             snapshot.settings if settled else Settings({}),
@@ -263,14 +277,25 @@ class ChargerController:
         Raises ServiceValidationError for what the user can mend, and
         HomeAssistantError for what the charger did not do.
         """
-        async with self._lock:
-            try:
-                connection = await self._ready()
-            except ChargerError as error:
-                raise self._failed(error) from error
-            await self._check(register, value)
-            await self._execute(register, value, connection)
-        self._async_keep()
+        try:
+            async with self._lock:
+                try:
+                    connection = await self._ready()
+                    if register is Settings.phase_mode:
+                        # Whether it is a switch, and how many are left.
+                        self._observe(await self._charger.refresh())
+                except ChargerError as error:
+                    raise self._failed(error) from error
+                await self._check(register, value)
+                try:
+                    await self._execute(register, value, connection)
+                except asyncio.CancelledError:
+                    # It may have been executed: that is found out next.
+                    self._uncertain = (register, value)
+                    self._restored_on = None
+                    raise
+        finally:
+            self._async_keep()
         self._tell()
 
     async def _check(self, register: Register[Any], value: Any) -> None:
@@ -298,13 +323,14 @@ class ChargerController:
     async def _execute(
         self, register: Register[Any], value: Any, connection: int
     ) -> None:
+        wire = self.control.on_the_wire(register, value)
         try:
             for first, first_value in self.control.before(
                 register, value, self._charger.settings
             ):
                 await self._write(first, first_value, connection)
-            await self._write(register, value, connection)
-            found = await self._read_back(register, value, connection)
+            await self._write(register, wire, connection)
+            found = await self._read_back(register, wire, connection)
         except Refused as error:
             if register is Settings.start_stop:
                 self._refuses_start_stop = True
@@ -313,30 +339,32 @@ class ChargerController:
             raise self._failed(error) from error
         except UNCERTAIN as error:
             found = await self._found_after(error, register, value)
-            if not agrees(found, value):
+            if not agrees(found, wire):
                 raise self._error("not_executed") from error
         except ChargerError as error:
             raise self._failed(error) from error
-        await self._take_over(register, value, found)
-
-    async def _take_over(self, register: Register[Any], value: Any, found: Any) -> None:
-        """Keep a command that the charger has taken, or tell what it made of it."""
-        if agrees(found, value):
+        self._uncertain = None
+        if agrees(found, wire):
             if register is Settings.start_stop:
                 self._refuses_start_stop = False
             self.control.confirm(register, value)
             await self._async_save()
             return
+        await self._tell_what_became(register, wire, found)
+
+    async def _tell_what_became(
+        self, register: Register[Any], value: Any, found: Any
+    ) -> None:
+        """Raise for a command of which the charger made something else."""
         if register is Settings.start_stop:
             self._refuses_start_stop = True
             self._tell()
             raise self._error("start_stop_refused")
-        if found is not None:
-            # The charger made another value of it, which now is what there is.
+        if register is not Settings.phase_mode and found is not None and found < value:
+            # The charger takes no more than this, which now is what there is.
             self.control.confirm(register, found)
             await self._async_save()
-            self._async_keep()
-            self._tell()
+        self._tell()
         raise self._error(
             "clamped", found="?" if found is None else f"{found:g}", wanted=f"{value:g}"
         )
@@ -359,9 +387,11 @@ class ChargerController:
     ) -> Any:
         """Return what a setting reads as after a write of which nothing was heard."""
         try:
+            # A late answer must not be taken for that of another request.
+            self._charger.disconnect()
             connection = await self._charger.connect()
-            found = register.__get__(
-                await self._charger.read_settings(connection), Settings
+            found = await self._read_back(
+                register, self.control.on_the_wire(register, value), connection
             )
         except ChargerError as second:
             self._uncertain = (register, value)
@@ -379,6 +409,7 @@ class ChargerController:
                     await self._write(Settings.fallback_limit, limit, connection)
             except ChargerError as error:
                 raise self._failed(error) from error
+            self._uncertain = None
             self.control.release()
             await self._async_save()
         self._async_keep()

@@ -281,11 +281,6 @@ class Charger:
         """Return the settings that were last read."""
         return self._settings
 
-    @property
-    def settings_have_settled(self) -> bool:
-        """Return whether the settings cannot be those from before a write."""
-        return self._settings_read_at >= self._settings_settled_at
-
     async def connect(self, *, patient: bool = True) -> int:
         """Return the number of the connection, made where necessary.
 

@@ -89,6 +89,8 @@ class Control:
             if self.phase_mode_seen not in (None, mode):
                 self.budget.record(now)
             self.phase_mode_seen = mode
+            if mode == self.intent.phase_mode:
+                self.awaits_phase_mode = False
         return self.as_dict() != before
 
     def command(self, register: Register[Any], value: Any, now: datetime) -> None:
@@ -120,6 +122,27 @@ class Control:
         if lowers_timeout and self.limit is not None:
             return [(Settings.current_limit, self.limit)]
         return []
+
+    def on_the_wire(self, register: Register[Any], value: Any) -> Any:
+        """Return what is safe to write for a command."""
+        if register is Settings.current_limit and self.awaits_phase_mode:
+            return min(value, LEAST_CURRENT)
+        return value
+
+    def phase_restoration(self, now: datetime) -> list[Write]:
+        """Return the writes that restore the phase mode, once that is allowed."""
+        if not self.awaits_phase_mode or not self.budget.is_allowed(now):
+            return []
+        self.budget.record(now)
+        self.awaits_phase_mode = False
+        self.phase_mode_seen = self.intent.phase_mode
+        current = [] if self.limit is None else [(Settings.current_limit, self.limit)]
+        return [(Settings.phase_mode, self.intent.phase_mode), *current]
+
+    def phase_mode_refused(self, found: PhaseMode | None) -> None:
+        """Keep the limit low, as the phase mode could not be restored."""
+        self.awaits_phase_mode = True
+        self.phase_mode_seen = found
 
     def confirm(self, register: Register[Any], value: Any) -> None:
         """Take over what a command has made of a setting."""
