@@ -185,7 +185,6 @@ async def test_stop(
     hass: HomeAssistant,
     simulator: Simulator,
     strike: Strike,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Home Assistant stops at once, whatever the charger does."""
     entry = await set_up(hass, simulator)
