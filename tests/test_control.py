@@ -1,8 +1,7 @@
 """Commands to a charger, on real sockets."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
@@ -11,95 +10,28 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local import controller as controller_module
-from custom_components.nexblue_local.charger import transport
-from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
+from custom_components.nexblue_local.charger.enums import ChargerErrors
 from custom_components.nexblue_local.charger.registers import Settings
-from custom_components.nexblue_local.const import DOMAIN
-from simulator import Car, Fault, FaultKind, Ocpp, Simulator
+from simulator import Fault, FaultKind, Ocpp, Simulator
 from simulator.charger import POWER_ON
-from tests.conftest import entry_for, requested
+from tests.commands import (
+    COMMANDS,
+    LIMIT,
+    PREFIX,
+    SINGLE,
+    STOP,
+    Command,
+    intent,
+    number,
+    writes,
+)
+from tests.conftest import requested
 from tests.test_init import poll, state
 
-PREFIX = "nexblue_delta_max"
-
-
-@pytest.fixture(autouse=True)
-def _short_waits() -> Iterator[None]:
-    """Wait for answers and read-backs only briefly."""
-    with (
-        patch.object(transport, "TIMEOUT", 0.3),
-        patch.object(controller_module, "CONFIRM_FOR", 0.6),
-        patch.object(controller_module, "CONFIRM_EVERY", 0.1),
-    ):
-        yield
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command as a user gives it, and what it writes."""
-
-    name: str
-    value: Any
-    address: int
-    service: str
-    data: dict[str, Any]
-
-    @property
-    def function(self) -> int:
-        """Return the Modbus function of its write."""
-        return 0x10 if self.address < 1006 else 0x06
-
-    async def give(self, hass: HomeAssistant) -> None:
-        """Give the command."""
-        domain, service = self.service.split(".")
-        await hass.services.async_call(domain, service, self.data, blocking=True)
-
-
-def number(name: str, value: float, address: int) -> Command:
-    """Return a command to a number."""
-    return Command(
-        name,
-        value,
-        address,
-        "number.set_value",
-        {"entity_id": f"number.{PREFIX}_{name}", "value": value},
-    )
-
-
-LIMIT = number("current_limit", 10.5, 1000)
-STOP = Command(
-    "start_stop",
-    StartStop.STOP,
-    1006,
-    "switch.turn_off",
-    {"entity_id": f"switch.{PREFIX}_charging"},
-)
-SINGLE = Command(
-    "phase_mode",
-    PhaseMode.SINGLE_PHASE,
-    1007,
-    "select.select_option",
-    {"entity_id": f"select.{PREFIX}_phase_mode", "option": "single_phase"},
-)
-COMMANDS = [
-    LIMIT,
-    number("fallback_limit", 8.0, 1002),
-    number("fallback_timeout", 60, 1004),
-    STOP,
-    SINGLE,
-]
 EACH = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 
 
-def writes(simulator: Simulator) -> list[tuple[int, int]]:
-    """Return function and address of what was written."""
-    return [(r.function, r.address) for r in simulator.log if r.words]
-
-
-def intent(entry: MockConfigEntry) -> dict[str, Any]:
-    """Return what is asked for."""
-    return dict(entry.runtime_data.controller.control.intent.values)
+pytestmark = pytest.mark.usefixtures("quick_commands")
 
 
 @EACH
@@ -255,10 +187,16 @@ async def test_ocpp_is_in_charge(
     assert state(hass, f"sensor.{PREFIX}_control") == "free"
 
 
+@pytest.mark.parametrize(("asked_for", "kept"), [(20, 13.0), (10, 9.0)])
 async def test_clamped(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    asked_for: float,
+    kept: float,
 ) -> None:
-    """Another value than was asked for is told, and kept as what there is."""
+    """Another value than was asked for is told, and kept when it is less."""
+    await number("current_limit", 9, 1000).give(hass)
     original = simulator.charger._set
 
     def clamp(name: str, value: Any) -> None:
@@ -266,11 +204,11 @@ async def test_clamped(
 
     with (
         patch.object(simulator.charger, "_set", clamp),
-        pytest.raises(HomeAssistantError, match=r"made 13 of 20"),
+        pytest.raises(HomeAssistantError, match=f"made 13 of {asked_for}"),
     ):
-        await number("current_limit", 20, 1000).give(hass)
-    assert intent(entry) == {"current_limit": 13.0}
-    assert state(hass, f"number.{PREFIX}_current_limit") == "13.0"
+        await number("current_limit", asked_for, 1000).give(hass)
+    assert intent(entry) == {"current_limit": kept}
+    assert state(hass, f"number.{PREFIX}_current_limit") == str(kept)
 
 
 @pytest.mark.parametrize("value", [0.1, 3, 5.9])
@@ -310,87 +248,6 @@ async def test_phase_budget(
         )
 
 
-async def test_restored_after_a_power_cycle(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """All that was asked for, and in the safest order; nothing that was not."""
-    simulator.charger.plug_in(Car())
-    await poll(hass, entry)
-    for command in COMMANDS[:4]:
-        await command.give(hass)
-    await simulator.power_cycle()
-    simulator.log.clear()
-    await poll(hass, entry)
-    settings = simulator.charger.settings
-    assert {c.name: settings[c.name] for c in COMMANDS[:4]} == {
-        c.name: c.value for c in COMMANDS[:4]
-    }
-    assert settings["phase_mode"] is PhaseMode.ADAPTIVE
-    assert [address for _, address in writes(simulator)] == [
-        *(1006, 1000, 1004, 1002, 1000)
-    ]
-
-
-async def test_restored_after_a_restart(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """What was asked for outlives the process that was asked."""
-    await LIMIT.give(hass)
-    assert await hass.config_entries.async_reload(entry.entry_id)
-    assert intent(entry) == {"current_limit": 10.5}
-    await simulator.power_cycle()
-    await poll(hass, entry)
-    assert simulator.charger.settings["current_limit"] == 10.5
-
-
-async def test_phases_over_budget_hold_the_limit(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """Until the phase mode may be restored no more than 6 A are offered."""
-    await LIMIT.give(hass)
-    await SINGLE.give(hass)
-    await simulator.power_cycle()
-    simulator.log.clear()
-    await poll(hass, entry)
-    assert simulator.charger.settings["current_limit"] == 6.0
-    limit = hass.states.get(f"number.{PREFIX}_current_limit")
-    assert limit is not None
-    assert (limit.state, limit.attributes["awaits_phase_mode"]) == ("10.5", True)
-    assert (0x06, 1007) not in writes(simulator)
-    # What is commanded meanwhile is kept, and held down as well.
-    await number("current_limit", 16, 1000).give(hass)
-    assert simulator.charger.settings["current_limit"] == 6.0
-    assert intent(entry)["current_limit"] == 16.0
-    control = entry.runtime_data.controller.control
-    control.budget.switches.clear()
-    simulator.log.clear()
-    await poll(hass, entry)
-    assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
-    assert simulator.charger.settings["current_limit"] == 16.0
-    assert [address for _, address in writes(simulator)] == [1007, 1000]
-
-
-async def test_refused_phases_hold_the_limit(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """A phase mode that cannot be restored leaves 6 A at the most."""
-    await LIMIT.give(hass)
-    await SINGLE.give(hass)
-    entry.runtime_data.controller.control.budget.switches.clear()
-    await simulator.stop()
-    simulator.charger.power_on()
-    simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
-    simulator.charger._show_settings(0)
-    await simulator.start()
-    simulator.faults.append(
-        Fault(kind=FaultKind.EXCEPTION, function=0x06, address=1007, code=4)
-    )
-    await poll(hass, entry)
-    assert simulator.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
-    assert simulator.charger.settings["current_limit"] == 6.0
-    assert intent(entry)["current_limit"] == 10.5
-
-
 async def test_a_cancelled_command_is_found_out(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -415,119 +272,6 @@ async def test_a_cancelled_command_is_found_out(
     assert entry.runtime_data.controller._keeper is not None
 
 
-async def test_keep_alive(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The current limit is written again and again, however rare the polls are."""
-    entry = entry_for(simulator, scan_interval=60)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await LIMIT.give(hass)
-    simulator.log.clear()
-    with patch(
-        "custom_components.nexblue_local.control.control.period", lambda timeout: 0.2
-    ):
-        entry.runtime_data.controller._async_keep()
-        await asyncio.sleep(1.1)
-    assert 4 <= len(writes(simulator)) <= 6
-    assert set(writes(simulator)) == {(0x10, 1000)}
-    assert all(r.words == (0x0000, 0x2841) for r in simulator.log)
-
-
-async def test_keep_alive_reconnects(hass: HomeAssistant, simulator: Simulator) -> None:
-    """It does not wait for a poll to notice that the connection is gone."""
-    entry = entry_for(simulator, scan_interval=60)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await LIMIT.give(hass)
-    simulator.log.clear()
-    with patch(
-        "custom_components.nexblue_local.control.control.period", lambda timeout: 0.2
-    ):
-        entry.runtime_data.controller._async_keep()
-        simulator.cut()
-        await asyncio.sleep(1.0)
-    # Whoever connects is identified first; all writes came after that.
-    order = [(r.function, r.address) for r in simulator.log]
-    assert (0x10, 1000) in order[order.index((4, 0)) :]
-
-
-async def test_nothing_is_kept_alive_unasked(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """Without a limit that was commanded, nothing is written."""
-    for command in COMMANDS[1:]:
-        await command.give(hass)
-    assert entry.runtime_data.controller._keeper is None
-
-
-async def test_release(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """The fallback limit is written, and nothing is asked for any more."""
-    for command in COMMANDS:
-        await command.give(hass)
-    simulator.log.clear()
-    await hass.services.async_call(
-        "button",
-        "press",
-        {"entity_id": f"button.{PREFIX}_release_control"},
-        blocking=True,
-    )
-    assert writes(simulator) == [(0x10, 1002)]
-    assert intent(entry) == {}
-    assert entry.runtime_data.controller._keeper is None
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
-    await simulator.power_cycle()
-    simulator.log.clear()
-    await poll(hass, entry)
-    assert writes(simulator) == []
-
-
-async def test_release_of_a_charger_that_is_gone(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """Control that could not be released is kept, and told."""
-    await LIMIT.give(hass)
-    await simulator.stop()
-    with pytest.raises(HomeAssistantError):
-        await hass.services.async_call(
-            "button",
-            "press",
-            {"entity_id": f"button.{PREFIX}_release_control"},
-            blocking=True,
-        )
-    assert intent(entry) == {"current_limit": 10.5}
-
-
-async def test_removal(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    simulator: Simulator,
-    entry: MockConfigEntry,
-) -> None:
-    """With the entry goes what was stored; the fallback limit stays."""
-    await LIMIT.give(hass)
-    await COMMANDS[1].give(hass)
-    key = f"{DOMAIN}.{entry.entry_id}"
-    assert key in hass_storage
-    simulator.log.clear()
-    await hass.config_entries.async_remove(entry.entry_id)
-    assert key not in hass_storage
-    assert writes(simulator) == [(0x10, 1002)]
-    assert simulator.charger.settings["fallback_limit"] == 8.0
-    await asyncio.sleep(0.05)
-    assert not simulator.is_connected
-
-
-async def test_fallback_shows(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """When the charger decides for itself, it says so."""
-    await LIMIT.give(hass)
-    simulator.charger.fallback_active = True
-    await poll(hass, entry)
-    assert state(hass, f"sensor.{PREFIX}_control") == "fallback"
-
-
 async def test_a_command_waits_for_one_request_at_most(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -542,3 +286,32 @@ async def test_a_command_waits_for_one_request_at_most(
     await slow
     order = [(r.function, r.address) for r in simulator.log]
     assert order[:2] == [(4, 100), (0x10, 1000)]
+
+
+async def test_a_command_during_a_poll_and_a_poll_during_a_command(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that is slow to show a command is polled all the same."""
+    simulator.charger.read_back_delay = 0.4
+    command = asyncio.create_task(LIMIT.give(hass))
+    await asyncio.sleep(0.1)
+    simulator.charger.errors = ChargerErrors.TEMPERATURE
+    await entry.runtime_data.async_refresh()
+    assert not command.done()
+    assert state(hass, f"binary_sensor.{PREFIX}_fault") == "on"
+    await command
+    assert intent(entry) == {"current_limit": 10.5}
+
+
+async def test_byte_order_is_not_certain(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Nothing is written while the charger's date makes no sense."""
+    simulator.overrides |= {38: 0, 39: 0}
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    simulator.log.clear()
+    with pytest.raises(HomeAssistantError, match="not certain"):
+        await LIMIT.give(hass)
+    assert writes(simulator) == []
+    assert intent(entry) == {}

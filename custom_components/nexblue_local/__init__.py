@@ -1,10 +1,16 @@
 """NexBlue EV chargers over their local Modbus TCP interface."""
 
+from datetime import datetime
 from functools import partial
+from typing import Final
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT, Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import async_call_later
+from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .controller import async_release_removed
@@ -20,9 +26,17 @@ PLATFORMS = [
     Platform.SWITCH,
 ]
 
+RESTORE_RETRY: Final = 5.0
+"""Seconds to the next try to set a charger up that waits for its intent."""
+
+# What cancels these tries, by entry.
+_RETRIES: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_retries")
+
 
 async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Set up a charger."""
+    if cancel := hass.data.setdefault(_RETRIES, {}).pop(entry.entry_id, None):
+        cancel()
     links = async_get_links(hass)
     link = await links.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
     # Also called when the rest of this fails.
@@ -31,11 +45,36 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     coordinator = NexBlueCoordinator(hass, entry, link)
     entry.async_on_unload(coordinator.controller.async_stop)
     await coordinator.controller.async_load()
-    await coordinator.async_config_entry_first_refresh()
+    try:
+        await coordinator.async_config_entry_first_refresh()
+    except ConfigEntryNotReady:
+        if coordinator.controller.control.intent.values:
+            _async_retry_soon(hass, entry)
+        raise
     entry.runtime_data = coordinator
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
+
+
+@callback
+def _async_retry_soon(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
+    """Set a charger up again without Home Assistant's growing intervals.
+
+    They reach ten minutes, for which a charger that is back would be left to
+    its fallback.
+    """
+
+    @callback
+    def retry(_: datetime) -> None:
+        hass.data[_RETRIES].pop(entry.entry_id)
+        # It may have been removed, disabled or set up by somebody else since.
+        if entry.state is ConfigEntryState.SETUP_RETRY:
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    hass.data[_RETRIES][entry.entry_id] = async_call_later(
+        hass, RESTORE_RETRY, HassJob(retry, cancel_on_shutdown=True)
+    )
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:

@@ -97,6 +97,7 @@ class ChargerController:
         self._phase_settled_at = clock()
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     async def async_load(self) -> None:
         """Take over what was asked for before a restart."""
@@ -134,8 +135,10 @@ class ChargerController:
     def _async_keep(self) -> None:
         """Start or stop to write the current limit again and again."""
         self._wake.set()
-        if not self.control.is_in_control:
-            self.async_stop()
+        if self._is_stopped or not self.control.is_in_control:
+            if self._keeper is not None:
+                self._keeper.cancel()
+                self._keeper = None
         elif self._keeper is None or self._keeper.done():
             self._keeper = self._entry.async_create_background_task(
                 self._hass, self._keep(), f"{self._entry.title} keep-alive"
@@ -143,10 +146,9 @@ class ChargerController:
 
     @callback
     def async_stop(self) -> None:
-        """Stop to write the current limit."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            self._keeper = None
+        """Stop for good, also after a command that is still under way."""
+        self._is_stopped = True
+        self._async_keep()
 
     async def _keep(self) -> None:
         retry_at = 0.0
@@ -162,18 +164,19 @@ class ChargerController:
                 pass
             try:
                 async with self._lock:
-                    await self._write_limit()
+                    # This writes the limit as well if it has to restore it.
+                    connection = await self._ready(patient=False)
+                    await self._write_limit_if_due(connection)
             except ChargerError as error:
                 LOGGER.debug("%s: keep-alive failed: %s", self._entry.title, error)
                 is_anothers = isinstance(error, InUse | WrongCharger)
                 wait = LEAVE_ALONE if is_anothers else min(RETRY_AFTER, period)
                 retry_at = self._time() + wait
 
-    async def _write_limit(self) -> None:
-        connection = await self._ready(patient=False)
-        # Restoring has just written it, if it had to.
+    async def _write_limit_if_due(self, connection: int) -> None:
         period = self.control.keep_alive_period(self._charger.settings)
-        if self._time() - self._limit_written_at >= period:
+        is_due = self._time() - self._limit_written_at >= period
+        if is_due and self.control.limit is not None:
             await self._write(Settings.current_limit, self.control.limit, connection)
 
     async def _write(
@@ -380,6 +383,8 @@ class ChargerController:
             )
             if agrees(found, value) or self._time() + CONFIRM_EVERY > give_up_at:
                 return found
+            # The keep-alive does not wait for a charger that takes its time.
+            await self._write_limit_if_due(connection)
             await asyncio.sleep(CONFIRM_EVERY)
 
     async def _found_after(

@@ -1,0 +1,85 @@
+"""Commands as a user gives them, for tests on real sockets."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
+from simulator import Simulator
+
+PREFIX = "nexblue_delta_max"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as a user gives it, and what it writes."""
+
+    name: str
+    value: Any
+    address: int
+    service: str
+    data: dict[str, Any]
+
+    @property
+    def function(self) -> int:
+        """Return the Modbus function of its write."""
+        return 0x10 if self.address < 1006 else 0x06
+
+    async def give(self, hass: HomeAssistant) -> None:
+        """Give the command."""
+        domain, service = self.service.split(".")
+        await hass.services.async_call(domain, service, self.data, blocking=True)
+
+
+def number(name: str, value: float, address: int) -> Command:
+    """Return a command to a number."""
+    return Command(
+        name,
+        value,
+        address,
+        "number.set_value",
+        {"entity_id": f"number.{PREFIX}_{name}", "value": value},
+    )
+
+
+LIMIT = number("current_limit", 10.5, 1000)
+STOP = Command(
+    "start_stop",
+    StartStop.STOP,
+    1006,
+    "switch.turn_off",
+    {"entity_id": f"switch.{PREFIX}_charging"},
+)
+START = Command(
+    "start_stop",
+    StartStop.START,
+    1006,
+    "switch.turn_on",
+    {"entity_id": f"switch.{PREFIX}_charging"},
+)
+SINGLE = Command(
+    "phase_mode",
+    PhaseMode.SINGLE_PHASE,
+    1007,
+    "select.select_option",
+    {"entity_id": f"select.{PREFIX}_phase_mode", "option": "single_phase"},
+)
+COMMANDS = [
+    LIMIT,
+    number("fallback_limit", 8.0, 1002),
+    number("fallback_timeout", 60, 1004),
+    STOP,
+    SINGLE,
+]
+
+
+def writes(simulator: Simulator) -> list[tuple[int, int]]:
+    """Return function and address of what was written."""
+    return [(r.function, r.address) for r in simulator.log if r.words]
+
+
+def intent(entry: MockConfigEntry) -> dict[str, Any]:
+    """Return what is asked for."""
+    return dict(entry.runtime_data.controller.control.intent.values)

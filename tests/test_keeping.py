@@ -1,0 +1,437 @@
+"""What was asked for is kept: keep-alive, restoring, release; on real sockets."""
+
+import asyncio
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+import custom_components.nexblue_local as integration
+from custom_components.nexblue_local import controller as controller_module
+from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
+from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.controller import intent_store
+from simulator import Car, Fault, FaultKind, Ocpp, Simulator
+from simulator.charger import POWER_ON
+from tests.commands import (
+    COMMANDS,
+    LIMIT,
+    PREFIX,
+    SINGLE,
+    START,
+    STOP,
+    intent,
+    number,
+    writes,
+)
+from tests.conftest import entry_for
+from tests.test_init import poll, state
+
+PERIOD = "custom_components.nexblue_local.control.control.period"
+
+pytestmark = pytest.mark.usefixtures("quick_commands")
+
+
+async def test_restored_after_a_power_cycle(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """All that was asked for, and in the safest order; nothing that was not."""
+    simulator.charger.plug_in(Car())
+    await poll(hass, entry)
+    for command in COMMANDS[:4]:
+        await command.give(hass)
+    await simulator.power_cycle()
+    simulator.log.clear()
+    await poll(hass, entry)
+    settings = simulator.charger.settings
+    assert {c.name: settings[c.name] for c in COMMANDS[:4]} == {
+        c.name: c.value for c in COMMANDS[:4]
+    }
+    assert settings["phase_mode"] is PhaseMode.ADAPTIVE
+    assert [address for _, address in writes(simulator)] == [
+        *(1006, 1000, 1004, 1002, 1000)
+    ]
+
+
+async def test_restored_after_a_restart(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What was asked for outlives the process that was asked."""
+    await LIMIT.give(hass)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert intent(entry) == {"current_limit": 10.5}
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 10.5
+
+
+async def test_restored_when_home_assistant_starts_first(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that comes later does not wait for growing intervals."""
+    await LIMIT.give(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await simulator.stop()
+    simulator.charger.power_on()
+    with patch.object(integration, "RESTORE_RETRY", 0.2):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+        # Long enough for several tries, which Home Assistant's would not be.
+        await asyncio.sleep(2)
+        await simulator.start()
+        await asyncio.sleep(1.5)
+    assert entry.state is ConfigEntryState.LOADED
+    assert simulator.charger.settings["current_limit"] == 10.5
+    assert entry.runtime_data.controller._keeper is not None
+
+
+async def test_a_retry_ends_with_the_entry(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """An entry that is switched off meanwhile stays so."""
+    await LIMIT.give(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await simulator.stop()
+    with patch.object(integration, "RESTORE_RETRY", 0.2):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+        await hass.config_entries.async_set_disabled_by(
+            entry.entry_id, ConfigEntryDisabler.USER
+        )
+        await simulator.start()
+        await asyncio.sleep(0.4)
+    assert entry.state is ConfigEntryState.NOT_LOADED
+
+
+async def test_a_set_up_in_between_takes_the_place_of_the_retry(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """No timer is left when somebody else was faster."""
+    await LIMIT.give(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await simulator.stop()
+    with patch.object(integration, "RESTORE_RETRY", 0.5):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    await simulator.start()
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    # Whatever a timer that is left raises then, fails the test.
+    await asyncio.sleep(0.6)
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_charger_that_nobody_controls_is_set_up_at_leisure(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """Where nothing has to be restored, Home Assistant's intervals will do."""
+    await simulator.stop()
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    with patch.object(integration, "RESTORE_RETRY", 0.1):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+        await simulator.start()
+        await asyncio.sleep(0.5)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+
+
+async def test_restoring_that_fails_is_tried_again(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A connection that is lost in the middle of it does not end it."""
+    await LIMIT.give(hass)
+    await COMMANDS[1].give(hass)
+    await simulator.power_cycle()
+    simulator.faults.append(
+        Fault(kind=FaultKind.DROP, function=0x10, address=1000, times=1)
+    )
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == POWER_ON["current_limit"]
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert simulator.charger.settings["fallback_limit"] == 8.0
+    assert simulator.charger.settings["current_limit"] == 10.5
+
+
+async def test_start_stop_is_refused_on_restoring(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What is refused is shown and passed over; the limit is restored all the same."""
+    await LIMIT.give(hass)
+    await STOP.give(hass)
+    simulator.charger.ocpp = Ocpp.REFUSE
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 10.5
+    assert simulator.charger.settings["start_stop"] is StartStop.START
+    assert intent(entry)["start_stop"] is StartStop.STOP
+    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+
+
+async def test_start_is_not_restored_in_another_session(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The next car does not start because the last one was told to."""
+    simulator.charger.plug_in(Car())
+    await poll(hass, entry)
+    await START.give(hass)
+    simulator.charger.session_energy = 4.0
+    await poll(hass, entry)
+    await simulator.stop()
+    simulator.charger.plug_in(Car())
+    simulator.charger.power_on()
+    simulator.charger.settings["start_stop"] = StartStop.STOP
+    await simulator.start()
+    simulator.log.clear()
+    await poll(hass, entry)
+    assert writes(simulator) == []
+    stored = await entry.runtime_data.controller._store.async_load()
+    assert stored is not None
+    assert stored["intent"] == {}
+
+
+async def test_phases_over_budget_hold_the_limit(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Until the phase mode may be restored no more than 6 A are offered."""
+    await LIMIT.give(hass)
+    await SINGLE.give(hass)
+    await simulator.power_cycle()
+    simulator.log.clear()
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 6.0
+    limit = hass.states.get(f"number.{PREFIX}_current_limit")
+    assert limit is not None
+    assert (limit.state, limit.attributes["awaits_phase_mode"]) == ("10.5", True)
+    assert (0x06, 1007) not in writes(simulator)
+    # What is commanded meanwhile is kept, and held down as well.
+    await number("current_limit", 16, 1000).give(hass)
+    assert simulator.charger.settings["current_limit"] == 6.0
+    assert intent(entry)["current_limit"] == 16.0
+    control = entry.runtime_data.controller.control
+    control.budget.switches.clear()
+    simulator.log.clear()
+    await poll(hass, entry)
+    assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
+    assert simulator.charger.settings["current_limit"] == 16.0
+    assert [address for _, address in writes(simulator)] == [1007, 1000]
+
+
+async def test_refused_phases_hold_the_limit(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A phase mode that cannot be restored leaves 6 A at the most."""
+    await LIMIT.give(hass)
+    await SINGLE.give(hass)
+    entry.runtime_data.controller.control.budget.switches.clear()
+    await simulator.stop()
+    simulator.charger.power_on()
+    simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
+    simulator.charger._show_settings(0)
+    await simulator.start()
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, function=0x06, address=1007, code=4)
+    )
+    await poll(hass, entry)
+    assert simulator.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
+    assert simulator.charger.settings["current_limit"] == 6.0
+    assert intent(entry)["current_limit"] == 10.5
+
+
+async def test_keep_alive(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The current limit is written again and again, however rare the polls are."""
+    entry = entry_for(simulator, scan_interval=60)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await LIMIT.give(hass)
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        entry.runtime_data.controller._async_keep()
+        await asyncio.sleep(1.1)
+    assert 4 <= len(writes(simulator)) <= 6
+    assert set(writes(simulator)) == {(0x10, 1000)}
+    assert all(r.words == (0x0000, 0x2841) for r in simulator.log)
+
+
+async def test_keep_alive_reconnects(hass: HomeAssistant, simulator: Simulator) -> None:
+    """It does not wait for a poll to notice that the connection is gone."""
+    entry = entry_for(simulator, scan_interval=60)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await LIMIT.give(hass)
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        entry.runtime_data.controller._async_keep()
+        simulator.cut()
+        await asyncio.sleep(1.0)
+    # Whoever connects is identified first; all writes came after that.
+    order = [(r.function, r.address) for r in simulator.log]
+    assert (0x10, 1000) in order[order.index((4, 0)) :]
+
+
+async def test_keep_alive_goes_on_after_an_outage(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """A charger that is gone is tried again and again, however rare the polls are."""
+    entry = entry_for(simulator, scan_interval=60)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await LIMIT.give(hass)
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(controller_module, "RETRY_AFTER", 0.1),
+    ):
+        entry.runtime_data.controller._async_keep()
+        await simulator.stop()
+        await asyncio.sleep(0.6)
+        await simulator.start()
+        simulator.log.clear()
+        await asyncio.sleep(0.6)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_leaves_another_client_alone(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """While another program is connected, it is tried more rarely."""
+    entry = entry_for(simulator, scan_interval=60)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await LIMIT.give(hass)
+    simulator.log.clear()
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(controller_module, "RETRY_AFTER", 0.1),
+        patch.object(controller_module, "LEAVE_ALONE", 1.0),
+    ):
+        simulator.occupy(0.5)
+        entry.runtime_data.controller._async_keep()
+        await asyncio.sleep(0.9)
+        assert simulator.log == []
+        await asyncio.sleep(0.6)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_does_not_wait_for_a_slow_command(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It goes on while the charger takes its time to show what was commanded."""
+    await LIMIT.give(hass)
+    simulator.charger.read_back_delay = 0.5
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        await COMMANDS[1].give(hass)
+    assert writes(simulator)[0] == (0x10, 1002)
+    assert writes(simulator).count((0x10, 1000)) >= 2
+
+
+async def test_keep_alive_ends_with_the_entry(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Also when a command is still under way."""
+    await LIMIT.give(hass)
+    controller = entry.runtime_data.controller
+    simulator.charger.read_back_delay = 0.5
+    command = asyncio.create_task(COMMANDS[1].give(hass))
+    await asyncio.sleep(0.1)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(HomeAssistantError):
+        await command
+    assert controller._keeper is None
+
+
+async def test_nothing_is_kept_alive_unasked(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Without a limit that was commanded, nothing is written."""
+    for command in COMMANDS[1:]:
+        await command.give(hass)
+    assert entry.runtime_data.controller._keeper is None
+
+
+async def test_release(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The fallback limit is written, and nothing is asked for any more."""
+    for command in COMMANDS:
+        await command.give(hass)
+    simulator.log.clear()
+    await hass.services.async_call(
+        "button",
+        "press",
+        {"entity_id": f"button.{PREFIX}_release_control"},
+        blocking=True,
+    )
+    assert writes(simulator) == [(0x10, 1002)]
+    assert intent(entry) == {}
+    assert entry.runtime_data.controller._keeper is None
+    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    await simulator.power_cycle()
+    simulator.log.clear()
+    await poll(hass, entry)
+    assert writes(simulator) == []
+
+
+async def test_release_of_a_charger_that_is_gone(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Control that could not be released is kept, and told."""
+    await LIMIT.give(hass)
+    await simulator.stop()
+    with pytest.raises(HomeAssistantError):
+        await hass.services.async_call(
+            "button",
+            "press",
+            {"entity_id": f"button.{PREFIX}_release_control"},
+            blocking=True,
+        )
+    assert intent(entry) == {"current_limit": 10.5}
+
+
+async def test_removal(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
+) -> None:
+    """With the entry goes what was stored; the fallback limit stays."""
+    await LIMIT.give(hass)
+    await COMMANDS[1].give(hass)
+    key = f"{DOMAIN}.{entry.entry_id}"
+    assert key in hass_storage
+    simulator.log.clear()
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert key not in hass_storage
+    assert writes(simulator) == [(0x10, 1002)]
+    assert simulator.charger.settings["fallback_limit"] == 8.0
+    await asyncio.sleep(0.05)
+    assert not simulator.is_connected
+
+
+@pytest.mark.parametrize("cause", ["gone", "another charger", "not in control"])
+async def test_removal_without_a_word(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, cause: str
+) -> None:
+    """Nothing is written where nothing can be, or has to be, and nothing is left."""
+    await (COMMANDS[1] if cause == "not in control" else LIMIT).give(hass)
+    if cause == "gone":
+        await simulator.stop()
+    elif cause == "another charger":
+        simulator.charger.serial_number = "ANOTHER"
+        simulator.cut()
+    simulator.log.clear()
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert writes(simulator) == []
+    assert await intent_store(hass, entry.entry_id).async_load() is None
+    await asyncio.sleep(0.05)
+    assert not simulator.is_connected
+
+
+async def test_fallback_shows(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """When the charger decides for itself, it says so."""
+    await LIMIT.give(hass)
+    simulator.charger.fallback_active = True
+    await poll(hass, entry)
+    assert state(hass, f"sensor.{PREFIX}_control") == "fallback"
