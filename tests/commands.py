@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
+from custom_components.nexblue_local.const import DOMAIN
 from simulator import Simulator
 
 PREFIX = "nexblue_delta_max"
@@ -83,3 +84,9 @@ def writes(simulator: Simulator) -> list[tuple[int, int]]:
 def intent(entry: MockConfigEntry) -> dict[str, Any]:
     """Return what is asked for."""
     return dict(entry.runtime_data.controller.control.intent.values)
+
+
+def stored(hass_storage: dict[str, Any], entry: MockConfigEntry) -> dict[str, Any]:
+    """Return what is on the disk, as it is there now."""
+    data: dict[str, Any] = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]
+    return data

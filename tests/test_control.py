@@ -10,7 +10,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.enums import ChargerErrors
+from custom_components.nexblue_local.charger.enums import ChargerErrors, PhaseMode
 from custom_components.nexblue_local.charger.registers import Settings
 from simulator import Fault, FaultKind, Ocpp, Simulator
 from simulator.charger import POWER_ON
@@ -23,6 +23,7 @@ from tests.commands import (
     Command,
     intent,
     number,
+    stored,
     writes,
 )
 from tests.conftest import requested
@@ -36,7 +37,11 @@ pytestmark = pytest.mark.usefixtures("quick_commands")
 
 @EACH
 async def test_commands(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, command: Command
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    command: Command,
 ) -> None:
     """A command writes its register, once, and is kept."""
     simulator.charger.read_back_delay = 0.3
@@ -45,9 +50,7 @@ async def test_commands(
     assert writes(simulator) == [(command.function, command.address)]
     assert simulator.charger.settings[command.name] == command.value
     assert intent(entry) == {command.name: command.value}
-    stored = await entry.runtime_data.controller._store.async_load()
-    assert stored is not None
-    assert stored["intent"] == {command.name: command.value}
+    assert stored(hass_storage, entry)["intent"] == {command.name: command.value}
 
 
 async def test_states(
@@ -151,7 +154,11 @@ async def test_lost_before(
 
 @EACH
 async def test_lost_with_the_command(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, command: Command
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    command: Command,
 ) -> None:
     """When nobody can tell at once, it is told so, and found out later."""
     simulator.faults += [
@@ -167,8 +174,138 @@ async def test_lost_with_the_command(
     await poll(hass, entry)
     assert intent(entry) == {command.name: command.value}
     assert simulator.charger.settings[command.name] == command.value
+    assert stored(hass_storage, entry)["intent"] == {command.name: command.value}
     is_kept_alive = entry.runtime_data.controller._keeper is not None
     assert is_kept_alive is (command is LIMIT)
+    # It is found out once: what somebody else does later is not ours.
+    await entry.runtime_data.controller.async_release()
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert intent(entry) == {}
+
+
+async def test_a_limit_held_down_is_lost_with_the_command(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What counts is what was written for it."""
+    control = entry.runtime_data.controller.control
+    await SINGLE.give(hass)
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    assert control.awaits_phase_mode
+    simulator.faults += [
+        Fault(kind=FaultKind.DROP, function=0x10, executed=True),
+        Fault(kind=FaultKind.DROP, function=4, address=0),
+    ]
+    with pytest.raises(HomeAssistantError, match="shows when the charger is back"):
+        await LIMIT.give(hass)
+    simulator.faults.clear()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 6.0
+    assert intent(entry)["current_limit"] == 10.5
+
+
+async def test_a_command_keeps_to_its_connection(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is not written over a connection that nobody has checked for it."""
+    controller = entry.runtime_data.controller
+    original = controller.control.on_the_wire
+
+    def cut(*arguments: Any) -> Any:
+        # A new connection is there by the time of the write.
+        entry.runtime_data.charger.disconnect()
+        return original(*arguments)
+
+    simulator.log.clear()
+    with (
+        patch.object(controller.control, "on_the_wire", cut),
+        pytest.raises(HomeAssistantError, match="has not carried it out"),
+    ):
+        await LIMIT.give(hass)
+    assert writes(simulator) == []
+
+
+async def test_order_of_a_shorter_timeout(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The limit is written first, for the timer not to have run out already."""
+    await LIMIT.give(hass)
+    simulator.log.clear()
+    await COMMANDS[2].give(hass)
+    assert writes(simulator) == [(0x10, 1000), (0x10, 1004)]
+
+
+async def test_a_command_after_an_outage_that_nobody_noticed(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What was asked for before is restored before it."""
+    await LIMIT.give(hass)
+    await simulator.power_cycle()
+    await asyncio.sleep(0.2)
+    simulator.log.clear()
+    await STOP.give(hass)
+    assert simulator.charger.settings["current_limit"] == 10.5
+    assert writes(simulator) == [(0x10, 1000), (0x06, 1006)]
+
+
+async def test_phases_that_somebody_else_switched(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A command looks before it counts."""
+    simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
+    simulator.charger._show_settings(0)
+    entry.runtime_data.charger._settings_read_at = 0.0
+    with pytest.raises(ServiceValidationError, match="allowed from"):
+        await SINGLE.give(hass)
+    assert simulator.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
+
+
+async def test_the_phase_budget_is_saved_before_it_is_spent(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
+) -> None:
+    """Whoever is killed in the middle of a switch has counted it."""
+    on_disk: list[int] = []
+    original = simulator.charger._set
+
+    def look(name: str, value: Any) -> None:
+        if name == "phase_mode":
+            on_disk.append(stored(hass_storage, entry)["budget"]["in_session"])
+        original(name, value)
+
+    with patch.object(simulator.charger, "_set", look):
+        await SINGLE.give(hass)
+        assert on_disk == [1]
+        await simulator.power_cycle()
+        await poll(hass, entry)
+        budget = entry.runtime_data.controller.control.budget
+        budget.switches.clear()
+        budget.in_session = 3
+        await poll(hass, entry)
+    assert on_disk == [1, 4]
+
+
+async def test_phases_that_are_not_taken(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A phase mode that the charger takes in silence and leaves is told."""
+    original = simulator.charger._set
+
+    def ignore(name: str, value: Any) -> None:
+        if name != "phase_mode":
+            original(name, value)
+
+    with (
+        patch.object(simulator.charger, "_set", ignore),
+        pytest.raises(HomeAssistantError, match="made 0 of 1"),
+    ):
+        await SINGLE.give(hass)
+    assert intent(entry) == {}
 
 
 @pytest.mark.parametrize("ocpp", [Ocpp.REFUSE, Ocpp.IGNORE])
@@ -190,6 +327,7 @@ async def test_ocpp_is_in_charge(
 @pytest.mark.parametrize(("asked_for", "kept"), [(20, 13.0), (10, 9.0)])
 async def test_clamped(
     hass: HomeAssistant,
+    hass_storage: dict[str, Any],
     simulator: Simulator,
     entry: MockConfigEntry,
     asked_for: float,
@@ -208,6 +346,7 @@ async def test_clamped(
     ):
         await number("current_limit", asked_for, 1000).give(hass)
     assert intent(entry) == {"current_limit": kept}
+    assert stored(hass_storage, entry)["intent"] == {"current_limit": kept}
     assert state(hass, f"number.{PREFIX}_current_limit") == str(kept)
 
 
@@ -254,7 +393,7 @@ async def test_a_cancelled_command_is_found_out(
     """An automation that restarts in the middle leaves no limit without a keeper."""
     simulator.charger.read_back_delay = 0.4
     command = asyncio.create_task(
-        entry.runtime_data.controller.async_set(Settings.current_limit, 10.5)
+        entry.runtime_data.controller.async_set(Settings({"current_limit": 10.5}))
     )
     async with asyncio.timeout(5):
         while True:

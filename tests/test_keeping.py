@@ -26,6 +26,7 @@ from tests.commands import (
     STOP,
     intent,
     number,
+    stored,
     writes,
 )
 from tests.conftest import entry_for
@@ -153,6 +154,22 @@ async def test_restoring_that_fails_is_tried_again(
     assert simulator.charger.settings["current_limit"] == 10.5
 
 
+async def test_restoring_that_the_charger_cannot_do_yet(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A failure that leaves the connection open does not end it either."""
+    await LIMIT.give(hass)
+    await simulator.power_cycle()
+    # A gateway's code for a charger that is silent.
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, function=0x10, code=11, times=1)
+    )
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == POWER_ON["current_limit"]
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 10.5
+
+
 async def test_start_stop_is_refused_on_restoring(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -169,7 +186,10 @@ async def test_start_stop_is_refused_on_restoring(
 
 
 async def test_start_is_not_restored_in_another_session(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
 ) -> None:
     """The next car does not start because the last one was told to."""
     simulator.charger.plug_in(Car())
@@ -183,11 +203,12 @@ async def test_start_is_not_restored_in_another_session(
     simulator.charger.settings["start_stop"] = StartStop.STOP
     await simulator.start()
     simulator.log.clear()
-    await poll(hass, entry)
+    # The keep-alive comes before the next poll, and one look has to do.
+    controller = entry.runtime_data.controller
+    async with controller._lock:
+        await controller._ready()
     assert writes(simulator) == []
-    stored = await entry.runtime_data.controller._store.async_load()
-    assert stored is not None
-    assert stored["intent"] == {}
+    assert stored(hass_storage, entry)["intent"] == {}
 
 
 async def test_phases_over_budget_hold_the_limit(
@@ -215,6 +236,25 @@ async def test_phases_over_budget_hold_the_limit(
     assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
     assert simulator.charger.settings["current_limit"] == 16.0
     assert [address for _, address in writes(simulator)] == [1007, 1000]
+
+
+async def test_a_phase_mode_that_settles_counts_once(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The old value that is still shown after restoring is nobody's switch back."""
+    await SINGLE.give(hass)
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    budget = entry.runtime_data.controller.control.budget
+    budget.switches.clear()
+    before = budget.in_session
+    simulator.charger.read_back_delay = 0.3
+    await poll(hass, entry)
+    await poll(hass, entry)
+    await asyncio.sleep(0.7)
+    await poll(hass, entry)
+    assert state(hass, f"select.{PREFIX}_phase_mode") == "single_phase"
+    assert budget.in_session == before + 1
 
 
 async def test_refused_phases_hold_the_limit(
@@ -312,6 +352,32 @@ async def test_keep_alive_leaves_another_client_alone(
     assert (0x10, 1000) in writes(simulator)
 
 
+async def test_keep_alive_does_not_hold_commands_up(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """While the charger is gone it makes one attempt, not one of seconds."""
+    entry = entry_for(simulator, scan_interval=60)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await LIMIT.give(hass)
+    patience: list[bool] = []
+    original = entry.runtime_data.charger.connect
+
+    async def connect(*, patient: bool = True) -> int:
+        patience.append(patient)
+        number_of_it: int = await original(patient=patient)
+        return number_of_it
+
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(entry.runtime_data.charger, "connect", connect),
+    ):
+        entry.runtime_data.controller._async_keep()
+        await asyncio.sleep(0.5)
+    assert patience
+    assert not any(patience)
+
+
 async def test_keep_alive_does_not_wait_for_a_slow_command(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -350,7 +416,10 @@ async def test_nothing_is_kept_alive_unasked(
 
 
 async def test_release(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
 ) -> None:
     """The fallback limit is written, and nothing is asked for any more."""
     for command in COMMANDS:
@@ -363,7 +432,7 @@ async def test_release(
         blocking=True,
     )
     assert writes(simulator) == [(0x10, 1002)]
-    assert intent(entry) == {}
+    assert intent(entry) == stored(hass_storage, entry)["intent"] == {}
     assert entry.runtime_data.controller._keeper is None
     assert state(hass, f"sensor.{PREFIX}_control") == "free"
     await simulator.power_cycle()

@@ -61,9 +61,7 @@ def test_errors() -> None:
         (INTEGRATION / name).read_text()
         for name in ("controller.py", "control/control.py")
     )
-    keys |= set(
-        re.findall(r'(?:Rejected\(|_error\(\s*|translation_key=)"(\w+)"', source)
-    )
+    keys |= set(re.findall(r'(?:Rejected|_error|_invalid)\(\s*"(\w+)"', source))
     assert set(TEXTS["exceptions"]) == keys
     assert set(TEXTS["config"]["error"]) == set(FLOW_ERRORS.values())
 

@@ -8,14 +8,19 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT, Platform
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .controller import async_release_removed
-from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, wrong_charger_issue
+from .coordinator import NexBlueConfigEntry, NexBlueCoordinator
+from .issues import Issue, async_withdraw
 from .links import async_get_links
+from .services import async_setup_services
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -31,6 +36,12 @@ RESTORE_RETRY: Final = 5.0
 
 # What cancels these tries, by entry.
 _RETRIES: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_retries")
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions."""
+    async_setup_services(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
@@ -79,10 +90,11 @@ def _async_retry_soon(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
 
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Unload a charger."""
+    async_withdraw(hass, entry, *Issue)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
     """Release control, and take back what was stored and reported."""
-    ir.async_delete_issue(hass, DOMAIN, wrong_charger_issue(entry))
+    async_withdraw(hass, entry, *Issue)
     await async_release_removed(hass, entry, async_get_links(hass))

@@ -12,7 +12,6 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_SCAN_INTERVAL, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
@@ -28,6 +27,7 @@ from .charger.errors import (
     CannotConnect,
     ChargerError,
     ConnectionCut,
+    GivenUp,
     InUse,
     NoAnswer,
     NotACharger,
@@ -42,7 +42,8 @@ from .const import (
     DEFAULT_UNIT_ID,
     DOMAIN,
 )
-from .coordinator import charger_name, wrong_charger_issue
+from .coordinator import charger_name
+from .issues import Issue, async_is_reported
 from .links import async_get_links
 
 # What failed, in the words of someone who sets a charger up.
@@ -50,6 +51,7 @@ FLOW_ERRORS: dict[type[ChargerError], str] = {
     CannotConnect: "cannot_connect",
     InUse: "in_use",
     ConnectionCut: "in_use",
+    GivenUp: "given_up",
     NoAnswer: "wrong_unit",
     Refused: "not_a_charger",
     BadAnswer: "not_a_charger",
@@ -187,9 +189,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             if (
                 entry.data.get(CONF_PORT) == port
                 and await resolve(entry.data[CONF_HOST]) in addresses
-                and not ir.async_get(self.hass).async_get_issue(
-                    DOMAIN, wrong_charger_issue(entry)
-                )
+                and not async_is_reported(self.hass, entry, Issue.WRONG_CHARGER)
             ):
                 await self.async_set_unique_id(entry.unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+import math
 import time
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT
@@ -20,6 +22,7 @@ from .charger.errors import (
     BadAnswer,
     ChargerError,
     ConnectionCut,
+    GivenUp,
     InUse,
     NoAnswer,
     Refused,
@@ -29,7 +32,10 @@ from .charger.model import Register
 from .charger.registers import Settings
 from .charger.transport import Links
 from .const import CONF_UNIT_ID, DOMAIN, LOGGER
-from .control.control import Control, Rejected, Write, agrees
+from .control.control import Control, Rejected, Write, agrees, in_steps
+from .control.keep_alive import SHORTEST_TIMEOUT
+from .control.lease import Lease
+from .events import Kind, async_fire
 
 STORAGE_VERSION: Final = 1
 
@@ -44,6 +50,15 @@ RETRY_AFTER: Final = 5.0
 
 LEAVE_ALONE: Final = 10.0
 """The same while somebody else's connection would be disturbed."""
+
+FALLBACK_GOES: Final = 60.0
+"""Seconds in which a fallback ends once the current limit is written."""
+
+FALLBACK_FORGOTTEN: Final = 3600.0
+"""Seconds for which a fallback that should not have been is reported."""
+
+MINUTE: Final = 60.0
+"""Seconds."""
 
 UNCERTAIN: Final = (BadAnswer, ConnectionCut, NoAnswer)
 """Failures of a write after which nobody knows whether it was executed."""
@@ -69,6 +84,16 @@ def intent_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
 
 
+@dataclass(frozen=True)
+class _Command:
+    """What is asked for, and what is written for it."""
+
+    register: Register[Any]
+    value: Any
+    wire: Any
+    lease: Lease | None
+
+
 class ChargerController:
     """Writes to one charger, one thing after the other."""
 
@@ -78,10 +103,13 @@ class ChargerController:
         entry: ConfigEntry[Any],
         charger: Charger,
         *,
-        tell: Callable[[], None],
+        tell: Callable[[Snapshot | None], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the charger, and whom to tell when something changed."""
+        """Take the charger, and whom to tell when something changed.
+
+        They are told what was read when that is more than the settings.
+        """
         self.control = Control()
         self._hass = hass
         self._entry = entry
@@ -92,9 +120,14 @@ class ChargerController:
         self._lock = asyncio.Lock()
         self._restored_on: int | None = None
         self._refuses_start_stop = False
-        self._uncertain: tuple[Register[Any], Any] | None = None
+        # A command of which nobody could read what became of it.
+        self._uncertain: _Command | None = None
         self._limit_written_at = clock()
+        self._has_written_limit = False
         self._phase_settled_at = clock()
+        self._fallback_since: float | None = None
+        self._fallback_seen: bool | None = None
+        self._unexpected_fallback_at = -math.inf
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._is_stopped = False
@@ -104,6 +137,7 @@ class ChargerController:
         if (stored := await self._store.async_load()) is not None:
             self.control = Control.from_dict(stored)
         self._restored_on = None
+        await self._expire()
         self._async_keep()
 
     async def _async_save(self) -> None:
@@ -156,6 +190,9 @@ class ChargerController:
             self._wake.clear()
             period = self.control.keep_alive_period(self._charger.settings)
             due_at = max(self._limit_written_at + period, retry_at)
+            if (lease := self.control.lease) is not None:
+                left = lease.remaining(dt_util.utcnow()).total_seconds()
+                due_at = min(due_at, self._time() + left)
             try:
                 async with asyncio.timeout(max(0.0, due_at - self._time())):
                     await self._wake.wait()
@@ -164,14 +201,36 @@ class ChargerController:
                 pass
             try:
                 async with self._lock:
+                    if await self._expire():
+                        self._limit_written_at = -math.inf
+                        self._tell(None)
                     # This writes the limit as well if it has to restore it.
                     connection = await self._ready(patient=False)
                     await self._write_limit_if_due(connection)
             except ChargerError as error:
                 LOGGER.debug("%s: keep-alive failed: %s", self._entry.title, error)
-                is_anothers = isinstance(error, InUse | WrongCharger)
-                wait = LEAVE_ALONE if is_anothers else min(RETRY_AFTER, period)
-                retry_at = self._time() + wait
+                retry_at = self._time() + self._wait_after(error, period)
+
+    def _wait_after(self, error: ChargerError, period: float) -> float:
+        """Return the seconds to wait after a failure."""
+        if isinstance(error, GivenUp):
+            return error.seconds
+        if isinstance(error, InUse | WrongCharger):
+            return LEAVE_ALONE
+        return min(RETRY_AFTER, period)
+
+    async def _expire(self) -> bool:
+        """Take the safe limit over when the current limit was not renewed in time.
+
+        Returns whether that was so.
+        """
+        if not self.control.expire(dt_util.utcnow()):
+            return False
+        await self._async_save()
+        limit = self.control.intent.current_limit
+        async_fire(self._hass, self._entry, Kind.LIMIT_EXPIRED, limit=limit)
+        LOGGER.info("%s: current limit not renewed, now %s A", self._entry.title, limit)
+        return True
 
     async def _write_limit_if_due(self, connection: int) -> None:
         period = self.control.keep_alive_period(self._charger.settings)
@@ -188,41 +247,60 @@ class ChargerController:
         await self._charger.write(register, value, connection)
         if register is Settings.current_limit:
             self._limit_written_at = now
+            self._has_written_limit = True
         if register is Settings.phase_mode:
             self._phase_settled_at = now + CONFIRM_FOR
 
-    async def _ready(self, *, patient: bool = True) -> int:
-        """Return a connection on which the intent has been restored."""
+    async def _ready(self, *, patient: bool = True, polled: bool = False) -> int:
+        """Return a connection on which the intent has been restored.
+
+        What was found before that is told, unless a poll does so.
+        """
         connection = await self._charger.connect(patient=patient)
         if connection != self._restored_on:
-            await self._restore(connection)
+            found = await self._restore(connection)
+            if found is not None and not polled:
+                self._tell(found)
             self._restored_on = connection
             # The charger may have another timeout than before.
             self._async_keep()
         return connection
 
-    async def _restore(self, connection: int) -> None:
+    async def _restore(self, connection: int) -> Snapshot | None:
+        """Restore the intent; return what was read before, if there is one."""
         if self._uncertain is not None:
             # What nobody could read after a write is found out now.
-            register, value = self._uncertain
-            if agrees(register.__get__(self._charger.settings, Settings), value):
-                self.control.confirm(register, value)
-                await self._async_save()
+            lost = self._uncertain
+            found = self._charger.settings.values.get(lost.register.name)
+            if agrees(found, lost.wire):
+                await self._keep_in_mind(lost, lost.value)
             self._uncertain = None
-        if self.control.intent.values and self._observe(
-            await self._charger.refresh(), at_once=True
-        ):
-            # Whether it is still the same session has to be known before.
+        if not self.control.intent.values:
+            return None
+        snapshot = await self._charger.refresh()
+        # Whether it is still the same session has to be known before.
+        if self._observe(snapshot, at_once=True):
             await self._async_save()
-        writes = self.control.restoration(self._charger.settings, dt_util.utcnow())
-        if writes:
-            await self._carry_out(writes, connection)
-            LOGGER.info("%s: restored what was asked for", self._entry.title)
+        settings = self._charger.settings
+        writes = self.control.restoration(settings, dt_util.utcnow())
+        await self._carry_out(writes, connection)
+        wanted = self.control.intent.values
+        restored = ", ".join(
+            dict.fromkeys(
+                register.name.replace("_", " ")
+                for register, _ in writes
+                if not agrees(settings.values.get(register.name), wanted[register.name])
+            )
+        )
+        if restored:
+            async_fire(self._hass, self._entry, Kind.RESTORED, settings=restored)
+            LOGGER.info("%s: restored %s", self._entry.title, restored)
         if self.control.awaits_phase_mode:
             LOGGER.warning(
                 "%s is limited to 6 A until its phase mode may be restored",
                 self._entry.title,
             )
+        return snapshot
 
     async def _carry_out(self, writes: list[Write], connection: int) -> None:
         """Make the writes of a restoration; one that is refused is passed over."""
@@ -248,13 +326,14 @@ class ChargerController:
 
     async def async_observe(self, snapshot: Snapshot) -> None:
         """Take note of what was read, and restore what a reconnect may have lost."""
+        if self._observe(snapshot):
+            await self._async_save()
         if self._lock.locked():
+            # Whoever holds it restores first, or the next poll does.
             return
         async with self._lock:
-            if self._observe(snapshot):
-                await self._async_save()
             try:
-                connection = await self._ready(patient=False)
+                connection = await self._ready(patient=False, polled=True)
                 writes = self.control.phase_restoration(dt_util.utcnow())
                 if writes:
                     await self._carry_out(writes, connection)
@@ -263,6 +342,7 @@ class ChargerController:
 
     def _observe(self, snapshot: Snapshot, *, at_once: bool = False) -> bool:
         """Take note of what was read; return whether what is stored changed."""
+        self._observe_fallback(snapshot)
         settled = self._time() >= self._phase_settled_at
         return self.control.observe(
             snapshot.reading,
@@ -272,64 +352,118 @@ class ChargerController:
             at_once=at_once,
         )
 
+    def _observe_fallback(self, snapshot: Snapshot) -> None:
+        reasons = snapshot.reading.waiting_reasons
+        if reasons is None:
+            return
+        now = self._time()
+        before = self._fallback_seen
+        self._fallback_seen = WaitingReasons.MODBUS_FALLBACK in reasons
+        if not self._fallback_seen:
+            self._fallback_since = None
+            return
+        if self._fallback_since is None:
+            self._fallback_since = now
+            # After a start it is news only if it ended our control.
+            if before is False or self.control.is_in_control:
+                async_fire(self._hass, self._entry, Kind.FALLBACK_ENGAGED)
+        # The last write was not long enough ago for it, and it either came
+        # since the last look or does not go when the limit is written.
+        timeout = snapshot.settings.fallback_timeout
+        if (
+            self._has_written_limit
+            and timeout is not None
+            and now - self._limit_written_at < timeout
+            and (before is False or now - self._fallback_since > FALLBACK_GOES)
+        ):
+            self._unexpected_fallback_at = now
+
+    @property
+    def has_unexpected_fallback(self) -> bool:
+        """Return whether the fallback fired in the last hour in spite of control."""
+        age = self._time() - self._unexpected_fallback_at
+        return self.control.is_in_control and age < FALLBACK_FORGOTTEN
+
     # What is asked for.
 
-    async def async_set(self, register: Register[Any], value: Any) -> None:
-        """Write a setting, see that the charger has taken it, and keep it.
+    async def async_set(self, wanted: Settings, lease: Lease | None = None) -> None:
+        """Write settings, see that the charger has taken them, and keep them.
 
-        Raises ServiceValidationError for what the user can mend, and
-        HomeAssistantError for what the charger did not do.
+        A lease limits the time for which a current limit holds. Raises
+        ServiceValidationError for what the user can mend, before anything is
+        written, and HomeAssistantError for what the charger did not do; what
+        it had confirmed before that is kept.
         """
+        wanted = in_steps(wanted)
         try:
             async with self._lock:
-                try:
-                    connection = await self._ready()
-                    if register is Settings.phase_mode:
-                        # Whether it is a switch, and how many are left.
-                        self._observe(await self._charger.refresh())
-                except ChargerError as error:
-                    raise self._failed(error) from error
-                await self._check(register, value)
-                try:
-                    await self._execute(register, value, connection)
-                except asyncio.CancelledError:
-                    # It may have been executed: that is found out next.
-                    self._uncertain = (register, value)
-                    self._restored_on = None
-                    raise
+                await self._ready_for(wanted)
+                self._check(wanted)
+                if lease is not None:
+                    self._check(Settings({"current_limit": lease.safe_limit}))
+                for register, value in self.control.commands(
+                    wanted, self._charger.settings
+                ):
+                    await self._command(register, value, lease)
         finally:
             self._async_keep()
-        self._tell()
+        self._tell(None)
 
-    async def _check(self, register: Register[Any], value: Any) -> None:
+    async def _ready_for(self, wanted: Settings) -> None:
         try:
-            register.encode(value, self._charger.layout)
-            self.control.command(register, value, dt_util.utcnow())
+            await self._ready()
+            if wanted.phase_mode is not None:
+                # Whether it is a switch, and how many are left.
+                self._observe(await self._charger.refresh())
+        except ChargerError as error:
+            raise self._failed(error) from error
+
+    def _check(self, wanted: Settings) -> None:
+        """Raise ServiceValidationError for what cannot be commanded."""
+        try:
+            for register in Settings.registers:
+                value = wanted.values.get(register.name)
+                if value is not None and not register.is_valid(value):
+                    low, high = register.valid or (0, 0)
+                    raise self._invalid(
+                        "out_of_range",
+                        setting=register.name,
+                        low=f"{low:g}",
+                        high=f"{high:g}",
+                    )
+            self.control.check(wanted, dt_util.utcnow())
         except Rejected as rejected:
             allowed_from = dt_util.as_local(rejected.allowed_from or dt_util.utcnow())
-            raise ServiceValidationError(
-                translation_domain=DOMAIN,
-                translation_key=rejected.key,
-                translation_placeholders={"allowed_from": f"{allowed_from:%H:%M:%S}"},
+            raise self._invalid(
+                rejected.key, allowed_from=f"{allowed_from:%H:%M:%S}"
             ) from rejected
-        except ValueError as error:
-            low, high = register.valid or (0, 0)
-            raise ServiceValidationError(
-                translation_domain=DOMAIN,
-                translation_key="out_of_range",
-                translation_placeholders={"low": f"{low:g}", "high": f"{high:g}"},
-            ) from error
-        if register is Settings.phase_mode:
-            # The budget is saved before it is spent.
-            await self._async_save()
 
-    async def _execute(
-        self, register: Register[Any], value: Any, connection: int
+    async def _command(
+        self, register: Register[Any], value: Any, lease: Lease | None = None
     ) -> None:
+        try:
+            # The command before this one may have needed a new connection.
+            connection = await self._ready()
+        except ChargerError as error:
+            raise self._failed(error) from error
+        if self.control.spend(register, value, dt_util.utcnow()):
+            # The phase budget is saved before it is spent.
+            await self._async_save()
         wire = self.control.on_the_wire(register, value)
+        command = _Command(register, value, wire, lease)
+        try:
+            await self._execute(command, connection)
+        except asyncio.CancelledError:
+            # It may have been executed: that is found out next.
+            self._uncertain = command
+            self._restored_on = None
+            raise
+
+    async def _execute(self, command: _Command, connection: int) -> None:
+        register, wire = command.register, command.wire
         try:
             for first, first_value in self.control.before(
-                register, value, self._charger.settings
+                register, wire, self._charger.settings
             ):
                 await self._write(first, first_value, connection)
             await self._write(register, wire, connection)
@@ -337,39 +471,43 @@ class ChargerController:
         except Refused as error:
             if register is Settings.start_stop:
                 self._refuses_start_stop = True
-                self._tell()
+                self._tell(None)
                 raise self._error("start_stop_refused") from error
             raise self._failed(error) from error
         except UNCERTAIN as error:
-            found = await self._found_after(error, register, value)
+            try:
+                found = await self._found_after(error, register, wire)
+            except ChargerError as second:
+                self._uncertain = command
+                raise self._error("perhaps_executed") from second
             if not agrees(found, wire):
                 raise self._error("not_executed") from error
         except ChargerError as error:
             raise self._failed(error) from error
         self._uncertain = None
-        if agrees(found, wire):
-            if register is Settings.start_stop:
-                self._refuses_start_stop = False
-            self.control.confirm(register, value)
-            await self._async_save()
-            return
-        await self._tell_what_became(register, wire, found)
+        if not agrees(found, wire):
+            await self._tell_what_became(command, found)
+        if register is Settings.start_stop:
+            self._refuses_start_stop = False
+        await self._keep_in_mind(command, command.value)
 
-    async def _tell_what_became(
-        self, register: Register[Any], value: Any, found: Any
-    ) -> None:
+    async def _keep_in_mind(self, command: _Command, value: Any) -> None:
+        self.control.confirm(command.register, value, command.lease)
+        await self._async_save()
+
+    async def _tell_what_became(self, command: _Command, found: Any) -> NoReturn:
         """Raise for a command of which the charger made something else."""
+        register, wire = command.register, command.wire
         if register is Settings.start_stop:
             self._refuses_start_stop = True
-            self._tell()
+            self._tell(None)
             raise self._error("start_stop_refused")
-        if register is not Settings.phase_mode and found is not None and found < value:
+        if register is not Settings.phase_mode and found is not None and found < wire:
             # The charger takes no more than this, which now is what there is.
-            self.control.confirm(register, found)
-            await self._async_save()
-        self._tell()
+            await self._keep_in_mind(command, found)
+        self._tell(None)
         raise self._error(
-            "clamped", found="?" if found is None else f"{found:g}", wanted=f"{value:g}"
+            "clamped", found="?" if found is None else f"{found:g}", wanted=f"{wire:g}"
         )
 
     async def _read_back(
@@ -391,34 +529,62 @@ class ChargerController:
         self, error: ChargerError, register: Register[Any], value: Any
     ) -> Any:
         """Return what a setting reads as after a write of which nothing was heard."""
-        try:
-            # A late answer must not be taken for that of another request.
-            self._charger.disconnect()
-            connection = await self._charger.connect()
-            found = await self._read_back(
-                register, self.control.on_the_wire(register, value), connection
-            )
-        except ChargerError as second:
-            self._uncertain = (register, value)
-            raise self._error("perhaps_executed") from second
+        # A late answer must not be taken for that of another request.
+        self._charger.disconnect()
+        connection = await self._charger.connect()
+        found = await self._read_back(register, value, connection)
         LOGGER.debug("%s: found %s after %r", self._entry.title, found, error)
         return found
 
-    async def async_release(self) -> None:
-        """Write the fallback limit that is set once more, and ask for nothing else."""
+    async def async_release(self, fallback_limit: float | None = None) -> None:
+        """Write the fallback limit to leave, and ask for nothing else.
+
+        Without one, that which is set is written once more.
+        """
         async with self._lock:
-            try:
-                connection = await self._ready()
+            wanted = in_steps(Settings({"fallback_limit": fallback_limit}))
+            await self._ready_for(wanted)
+            self._check(wanted)
+            limit = wanted.fallback_limit
+            if limit is None:
                 limit = self._charger.settings.fallback_limit
-                if limit is not None:
-                    await self._write(Settings.fallback_limit, limit, connection)
-            except ChargerError as error:
-                raise self._failed(error) from error
+            if limit is not None:
+                await self._command(Settings.fallback_limit, limit)
             self._uncertain = None
             self.control.release()
             await self._async_save()
         self._async_keep()
-        self._tell()
+        self._tell(None)
+
+    async def async_give_up_connection(self, minutes: float, *, force: bool) -> None:
+        """Give the charger's only connection up for a time, then take it back.
+
+        While in control that is only for as long as the fallback does not fire,
+        unless it is forced.
+        """
+        seconds = minutes * MINUTE
+        async with self._lock:
+            if self.control.is_in_control and not force:
+                try:
+                    connection = await self._ready()
+                    # The whole timeout counts from here.
+                    await self._write(
+                        Settings.current_limit, self.control.limit, connection
+                    )
+                except ChargerError as error:
+                    raise self._failed(error) from error
+                most = self._most_seconds_apart()
+                if seconds > most:
+                    raise self._invalid(
+                        "in_control", most=f"{math.floor(most / MINUTE)}"
+                    )
+            self._charger.give_up(seconds)
+
+    def _most_seconds_apart(self) -> float:
+        """Return for how long control bears that nothing is written."""
+        settings = self._charger.settings
+        timeout = settings.fallback_timeout or SHORTEST_TIMEOUT
+        return timeout - self.control.keep_alive_period(settings)
 
     def _failed(self, error: ChargerError) -> HomeAssistantError:
         return self._error(error.key, detail=str(error))
@@ -428,6 +594,13 @@ class ChargerController:
             translation_domain=DOMAIN,
             translation_key=key,
             translation_placeholders=address_of(self._entry) | placeholders,
+        )
+
+    def _invalid(self, key: str, **placeholders: str) -> ServiceValidationError:
+        return ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key=key,
+            translation_placeholders=placeholders,
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+import time
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
@@ -12,7 +13,6 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import (
     device_registry as dr,
     entity_registry as er,
-    issue_registry as ir,
     restore_state,
 )
 from homeassistant.helpers.device_registry import DeviceInfo
@@ -21,14 +21,24 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .charger.charger import Charger, Snapshot
-from .charger.errors import ChargerError, InUse, WrongCharger
+from .charger.errors import ChargerError, GivenUp, InUse, WrongCharger
 from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
 from .controller import ChargerController, address_of
+from .issues import Issue, async_report, async_withdraw
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
 """Seconds to the next attempt, each time that the charger is another's."""
+
+IN_USE_FOR: Final = 180.0
+"""Seconds for which another client holds a charger before that is reported."""
+
+CLOCK_OFF_BY: Final = 300.0
+"""Seconds by which a charger's clock may be off before that is reported."""
+
+# Since when chargers are held by another client, by entry.
+_IN_USE_SINCE: HassKey[dict[str, float]] = HassKey(f"{DOMAIN}_in_use_since")
 
 # Where chargers answered in the place of others, by serial number.
 _SIGHTINGS: HassKey[dict[str, Mapping[str, Any]]] = HassKey(f"{DOMAIN}_sightings")
@@ -56,6 +66,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         )
         self._foreign = 0
         self._sightings = hass.data.setdefault(_SIGHTINGS, {})
+        self._in_use_since = hass.data.setdefault(_IN_USE_SINCE, {})
         self.charger = Charger(
             link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
         )
@@ -65,10 +76,45 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         self._remember_energy()
 
     @callback
-    def _async_tell(self) -> None:
-        """Show what a command has changed without waiting for the next poll."""
-        self.data = replace(self.data, settings=self.charger.settings)
-        self.async_update_listeners()
+    def _async_tell(self, snapshot: Snapshot | None) -> None:
+        """Show what control has changed or read without waiting for the next poll."""
+        if snapshot is not None:
+            if not self.last_update_success:
+                LOGGER.info("Fetching %s data recovered", self.name)
+            self.async_set_updated_data(snapshot)
+            self._async_review(snapshot)
+        # There is nothing to show yet while the charger is set up.
+        elif self.data is not None:
+            self.data = replace(self.data, settings=self.charger.settings)
+            self.async_update_listeners()
+            self._async_review(self.data)
+
+    @callback
+    def _async_review(self, snapshot: Snapshot) -> None:
+        """Report what the user should mend, and withdraw what is mended."""
+        control = self.controller.control
+        offset = snapshot.clock_offset or 0.0
+        reports: dict[Issue, tuple[bool, dict[str, str]]] = {
+            Issue.CLOCK_OFF: (
+                abs(offset) >= CLOCK_OFF_BY,
+                {"minutes": f"{offset / 60:+.0f}"},
+            ),
+            Issue.FALLBACK_FIRED: (self.controller.has_unexpected_fallback, {}),
+            Issue.NO_FALLBACK_CHOSEN: (
+                control.is_in_control and control.intent.fallback_limit is None,
+                {},
+            ),
+        }
+        for issue, (stands, placeholders) in reports.items():
+            if stands:
+                async_report(self.hass, self.config_entry, issue, **placeholders)
+            else:
+                async_withdraw(self.hass, self.config_entry, issue)
+
+    async def async_give_up_connection(self, minutes: float, *, force: bool) -> None:
+        """Give the connection up for a time, and show that nothing is read."""
+        await self.controller.async_give_up_connection(minutes, force=force)
+        await self.async_refresh()
 
     def _remember_energy(self) -> None:
         """Let the charger measure its first energies by those last shown.
@@ -97,8 +143,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         try:
             snapshot = await self.charger.refresh()
         except ChargerError as error:
-            if isinstance(error, WrongCharger):
-                self._async_report(error)
+            self._async_report(error)
             self._async_follow()
             raise UpdateFailed(
                 translation_domain=DOMAIN,
@@ -109,8 +154,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             ) from error
         self._foreign = 0
         self._sightings.pop(self._serial_number, None)
-        ir.async_delete_issue(self.hass, DOMAIN, self._wrong_charger_issue)
+        self._in_use_since.pop(self.config_entry.entry_id, None)
+        async_withdraw(self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER)
         await self.controller.async_observe(snapshot)
+        self._async_review(snapshot)
         # A firmware update shows after the restart that comes with it.
         if self.data is not None and self.data.identity != snapshot.identity:
             dr.async_get(self.hass).async_get_or_create(
@@ -121,14 +168,12 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
 
     def _back_off(self, error: ChargerError) -> float | None:
         """Return the seconds for which somebody else's connection is left alone."""
+        if isinstance(error, GivenUp):
+            return error.seconds
         if not isinstance(error, InUse | WrongCharger):
             return None
         self._foreign += 1
         return BACK_OFF[min(self._foreign, len(BACK_OFF)) - 1]
-
-    @property
-    def _wrong_charger_issue(self) -> str:
-        return wrong_charger_issue(self.config_entry)
 
     @property
     def _serial_number(self) -> str:
@@ -136,24 +181,29 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         return self.config_entry.unique_id
 
     @callback
-    def _async_report(self, error: WrongCharger) -> None:
-        """Report another charger at the address, and keep in mind where it is."""
-        data = self.config_entry.data
-        self._sightings[error.found] = data
-        ir.async_create_issue(
-            self.hass,
-            DOMAIN,
-            self._wrong_charger_issue,
-            is_fixable=False,
-            severity=ir.IssueSeverity.ERROR,
-            translation_key="wrong_charger",
-            translation_placeholders={
-                "name": self.config_entry.title,
-                "host": data[CONF_HOST],
-                "expected": error.expected,
-                "found": error.found,
-            },
-        )
+    def _async_report(self, error: ChargerError) -> None:
+        """Report a failure that the user has to mend."""
+        entry = self.config_entry
+        host = entry.data[CONF_HOST]
+        if isinstance(error, WrongCharger):
+            # Where that one is, its own entry may want to know.
+            self._sightings[error.found] = entry.data
+            async_report(
+                self.hass,
+                entry,
+                Issue.WRONG_CHARGER,
+                host=host,
+                expected=error.expected,
+                found=error.found,
+            )
+        if not isinstance(error, InUse):
+            self._in_use_since.pop(entry.entry_id, None)
+            async_withdraw(self.hass, entry, Issue.IN_USE)
+            return
+        now = time.monotonic()
+        since = self._in_use_since.setdefault(entry.entry_id, now)
+        if now - since >= IN_USE_FOR:
+            async_report(self.hass, entry, Issue.IN_USE, host=host)
 
     @callback
     def _async_follow(self) -> None:
@@ -172,11 +222,6 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         # A set-up that fails is tried again anyway.
         if entry.state is ConfigEntryState.LOADED:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
-
-
-def wrong_charger_issue(entry: ConfigEntry) -> str:
-    """Return the id of the issue that another charger answers at the address."""
-    return f"wrong_charger_{entry.entry_id}"
 
 
 def device_info(identity: Identity) -> DeviceInfo:

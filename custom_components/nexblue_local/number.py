@@ -97,11 +97,5 @@ class NexBlueNumber(NexBlueEntity, NumberEntity):
     @override
     async def async_set_native_value(self, value: float) -> None:
         """Write the limit, in steps of 0.1 A or 1 s."""
-        if self.entity_description.key == "fallback_timeout":
-            await self.coordinator.controller.async_set(
-                Settings.fallback_timeout, round(value)
-            )
-        else:
-            await self.coordinator.controller.async_set(
-                REGISTERS[self.entity_description.key], round(value, 1)
-            )
+        name = REGISTERS[self.entity_description.key].name
+        await self.coordinator.controller.async_set(Settings({name: value}))

@@ -47,5 +47,5 @@ class NexBlueSelect(NexBlueEntity, SelectEntity):
     async def async_select_option(self, option: str) -> None:
         """Switch the phases."""
         await self.coordinator.controller.async_set(
-            Settings.phase_mode, PhaseMode[option.upper()]
+            Settings({"phase_mode": PhaseMode[option.upper()]})
         )

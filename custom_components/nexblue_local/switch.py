@@ -42,11 +42,13 @@ class NexBlueSwitch(NexBlueEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Command START."""
-        await self.coordinator.controller.async_set(
-            Settings.start_stop, StartStop.START
-        )
+        await self._async_command(StartStop.START)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Command STOP."""
-        await self.coordinator.controller.async_set(Settings.start_stop, StartStop.STOP)
+        await self._async_command(StartStop.STOP)
+
+    async def _async_command(self, command: StartStop) -> None:
+        wanted = Settings({"start_stop": command})
+        await self.coordinator.controller.async_set(wanted)

@@ -373,14 +373,15 @@ async def test_writes_belong_to_a_connection(
     assert wire(simulator) == []
 
 
+@pytest.mark.parametrize("kind", [FaultKind.MUTE, FaultKind.DROP, FaultKind.GARBAGE])
 async def test_a_write_is_never_repeated(
-    simulator: Simulator, charger: Charger
+    simulator: Simulator, charger: Charger, kind: FaultKind
 ) -> None:
     """A write without an answer may have been executed: it is not sent again."""
     await charger.refresh()
     simulator.log.clear()
-    simulator.faults.append(Fault(kind=FaultKind.MUTE, function=0x10, executed=True))
-    with pytest.raises(NoAnswer):
+    simulator.faults.append(Fault(kind=kind, function=0x10, executed=True))
+    with pytest.raises((NoAnswer, ConnectionCut, BadAnswer)):
         await write(charger, Settings.current_limit, 8.0)
     await asyncio.sleep(0.3)
     assert wire(simulator) == [(0x10, 1000, 2)]

@@ -228,8 +228,9 @@ async def test_bytes_of_a_write(
                 await connection.write(UNIT, 1007, [1])
 
 
+@pytest.mark.parametrize(("address", "words"), [(1007, [1]), (1000, [0, 0x2041])])
 async def test_a_failed_write_is_not_delivered_later(
-    simulator: Simulator, connection: Connection
+    simulator: Simulator, connection: Connection, address: int, words: list[int]
 ) -> None:
     """The connection of a write without an answer is reset, not closed in order."""
     simulator.faults.append(Fault(kind=FaultKind.MUTE))
@@ -242,7 +243,7 @@ async def test_a_failed_write_is_not_delivered_later(
         original()
 
     with patch.object(connection._client, "close", close), pytest.raises(NoAnswer):
-        await connection.write(UNIT, 1007, [1])
+        await connection.write(UNIT, address, words)
     assert options == [struct.pack("ii", 1, 0)]
 
 

@@ -11,8 +11,9 @@ from custom_components.nexblue_local.charger.enums import (
     StartStop,
 )
 from custom_components.nexblue_local.charger.registers import Reading, Settings
-from custom_components.nexblue_local.control.control import Control, Rejected
+from custom_components.nexblue_local.control.control import Control, Rejected, in_steps
 from custom_components.nexblue_local.control.keep_alive import period
+from custom_components.nexblue_local.control.lease import Lease
 from custom_components.nexblue_local.control.session import Session
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -92,6 +93,9 @@ def test_timeout_that_is_raised() -> None:
     before = lowers.before(Settings.fallback_timeout, 60, AFTER_POWER_ON)
     assert names(before) == [("current_limit", 12.0)]
     assert control().before(Settings.fallback_timeout, 60, AFTER_POWER_ON) == []
+    # Where nobody knows what the timeout was, it may be lowered.
+    unknown = lowers.before(Settings.fallback_timeout, 60, Settings({}))
+    assert names(unknown) == [("current_limit", 12.0)]
 
 
 def test_phase_mode_over_budget() -> None:
@@ -109,6 +113,22 @@ def test_phase_mode_over_budget() -> None:
         ("current_limit", 12.0),
     ]
     assert waiting.limit == 12.0
+    assert waiting.budget.left(later) == 0
+
+
+def test_phase_mode_once_the_budget_allows_it() -> None:
+    """It is restored without another reconnect, counted, and lifts the limit."""
+    waiting = control(**ASKED)
+    waiting.budget.record(NOW - timedelta(minutes=2))
+    waiting.restoration(AFTER_POWER_ON, NOW)
+    assert waiting.phase_restoration(NOW) == []
+    later = NOW + timedelta(minutes=8)
+    assert names(waiting.phase_restoration(later)) == [
+        ("phase_mode", PhaseMode.SINGLE_PHASE),
+        ("current_limit", 12.0),
+    ]
+    assert waiting.budget.left(later) == 0
+    assert waiting.phase_restoration(later) == []
 
 
 def test_the_phase_mode_that_is_there_is_no_switch() -> None:
@@ -116,23 +136,26 @@ def test_the_phase_mode_that_is_there_is_no_switch() -> None:
     same = control(phase_mode=PhaseMode.ADAPTIVE)
     assert same.restoration(AFTER_POWER_ON, NOW) == []
     assert same.budget.left(NOW) == 2
-    same.command(Settings.phase_mode, PhaseMode.ADAPTIVE, NOW)
+    same.check(Settings({"phase_mode": PhaseMode.ADAPTIVE}), NOW)
+    assert not same.spend(Settings.phase_mode, PhaseMode.ADAPTIVE, NOW)
     assert same.budget.left(NOW) == 2
 
 
 def test_phase_commands_spend_the_budget() -> None:
     """A switch is counted before it is written; over budget it is rejected."""
     result = control()
-    result.command(Settings.phase_mode, PhaseMode.SINGLE_PHASE, NOW)
+    result.check(Settings({"phase_mode": PhaseMode.SINGLE_PHASE}), NOW)
+    assert result.budget.left(NOW) == 2
+    assert result.spend(Settings.phase_mode, PhaseMode.SINGLE_PHASE, NOW)
     assert result.budget.left(NOW) == 1
     result.confirm(Settings.phase_mode, PhaseMode.SINGLE_PHASE)
     with pytest.raises(Rejected) as rejected:
-        result.command(Settings.phase_mode, PhaseMode.ADAPTIVE, NOW)
+        result.check(Settings({"phase_mode": PhaseMode.ADAPTIVE}), NOW)
     assert rejected.value.key == "phase_budget"
     assert rejected.value.allowed_from == NOW + timedelta(minutes=10)
     result.budget.in_session = 6
     with pytest.raises(Rejected) as rejected:
-        result.command(Settings.phase_mode, PhaseMode.ADAPTIVE, NOW)
+        result.check(Settings({"phase_mode": PhaseMode.ADAPTIVE}), NOW)
     assert rejected.value.key == "phase_budget_of_session"
 
 
@@ -146,20 +169,90 @@ def test_switches_of_others_count() -> None:
     assert result.observe(reading, changed, 1.0, NOW)
     assert result.budget.left(NOW) == 1
     assert not result.observe(reading, changed, 1.0, NOW)
+    # What was asked for before is not what is there.
+    result.confirm(Settings.phase_mode, PhaseMode.SINGLE_PHASE)
+    result.observe(reading, changed, 1.0, NOW)
+    with pytest.raises(Rejected):
+        result.check(Settings({"phase_mode": PhaseMode.SINGLE_PHASE}), NOW)
 
 
 @pytest.mark.parametrize("value", [0.1, 5.9])
 def test_fallback_limit_between(value: float) -> None:
     """What the charger would turn to 0 in silence is rejected."""
     with pytest.raises(Rejected) as rejected:
-        control().command(Settings.fallback_limit, value, NOW)
+        control().check(Settings({"fallback_limit": value}), NOW)
     assert rejected.value.key == "fallback_limit_between"
 
 
 @pytest.mark.parametrize("value", [0.0, 6.0, 16.0])
 def test_fallback_limit(value: float) -> None:
     """The rest is not."""
-    control().command(Settings.fallback_limit, value, NOW)
+    control().check(Settings({"fallback_limit": value}), NOW)
+
+
+@pytest.mark.parametrize(
+    ("limit", "order"),
+    [
+        (20.0, ["fallback_timeout", "fallback_limit", "phase_mode", "current_limit"]),
+        (12.0, ["current_limit", "fallback_timeout", "fallback_limit", "phase_mode"]),
+    ],
+)
+def test_order_of_commands(limit: float, order: list[str]) -> None:
+    """A limit that is lowered comes first, one that is raised last."""
+    wanted = Settings(ASKED | {"current_limit": limit})
+    writes = control().commands(wanted, AFTER_POWER_ON)
+    assert names(writes) == [(name, wanted.values[name]) for name in order]
+    assert names(control().commands(wanted, Settings({})))[0][0] == "current_limit"
+
+
+def test_steps() -> None:
+    """Limits are written in tenths of amperes and whole seconds."""
+    wanted = {"current_limit": 10.06, "fallback_timeout": 60.4, "phase_mode": None}
+    assert in_steps(Settings(wanted)).values == {
+        "current_limit": 10.1,
+        "fallback_timeout": 60,
+        "phase_mode": None,
+    }
+
+
+def leased(limit: float, seconds: float, safe_limit: float) -> Control:
+    """Return a control whose limit has to be renewed."""
+    valid_for = timedelta(seconds=seconds)
+    result = control()
+    lease = Lease(NOW + valid_for, valid_for, safe_limit)
+    result.confirm(Settings.current_limit, limit, lease)
+    return result
+
+
+def test_lease() -> None:
+    """A limit that is not renewed gives way to the safe one, once."""
+    result = leased(16.0, 100, 6.0)
+    assert not result.expire(NOW + timedelta(seconds=99))
+    assert result.limit == 16.0
+    assert result.expire(NOW + timedelta(seconds=100))
+    assert (result.limit, result.lease) == (6.0, None)
+    assert not result.expire(NOW + timedelta(seconds=101))
+
+
+def test_lease_is_renewed_or_ends_with_the_next_limit() -> None:
+    """It belongs to the limit that it came with."""
+    result = leased(16.0, 100, 6.0)
+    result.confirm(Settings.fallback_limit, 8.0)
+    assert result.lease is not None
+    result.confirm(Settings.current_limit, 10.0)
+    assert not result.expire(NOW + timedelta(days=1))
+    assert result.limit == 10.0
+    released = leased(16.0, 100, 6.0)
+    released.release()
+    assert not released.expire(NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(seconds=-50)])
+def test_lease_and_a_clock_that_jumps_back(jump: timedelta) -> None:
+    """It never lasts longer than it was given, from when that is noticed."""
+    result = leased(16.0, 100, 6.0)
+    assert not result.expire(NOW + jump)
+    assert result.expire(NOW + jump + timedelta(seconds=100))
 
 
 def test_start_belongs_to_its_session() -> None:
@@ -198,11 +291,19 @@ def test_release() -> None:
 
 def test_stored_and_back() -> None:
     """What is stored is all that is needed after a restart."""
-    result = control(**ASKED, start_stop=StartStop.STOP)
+    result = control(**ASKED)
     result.budget.record(NOW)
+    # A session other than the first, open, with energy, and with its START.
+    for status, energy in (("CHARGING", 3.0), ("AVAILABLE", 3.0), ("CHARGING", 2.0)):
+        reading = Reading({"status": ChargePointState[status]})
+        result.observe(reading, AFTER_POWER_ON, energy, NOW)
+    result.confirm(Settings.start_stop, StartStop.START)
+    assert result.started_in == 1
     restored = Control.from_dict(result.as_dict())
     assert restored == result
     assert Control.from_dict(Control().as_dict()) == Control()
+    limited = leased(16.0, 100, 6.0)
+    assert Control.from_dict(limited.as_dict()) == limited
 
 
 @pytest.mark.parametrize(
@@ -217,7 +318,11 @@ def test_stored_and_back() -> None:
             [("CHARGING", 3.0), ("CHARGING", 0.0), ("CHARGING", 3.1)], 0, id="misread"
         ),
         pytest.param([("CHARGING", 3.0), ("FAULTED", 3.0)], 0, id="a fault"),
-        pytest.param([("CHARGING", 3.0), ("INOPERATIVE", 0.0)], 0, id="no word"),
+        pytest.param(
+            [("CHARGING", 3.0), ("INOPERATIVE", 0.0), ("INOPERATIVE", 0.0)],
+            0,
+            id="no word",
+        ),
         pytest.param([("CHARGING", 3.0), ("CHARGING", None)], 0, id="energy unknown"),
         pytest.param([("AVAILABLE", 3.0), ("AVAILABLE", 0.0)], 0, id="none"),
     ],

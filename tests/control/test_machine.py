@@ -4,50 +4,80 @@ The charger is the simulated one, on a driven clock; what is written to it is
 what `control/` says, carried out the way the controller does.
 """
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+import math
 from typing import Any
 
-from hypothesis import settings as hypothesis_settings, strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
+import pytest
 
 from custom_components.nexblue_local.charger.codec import Layout
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.charger.model import Register
 from custom_components.nexblue_local.charger.registers import Reading, Settings
 from custom_components.nexblue_local.control.control import Control, Rejected, agrees
+from custom_components.nexblue_local.control.lease import Lease
 from simulator import Car, SimulatedCharger
 
+OUTCOMES = st.sampled_from(["done", "done", "done", "lost before", "lost after"])
+OUTAGES = st.sampled_from([20.0, 100.0, 400.0, 2000.0, 8000.0])  # s
+
 EPOCH = datetime(2026, 6, 1, tzinfo=UTC)
-STEP = 5.0  # s between two looks of the driver
+SAFE = 7.0  # A
+STEP = 7.0  # s between two looks of the driver; no period is a multiple of it
+TIMEOUTS = (30, 60, 300, 1800)
+
+REACHED: Counter[str] = Counter()
+"""How often the weeks came to what they are meant to test."""
+
+
+def longest_silence(timeout: int) -> float:
+    """Return the seconds without a write that control may allow itself."""
+    return min(timeout / 3, 60.0)
 
 
 class World(RuleBasedStateMachine):
     """A charger, a link that comes and goes, and Home Assistant."""
 
-    @initialize()
-    def begin(self) -> None:
-        """Start with everything up and nothing asked for."""
+    @initialize(
+        limit=st.sampled_from([None, 10.5]),
+        timeout=st.sampled_from((None, *TIMEOUTS)),
+        mode=st.sampled_from((None, *PhaseMode)),
+    )
+    def begin(
+        self, limit: float | None, timeout: int | None, mode: PhaseMode | None
+    ) -> None:
+        """Start with everything up, and with or without control."""
         self.now = 1000.0
         self.wall_offset = 0.0
         self.charger = SimulatedCharger(clock=lambda: self.now, read_back_delay=0.0)
         self.control = Control()
         self.stored = self.control.as_dict()
-        self.link_is_up = True
+        self.link_up_at = 0.0
+        self.running_at = 0.0
         self.is_running = True
         self.connected = False
         self.limit_written_at = self.now
         self.gone_since: float | None = None
-        self.in_control_at_charger = False
-        self.gone_longest = 0.0
+        self.leased_at = 0.0
         self.switches: list[float] = []
         self.in_session = 0
         self.mode = PhaseMode.ADAPTIVE
+        if limit is not None:
+            self.give(Settings.current_limit, limit)
+        if timeout is not None:
+            self.give(Settings.fallback_timeout, timeout)
+        if mode is not None:
+            self.give(Settings.phase_mode, mode)
 
     # What the driver does, as the controller would.
 
@@ -55,6 +85,11 @@ class World(RuleBasedStateMachine):
     def wall(self) -> datetime:
         """Return the time that Home Assistant has."""
         return EPOCH + timedelta(seconds=self.now + self.wall_offset)
+
+    @property
+    def link_is_up(self) -> bool:
+        """Return whether the network works."""
+        return self.now >= self.link_up_at
 
     def settings(self) -> Settings:
         """Read the settings."""
@@ -70,6 +105,10 @@ class World(RuleBasedStateMachine):
             self.wall,
             at_once=at_once,
         )
+        self.store()
+
+    def store(self) -> None:
+        """Save what is asked for."""
         self.stored = self.control.as_dict()
 
     def write(self, register: Register[Any], value: Any) -> None:
@@ -77,23 +116,35 @@ class World(RuleBasedStateMachine):
         self.charger.write(register.address, register.encode(value, Layout.DCBA))
         if register is Settings.current_limit:
             self.limit_written_at = self.now
-            self.in_control_at_charger = True
         if register is Settings.phase_mode and value != self.mode:
+            REACHED["phase switches"] += 1
             self.mode = value
             self.switches.append(self.now)
             self.in_session += 1
 
+    def start(self) -> None:
+        """Start Home Assistant, once it is time, with what was stored."""
+        if not self.is_running and self.now >= self.running_at:
+            self.is_running = True
+            self.control = Control.from_dict(self.stored)
+
     def connect(self) -> bool:
         """Return whether there is a connection with the intent restored."""
+        self.start()
+        if self.is_running and self.control.expire(self.wall):
+            REACHED["limits that ran out"] += 1
+            self.store()
+            self.limit_written_at = -math.inf
         if not (self.is_running and self.link_is_up):
             return False
         if not self.connected:
             self.connected = True
             self.observe(at_once=True)
             for register, value in self.control.restoration(self.settings(), self.wall):
-                self.stored = self.control.as_dict()
+                self.store()
                 self.write(register, value)
-            self.stored = self.control.as_dict()
+            REACHED["phase modes that wait"] += self.control.awaits_phase_mode
+            self.store()
         return True
 
     def look(self) -> None:
@@ -104,7 +155,8 @@ class World(RuleBasedStateMachine):
         self.gone_since = None
         self.observe()
         for register, value in self.control.phase_restoration(self.wall):
-            self.stored = self.control.as_dict()
+            REACHED["phase modes restored"] += register is Settings.phase_mode
+            self.store()
             self.write(register, value)
         period = self.control.keep_alive_period(self.settings())
         if self.control.is_in_control and self.now - self.limit_written_at >= period:
@@ -119,15 +171,55 @@ class World(RuleBasedStateMachine):
             self.now += min(STEP, end - self.now)
             self.charger.advance()
             in_control = self.control.is_in_control
+            if in_control:
+                REACHED[f"looks with a timeout of {timeout} s"] += 1
             if self.charger.fallback_active and not was_active and in_control:
                 # It fired: somebody has to have been gone for long enough. (A
                 # first limit that was never confirmed is nobody's to keep.)
+                REACHED["fallbacks"] += 1
                 assert self.gone_since is not None
-                period = self.control.keep_alive_period(
-                    Settings({"fallback_timeout": timeout})
-                )
-                assert self.now - self.gone_since >= timeout - period - 2 * STEP
+                gone = self.now - self.gone_since
+                assert gone >= timeout - longest_silence(timeout) - 2 * STEP
             self.look()
+
+    def give(
+        self,
+        register: Register[Any],
+        value: Any,
+        *,
+        outcome: str = "done",
+        valid_for: timedelta | None = None,
+    ) -> None:
+        """Give a command; the link may be lost with it, or Home Assistant."""
+        if not self.connect():
+            return
+        try:
+            self.control.check(Settings({register.name: value}), self.wall)
+        except Rejected:
+            REACHED["commands rejected"] += 1
+            return
+        self.control.spend(register, value, self.wall)
+        self.store()
+        if outcome == "lost before":
+            self.link_up_at, self.connected = self.now + 60, False
+            return
+        for first, first_value in self.control.before(register, value, self.settings()):
+            self.write(first, first_value)
+        wire = self.control.on_the_wire(register, value)
+        self.write(register, wire)
+        if outcome == "lost after":
+            # Killed before the command was kept: the old intent stands.
+            self.home_assistant_goes(60.0)
+            return
+        REACHED["commands done"] += 1
+        found = register.__get__(self.settings(), Settings)
+        assert agrees(found, wire)
+        lease = None
+        if valid_for is not None:
+            lease = Lease(self.wall + valid_for, valid_for, SAFE)
+            self.leased_at = self.now
+        self.control.confirm(register, value, lease)
+        self.store()
 
     # What can happen.
 
@@ -137,86 +229,63 @@ class World(RuleBasedStateMachine):
         self.pass_time(seconds)
 
     @rule(
-        command=st.one_of(
-            st.tuples(
-                st.just(Settings.current_limit), st.sampled_from([0.0, 6.0, 10.5, 32.0])
-            ),
-            st.tuples(
-                st.just(Settings.fallback_limit), st.sampled_from([0.0, 5.0, 6.0, 16.0])
-            ),
-            st.tuples(
-                st.just(Settings.fallback_timeout), st.sampled_from([30, 60, 300, 1800])
-            ),
-            st.tuples(st.just(Settings.start_stop), st.sampled_from(StartStop)),
-            st.tuples(st.just(Settings.phase_mode), st.sampled_from(PhaseMode)),
-        ),
-        outcome=st.sampled_from(["done", "done", "done", "lost before", "lost after"]),
+        limit=st.sampled_from([0.0, 6.0, 10.5, 32.0]),
+        outcome=OUTCOMES,
+        valid_for=st.sampled_from([None, timedelta(minutes=3)]),
     )
-    def command(self, command: tuple[Register[Any], Any], outcome: str) -> None:
-        """Somebody asks for something; the link may be lost with it."""
-        register, value = command
-        if not self.connect():
-            return
-        try:
-            self.control.command(register, value, self.wall)
-        except Rejected:
-            return
-        self.stored = self.control.as_dict()
-        if outcome == "lost before":
-            self.link_is_up = self.connected = False
-            return
-        for first, first_value in self.control.before(register, value, self.settings()):
-            self.write(first, first_value)
-        wire = self.control.on_the_wire(register, value)
-        self.write(register, wire)
-        if outcome == "lost after":
-            # Killed before the command was kept: the old intent stands.
-            self.is_running = self.connected = False
-            return
-        found = register.__get__(self.settings(), Settings)
-        assert agrees(found, wire)
-        self.control.confirm(register, value)
-        self.stored = self.control.as_dict()
+    def command_limit(
+        self, limit: float, outcome: str, valid_for: timedelta | None
+    ) -> None:
+        """A current limit is asked for, for a time or for ever."""
+        self.give(Settings.current_limit, limit, outcome=outcome, valid_for=valid_for)
+
+    @rule(timeout=st.sampled_from(TIMEOUTS), outcome=OUTCOMES)
+    def command_timeout(self, timeout: int, outcome: str) -> None:
+        """A fallback timeout is asked for."""
+        self.give(Settings.fallback_timeout, timeout, outcome=outcome)
+
+    @rule(limit=st.sampled_from([0.0, 5.0, 6.0, 16.0]), outcome=OUTCOMES)
+    def command_fallback(self, limit: float, outcome: str) -> None:
+        """A fallback limit is asked for."""
+        self.give(Settings.fallback_limit, limit, outcome=outcome)
+
+    @rule(mode=st.sampled_from(PhaseMode), outcome=OUTCOMES)
+    def command_phases(self, mode: PhaseMode, outcome: str) -> None:
+        """A phase mode is asked for."""
+        self.give(Settings.phase_mode, mode, outcome=outcome)
+
+    @rule(command=st.sampled_from(StartStop), outcome=OUTCOMES)
+    def command_start_stop(self, command: StartStop, outcome: str) -> None:
+        """START or STOP is asked for."""
+        self.give(Settings.start_stop, command, outcome=outcome)
 
     @rule()
     def release(self) -> None:
         """Control is given back."""
         if self.connect():
             self.control.release()
-            self.stored = self.control.as_dict()
-            self.in_control_at_charger = False
+            self.store()
 
-    @rule()
-    def link_goes(self) -> None:
-        """The network is gone."""
-        self.link_is_up = self.connected = False
+    @rule(seconds=OUTAGES)
+    def link_goes(self, seconds: float) -> None:
+        """The network is gone for a while."""
+        self.link_up_at, self.connected = self.now + seconds, False
 
-    @rule()
-    def link_comes(self) -> None:
-        """The network is back."""
-        self.link_is_up = True
-
-    @rule()
-    def home_assistant_goes(self) -> None:
-        """Home Assistant is killed."""
+    @rule(seconds=OUTAGES)
+    def home_assistant_goes(self, seconds: float) -> None:
+        """Home Assistant is killed, and starts again after a while."""
         self.is_running = self.connected = False
+        self.running_at = self.now + seconds
 
-    @precondition(lambda self: not self.is_running)
-    @rule()
-    def home_assistant_comes(self) -> None:
-        """Home Assistant starts, with what was stored."""
-        self.is_running = True
-        self.control = Control.from_dict(self.stored)
-
-    @rule()
-    def power_cycle(self) -> None:
-        """The charger loses its settings."""
+    @rule(seconds=st.sampled_from([0.0, 60.0, 900.0]))
+    def power_cycle(self, seconds: float) -> None:
+        """The charger has no power for a while, and loses its settings."""
+        self.link_goes(seconds)
         self.charger.advance()
         self.charger.power_on()
-        self.connected = False
-        if self.mode is not PhaseMode.ADAPTIVE:
-            self.mode = PhaseMode.ADAPTIVE
+        self.mode = PhaseMode.ADAPTIVE
 
+    @precondition(lambda self: not self.wall_offset)
     @rule(seconds=st.sampled_from([-86400.0, -600.0, 600.0, 86400.0]))
     def clock_jumps(self, seconds: float) -> None:
         """Home Assistant's clock is set."""
@@ -249,13 +318,19 @@ class World(RuleBasedStateMachine):
                 assert switch - self.switches[index - 1] >= 600
         assert self.in_session <= 6
 
+    @invariant()
+    def limits_run_out(self) -> None:
+        """A limit that was not renewed is not kept, unless the clock was set."""
+        if not hasattr(self, "control") or self.control.lease is None:
+            return
+        if self.is_running and not self.wall_offset:
+            assert self.now - self.leased_at <= 180 + STEP
+
     def teardown(self) -> None:
         """When everything is well for two hours, the intent is what there is."""
         if not hasattr(self, "charger"):
             return
-        self.link_is_up = True
-        if not self.is_running:
-            self.home_assistant_comes()
+        self.link_up_at = self.running_at = 0.0
         if self.charger.car is not None:
             self.charger.unplug()
         self.pass_time(2 * 3600 + 60)
@@ -264,13 +339,43 @@ class World(RuleBasedStateMachine):
             wanted = self.control.intent.values.get(register.name)
             if wanted is not None:
                 assert agrees(found.values[register.name], wanted), register.name
+        assert self.control.lease is None
 
 
-World.TestCase.settings = hypothesis_settings(
-    # The same weeks each time, so that a failure is the change's own.
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-)
-TestWeeks = World.TestCase
+def test_weeks() -> None:
+    """Each promise holds in weeks that come to what they are meant to test."""
+    REACHED.clear()
+    run_state_machine_as_test(
+        World,
+        settings=settings(
+            # The same weeks each time, so that a failure is the change's own.
+            derandomize=True,
+            max_examples=150,
+            stateful_step_count=40,
+            deadline=None,
+        ),
+    )
+    expected = {
+        "commands done": 300,
+        "commands rejected": 10,
+        "fallbacks": 5,
+        "limits that ran out": 10,
+        "phase modes restored": 10,
+        "phase modes that wait": 10,
+        "phase switches": 50,
+        **{f"looks with a timeout of {timeout} s": 5000 for timeout in TIMEOUTS},
+    }
+    assert {
+        name: REACHED[name] for name in expected if REACHED[name] < expected[name]
+    } == {}
+
+
+@pytest.mark.parametrize("timeout", TIMEOUTS)
+def test_a_quiet_night(timeout: int) -> None:
+    """While everything is up the fallback never fires, whatever the timeout."""
+    world = World()
+    world.begin(10.5, timeout, None)
+    for _ in range(500):
+        world.pass_time(STEP)
+        assert not world.charger.fallback_active
+    assert world.charger.settings["current_limit"] == 10.5

@@ -204,6 +204,10 @@ class Charger:
         """Close the connection; the next refresh makes a new one."""
         self._link.disconnect()
 
+    def give_up(self, seconds: float) -> None:
+        """Give the connection up for a time, in which everything raises GivenUp."""
+        self._link.give_up(seconds)
+
     async def identify(self) -> Identity:
         """Connect and return who the charger is; NotACharger when it is none."""
         session = await self._connected()

@@ -19,6 +19,17 @@ class CannotConnect(ChargerError):
     key = "cannot_connect"
 
 
+class GivenUp(ChargerError):
+    """The connection was given up for a time, for another program to have it."""
+
+    key = "given_up"
+
+    def __init__(self, seconds: float) -> None:
+        """Take how many seconds are left of that time."""
+        super().__init__(f"{seconds:.0f} s")
+        self.seconds = seconds
+
+
 class ConnectionCut(ChargerError):
     """The connection was accepted and then closed from the other end."""
 

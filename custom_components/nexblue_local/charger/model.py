@@ -71,7 +71,8 @@ class Register[T]:
         """Return the addresses that the register fills."""
         return range(self.address, self.address + self.data_type.count)
 
-    def _is_valid(self, value: T) -> bool:
+    def is_valid(self, value: T) -> bool:
+        """Return whether a value is possible."""
         if self.valid is None or not isinstance(value, int | float):
             return True
         low, high = self.valid
@@ -83,11 +84,11 @@ class Register[T]:
         if len(words) < self.data_type.count:
             return None
         value = self.data_type.decode(words, layout)
-        return value if value is not None and self._is_valid(value) else None
+        return value if value is not None and self.is_valid(value) else None
 
     def encode(self, value: T, layout: Layout) -> list[int]:
         """Return the words of a value; ValueError when it is out of range."""
-        if not self._is_valid(value):
+        if not self.is_valid(value):
             raise ValueError(f"{self.name} cannot be {value!r}, only {self.valid}")
         return self.data_type.encode(value, layout)
 

@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 import socket
 import struct
+import time
 from typing import Any, Self
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from .errors import BadAnswer, CannotConnect, ConnectionCut, NoAnswer, Refused
+from .errors import BadAnswer, CannotConnect, ConnectionCut, GivenUp, NoAnswer, Refused
 
 TIMEOUT = 3.0
 """Seconds to wait for a connection, and for the answer to a request."""
@@ -236,16 +237,22 @@ class Link:
         self._address: str | None = None
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
+        self._given_up_until = 0.0
+
+    def give_up(self, seconds: float) -> None:
+        """Close the connection, and open no other for a time."""
+        self._given_up_until = time.monotonic() + seconds
+        self.disconnect()
 
     async def connect(self) -> Connection:
-        """Return the open connection, or open one; raises CannotConnect."""
+        """Return the open connection, or open one; CannotConnect or GivenUp."""
         async with self._lock:
             if self._connection is None or not self._connection.is_open:
                 self.disconnect()
-                self._check_not_closed()
+                self._check_allowed()
                 self._address = await resolve(self.host)
                 self._connection = await Connection.open(self._address, self.port)
-                self._check_not_closed()
+                self._check_allowed()
             return self._connection
 
     async def address(self) -> str:
@@ -254,10 +261,13 @@ class Link:
             return self._address
         return await resolve(self.host)
 
-    def _check_not_closed(self) -> None:
+    def _check_allowed(self) -> None:
         if self.is_closed:
             self.disconnect()
             raise CannotConnect("Home Assistant gave the connection up")
+        if (left := self._given_up_until - time.monotonic()) > 0:
+            self.disconnect()
+            raise GivenUp(left)
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""

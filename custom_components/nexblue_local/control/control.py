@@ -1,13 +1,14 @@
 """What was asked of the charger, and the writes that make it so."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 from ..charger.enums import PhaseMode, StartStop
 from ..charger.model import Register
 from ..charger.registers import Reading, Settings
 from .keep_alive import period
+from .lease import Lease
 from .phase_budget import PhaseBudget
 from .session import Session
 
@@ -15,6 +16,15 @@ type Write = tuple[Register[Any], Any]
 
 LEAST_CURRENT: Final = 6.0
 """A: the least that a car charges with."""
+
+ORDER: Final[tuple[Register[Any], ...]] = (
+    Settings.fallback_timeout,
+    Settings.fallback_limit,
+    Settings.phase_mode,
+    Settings.current_limit,
+    Settings.start_stop,
+)
+"""In which settings that are commanded together are written."""
 
 TOLERANCE: Final = 0.05
 """A by which a current may differ from what was written."""
@@ -35,6 +45,18 @@ def agrees(found: float | None, wanted: float) -> bool:
     return found is not None and abs(found - wanted) <= TOLERANCE
 
 
+def in_steps(wanted: Settings) -> Settings:
+    """Return limits in the steps in which they are written: 0.1 A, and 1 s."""
+    decimals = {"current_limit": 1, "fallback_limit": 1, "fallback_timeout": None}
+    return wanted.replace(
+        **{
+            name: round(wanted.values[name], places)
+            for name, places in decimals.items()
+            if wanted.values.get(name) is not None
+        }
+    )
+
+
 @dataclass
 class Control:
     """The intent: what the user or an automation asked for, and nothing else.
@@ -51,6 +73,8 @@ class Control:
     phase_mode_seen: PhaseMode | None = None
     awaits_phase_mode: bool = False
     """The phase mode of the intent could not be restored yet."""
+    lease: Lease | None = None
+    """For how long the current limit of the intent holds, if not for ever."""
 
     @property
     def is_in_control(self) -> bool:
@@ -93,24 +117,42 @@ class Control:
                 self.awaits_phase_mode = False
         return self.as_dict() != before
 
-    def command(self, register: Register[Any], value: Any, now: datetime) -> None:
-        """Check a command; raises Rejected, and nothing is changed.
-
-        A switch of the phases is counted here, before it is written.
-        """
-        if (
-            register is Settings.fallback_limit
-            and value != 0
-            and not value >= LEAST_CURRENT
-        ):
+    def check(self, wanted: Settings, now: datetime) -> None:
+        """Check what is commanded; raises Rejected."""
+        limit = wanted.fallback_limit
+        if limit is not None and limit != 0 and not limit >= LEAST_CURRENT:
             raise Rejected("fallback_limit_between")
-        if register is Settings.phase_mode and value != self.phase_mode_seen:
+        if wanted.phase_mode not in (None, self.phase_mode_seen):
             allowed_from = self.budget.allowed_from(now)
             if allowed_from is None:
                 raise Rejected("phase_budget_of_session")
             if allowed_from > now:
                 raise Rejected("phase_budget", allowed_from)
+
+    def commands(self, wanted: Settings, found: Settings) -> list[Write]:
+        """Return the writes of what is commanded together, in their order.
+
+        A current limit that is lowered comes first.
+        """
+        writes = [
+            (register, wanted.values[register.name])
+            for register in ORDER
+            if wanted.values.get(register.name) is not None
+        ]
+        limit, present = wanted.current_limit, found.current_limit
+        if limit is not None and (present is None or limit < present):
+            writes.sort(key=lambda write: write[0] is not Settings.current_limit)
+        return writes
+
+    def spend(self, register: Register[Any], value: Any, now: datetime) -> bool:
+        """Count a switch of the phases that is about to be written.
+
+        Returns whether it is one.
+        """
+        is_switch = register is Settings.phase_mode and value != self.phase_mode_seen
+        if is_switch:
             self.budget.record(now)
+        return is_switch
 
     def before(
         self, register: Register[Any], value: Any, found: Settings
@@ -144,18 +186,34 @@ class Control:
         self.awaits_phase_mode = True
         self.phase_mode_seen = found
 
-    def confirm(self, register: Register[Any], value: Any) -> None:
-        """Take over what a command has made of a setting."""
+    def confirm(
+        self, register: Register[Any], value: Any, lease: Lease | None = None
+    ) -> None:
+        """Take over what a command has made of a setting.
+
+        A lease comes with a current limit.
+        """
         self.intent = self.intent.replace(**{register.name: value})
+        if register is Settings.current_limit:
+            self.lease = lease
         if register is Settings.start_stop:
             self.started_in = self.session.number if value is StartStop.START else None
         if register is Settings.phase_mode:
             self.awaits_phase_mode = False
             self.phase_mode_seen = value
 
+    def expire(self, now: datetime) -> bool:
+        """Take the safe limit over once the lease is; return whether it just was."""
+        if self.lease is None or self.lease.remaining(now) > timedelta():
+            return False
+        self.intent = self.intent.replace(current_limit=self.lease.safe_limit)
+        self.lease = None
+        return True
+
     def release(self) -> None:
         """Ask for nothing any more."""
         self.intent = Settings({})
+        self.lease = None
         self.started_in = None
         self.awaits_phase_mode = False
 
@@ -208,6 +266,7 @@ class Control:
             "session": self.session.as_dict(),
             "started_in": self.started_in,
             "phase_mode_seen": self.phase_mode_seen,
+            "lease": None if self.lease is None else self.lease.as_dict(),
         }
 
     @classmethod
@@ -217,11 +276,12 @@ class Control:
         for name, members in (("start_stop", StartStop), ("phase_mode", PhaseMode)):
             if name in intent:
                 intent[name] = members(intent[name])
-        seen = data["phase_mode_seen"]
+        seen, lease = data["phase_mode_seen"], data["lease"]
         return cls(
             intent=Settings(intent),
             budget=PhaseBudget.from_dict(data["budget"]),
             session=Session.from_dict(data["session"]),
             started_in=data["started_in"],
             phase_mode_seen=None if seen is None else PhaseMode(seen),
+            lease=None if lease is None else Lease.from_dict(lease),
         )

@@ -1,0 +1,260 @@
+"""Repair issues, on real sockets."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.components.repairs import repairs_flow_manager
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.nexblue_local import (
+    controller as controller_module,
+    coordinator as coordinator_module,
+)
+from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.issues import Issue
+from simulator import Fault, FaultKind, Simulator
+from tests.commands import COMMANDS, LIMIT, number
+from tests.conftest import entry_for
+from tests.test_init import poll
+from tests.test_services import act
+
+pytestmark = pytest.mark.usefixtures("quick_commands")
+
+
+def issues(hass: HomeAssistant) -> set[str]:
+    """Return the issues that stand, by their keys."""
+    return {
+        str(issue.translation_key)
+        for (domain, _), issue in ir.async_get(hass).issues.items()
+        if domain == DOMAIN
+    }
+
+
+async def start_fix(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
+    """Begin to mend that nobody has chosen a fallback."""
+    assert await async_setup_component(hass, "repairs", {})
+    manager = repairs_flow_manager(hass)
+    assert manager is not None
+    issue_id = f"{Issue.NO_FALLBACK_CHOSEN}_{entry.entry_id}"
+    return dict(await manager.async_init(DOMAIN, context={"issue_id": issue_id}))
+
+
+async def go_on(
+    hass: HomeAssistant, flow: dict[str, Any], limit: float, timeout: int
+) -> dict[str, Any]:
+    """Send the form."""
+    manager = repairs_flow_manager(hass)
+    assert manager is not None
+    form = {"fallback_limit": limit, "fallback_timeout": timeout}
+    return dict(await manager.async_configure(flow["flow_id"], form))
+
+
+async def test_nobody_chose_a_fallback(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Who commands the first limit is asked what happens without Home Assistant."""
+    await poll(hass, entry)
+    assert issues(hass) == set()
+    await LIMIT.give(hass)
+    assert issues(hass) == {"no_fallback_chosen"}
+
+    flow = await start_fix(hass, entry)
+    assert flow["type"] is FlowResultType.FORM
+    # The present values are told, and suggested.
+    assert flow["description_placeholders"]["fallback_limit"] == "6 A"
+    assert flow["description_placeholders"]["fallback_timeout"] == "300 s"
+    suggested = {
+        str(field): field.description["suggested_value"]
+        for field in flow["data_schema"].schema
+    }
+    assert suggested == {"fallback_limit": 6, "fallback_timeout": 300}
+
+    result = await go_on(hass, flow, 8, 120)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert simulator.charger.settings["fallback_limit"] == 8
+    assert simulator.charger.settings["fallback_timeout"] == 120
+    assert issues(hass) == set()
+
+
+async def test_a_fallback_that_cannot_be_chosen(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The form says why, and takes another try."""
+    await LIMIT.give(hass)
+    flow = await start_fix(hass, entry)
+    result = await go_on(hass, flow, 4, 120)
+    assert result["errors"] == {"base": "not_set"}
+    assert "0, or 6 to 16 A" in result["description_placeholders"]["reason"]
+    fault = Fault(kind=FaultKind.EXCEPTION, function=0x10, code=4)
+    simulator.faults.append(fault)
+    result = await go_on(hass, flow, 8, 120)
+    assert "refused" in result["description_placeholders"]["reason"]
+    assert issues(hass) == {"no_fallback_chosen"}
+    simulator.faults.clear()
+    result = await go_on(hass, flow, 8, 120)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_fallback_for_a_charger_that_is_gone(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A form that is sent after the charger was unloaded says so."""
+    await LIMIT.give(hass)
+    flow = await start_fix(hass, entry)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert issues(hass) == set()
+    result = await go_on(hass, flow, 8, 120)
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "not_loaded"
+
+
+@pytest.mark.parametrize("way", ["number", "release"])
+async def test_a_fallback_that_is_chosen_otherwise(
+    hass: HomeAssistant, entry: MockConfigEntry, way: str
+) -> None:
+    """The question goes with its cause."""
+    await LIMIT.give(hass)
+    assert issues(hass) == {"no_fallback_chosen"}
+    if way == "number":
+        await COMMANDS[1].give(hass)
+    else:
+        await act(hass, entry, "release_control")
+    assert issues(hass) == set()
+
+
+async def in_control(hass: HomeAssistant) -> None:
+    """Take control, with a fallback that was chosen."""
+    await COMMANDS[1].give(hass)
+    await LIMIT.give(hass)
+
+
+async def test_fallback_in_spite_of_control(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A fallback although the limit was written in time is reported, for an hour."""
+    await in_control(hass)
+    await poll(hass, entry)
+    simulator.charger.fallback_active = True
+    await poll(hass, entry)
+    assert issues(hass) == {"fallback_fired"}
+    simulator.charger.fallback_active = False
+    await poll(hass, entry)
+    assert issues(hass) == {"fallback_fired"}
+    with patch.object(controller_module, "FALLBACK_FORGOTTEN", 0.1):
+        await asyncio.sleep(0.2)
+        await poll(hass, entry)
+        assert issues(hass) == set()
+
+
+async def test_fallback_that_stays(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """One that came in an outage is reported when writing does not end it."""
+    await in_control(hass)
+    await simulator.stop()
+    await poll(hass, entry)
+    simulator.charger.settings["fallback_timeout"] = 60
+    simulator.overrides[402] = 1 << 6
+    with patch.object(controller_module, "FALLBACK_GOES", 0.3):
+        controller = entry.runtime_data.controller
+        controller._limit_written_at -= 400
+        await simulator.start()
+        await poll(hass, entry)
+        assert issues(hass) == set()
+        await asyncio.sleep(0.4)
+        await poll(hass, entry)
+        assert issues(hass) == {"fallback_fired"}
+
+
+async def test_fallback_of_an_outage(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """One that an outage explains is nothing to repair."""
+    await in_control(hass)
+    await poll(hass, entry)
+    await simulator.stop()
+    await poll(hass, entry)
+    simulator.charger.fallback_active = True
+    entry.runtime_data.controller._limit_written_at -= 400
+    await simulator.start()
+    await poll(hass, entry)
+    assert issues(hass) == set()
+
+
+async def test_fallback_of_a_restart(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Neither is one that fired while Home Assistant was gone."""
+    await in_control(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    simulator.charger.fallback_active = True
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await poll(hass, entry)
+    assert issues(hass) == set()
+
+
+async def test_another_client(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is reported once it has held the charger for minutes, until it is gone."""
+    simulator.occupy(3600)
+    await asyncio.sleep(0.05)
+    await poll(hass, entry)
+    assert issues(hass) == set()
+    with patch.object(coordinator_module, "IN_USE_FOR", 0.0):
+        await poll(hass, entry)
+        assert issues(hass) == {"in_use"}
+    simulator.occupy(0)
+    await poll(hass, entry)
+    assert issues(hass) == set()
+
+
+async def test_another_client_from_the_start(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The tries of a set-up count together; another failure is another matter."""
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    simulator.occupy(3600)
+    with patch.object(coordinator_module, "IN_USE_FOR", 0.3):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+        assert issues(hass) == set()
+        assert not await hass.config_entries.async_reload(entry.entry_id)
+        assert issues(hass) == {"in_use"}
+    await simulator.stop()
+    assert not await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert issues(hass) == set()
+
+
+async def test_clock(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A clock that is far off is reported until it is right."""
+    wall_clock = simulator.charger.wall_clock
+    for minutes, expected in ((-4, set()), (-40, {"clock_off"}), (0, set())):
+        simulator.charger.wall_clock = lambda minutes=minutes: (  # type: ignore[misc]
+            wall_clock() + timedelta(minutes=minutes)
+        )
+        simulator.cut()
+        await asyncio.sleep(0.2)
+        await poll(hass, entry)
+        assert issues(hass) == expected
+
+
+async def test_issues_go_with_the_entry(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Nothing is left to repair of a charger that was removed."""
+    await number("current_limit", 9, 1000).give(hass)
+    assert issues(hass) == {"no_fallback_chosen"}
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert issues(hass) == set()

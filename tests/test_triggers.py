@@ -1,0 +1,240 @@
+"""Triggers and conditions in automations, on real sockets."""
+
+import asyncio
+from typing import Any
+
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_mock_service,
+)
+from pytest_homeassistant_custom_component.components.common import (
+    TargetSupport,
+    assert_conditions_target_support,
+)
+
+from custom_components.nexblue_local.charger.enums import ChargerErrors
+from custom_components.nexblue_local.condition import CONDITIONS
+from custom_components.nexblue_local.trigger import TRIGGERS
+from simulator import Car, Simulator
+from tests.commands import LIMIT, PREFIX
+from tests.test_init import poll, state
+from tests.test_services import device_of
+
+pytestmark = pytest.mark.usefixtures("quick_commands")
+
+
+async def automate(
+    hass: HomeAssistant, device: str, *triggers: str, **automation: Any
+) -> list[ServiceCall]:
+    """Set an automation up, and return the list of what it does."""
+    calls: list[ServiceCall] = async_mock_service(hass, "test", "tell")
+    assert await async_setup_component(
+        hass,
+        "automation",
+        {
+            "automation": {
+                "triggers": [
+                    {
+                        "trigger": f"nexblue_local.{trigger}",
+                        "target": {"device_id": device},
+                        "options": {"behavior": "each"},
+                        "id": trigger,
+                    }
+                    for trigger in triggers
+                ],
+                "actions": {"action": "test.tell", "data": {"id": "{{ trigger.id }}"}},
+                "mode": "queued",
+                **automation,
+            }
+        },
+    )
+    await hass.async_block_till_done()
+    return calls
+
+
+def told(calls: list[ServiceCall]) -> list[str]:
+    """Return what was told, and forget it."""
+    ids = [call.data["id"] for call in calls]
+    calls.clear()
+    return ids
+
+
+async def settle(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Let the car make up its mind, and have that seen."""
+    await asyncio.sleep(0.1)
+    await poll(hass, entry)
+
+
+async def test_triggers(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Each tells once, when it begins."""
+    calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
+    charger = simulator.charger
+    charger.plug_in(Car(ramp=1000))
+    await settle(hass, entry)
+    assert told(calls) == ["vehicle_connected"]
+    charger._preparing_until = 0
+    await settle(hass, entry)
+    await settle(hass, entry)
+    assert told(calls) == ["started_charging"]
+    charger.errors = ChargerErrors.TEMPERATURE
+    await settle(hass, entry)
+    assert sorted(told(calls)) == ["fault", "stopped_charging"]
+    charger.errors = ChargerErrors(0)
+    charger.unplug()
+    await settle(hass, entry)
+    assert told(calls) == ["vehicle_disconnected"]
+    charger.fallback_active = True
+    await settle(hass, entry)
+    await settle(hass, entry)
+    assert told(calls) == ["fallback_engaged"]
+
+
+async def test_an_outage_triggers_nothing_but_what_changed(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that is back is compared with what it was."""
+    simulator.charger.plug_in(Car())
+    await settle(hass, entry)
+    calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
+    for changes in (False, True):
+        await simulator.stop()
+        await poll(hass, entry)
+        assert state(hass, f"binary_sensor.{PREFIX}_vehicle") == STATE_UNAVAILABLE
+        if changes:
+            simulator.charger.unplug()
+        await simulator.start()
+        await settle(hass, entry)
+        assert told(calls) == (["vehicle_disconnected"] if changes else [])
+
+
+async def test_a_reload_triggers_nothing_but_what_changed(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Neither does an entry that is set up anew."""
+    simulator.charger.plug_in(Car())
+    await settle(hass, entry)
+    calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await settle(hass, entry)
+    assert told(calls) == []
+
+
+async def test_a_fallback_in_an_outage(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is told although control has ended it by the time of the next poll."""
+    await LIMIT.give(hass)
+    calls = await automate(hass, device_of(hass, entry), "fallback_engaged")
+    await simulator.stop()
+    await poll(hass, entry)
+    simulator.charger.fallback_active = True
+    await simulator.start()
+    # The keep-alive, rather than a poll, finds the charger again.
+    controller = entry.runtime_data.controller
+    async with controller._lock:
+        connection = await controller._ready()
+        await controller._write_limit_if_due(connection)
+    await hass.async_block_till_done()
+    assert not simulator.charger.fallback_active
+    await poll(hass, entry)
+    assert state(hass, f"binary_sensor.{PREFIX}_fallback_active") == "off"
+    assert told(calls) == ["fallback_engaged"]
+
+
+async def test_renamed_and_disabled(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A renamed entity triggers as before, a disabled one does not."""
+    registry = er.async_get(hass)
+    vehicle = f"binary_sensor.{PREFIX}_vehicle"
+    registry.async_update_entity(vehicle, new_entity_id="binary_sensor.garage")
+    await hass.async_block_till_done()
+    calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
+    simulator.charger.plug_in(Car())
+    await settle(hass, entry)
+    assert state(hass, "binary_sensor.garage") == "on"
+    assert told(calls) == ["vehicle_connected"]
+    registry.async_update_entity(
+        "binary_sensor.garage", disabled_by=er.RegistryEntryDisabler.USER
+    )
+    await hass.async_block_till_done()
+    simulator.charger.unplug()
+    await settle(hass, entry)
+    assert told(calls) == []
+
+
+async def test_other_entities_do_not_trigger(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Not a warning for a fault, and not a binary sensor of another integration."""
+    registry = er.async_get(hass)
+    stranger = registry.async_get_or_create(
+        "binary_sensor",
+        "other",
+        "charging",
+        translation_key="charging",
+        device_id=device_of(hass, entry),
+    )
+    hass.states.async_set(stranger.entity_id, "off")
+    calls = await automate(
+        hass, device_of(hass, entry), "fault", "started_charging", "fallback_engaged"
+    )
+    hass.states.async_set(stranger.entity_id, "on")
+    simulator.overrides[401] = 1
+    await settle(hass, entry)
+    assert state(hass, f"binary_sensor.{PREFIX}_warning") == "on"
+    assert told(calls) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "name"),
+    [("is_charging", "charging"), ("vehicle_is_connected", "vehicle")],
+)
+async def test_conditions(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    condition: str,
+    name: str,
+) -> None:
+    """They hold while the binary sensor is on, and not when nobody knows."""
+    calls = await automate(
+        hass,
+        device_of(hass, entry),
+        triggers=[{"trigger": "event", "event_type": "ask", "id": "asked"}],
+        conditions={
+            "condition": f"nexblue_local.{condition}",
+            "target": {"device_id": device_of(hass, entry)},
+            "options": {"behavior": "any"},
+        },
+    )
+
+    async def asked() -> bool:
+        hass.bus.async_fire("ask")
+        await hass.async_block_till_done()
+        return told(calls) == ["asked"]
+
+    assert not await asked()
+    simulator.charger.plug_in(Car(ramp=1000))
+    simulator.charger._preparing_until = 0
+    await settle(hass, entry)
+    await settle(hass, entry)
+    assert state(hass, f"binary_sensor.{PREFIX}_{name}") == "on"
+    assert await asked()
+    await simulator.stop()
+    await poll(hass, entry)
+    assert not await asked()
+
+
+def test_targets_of_conditions() -> None:
+    """They take targets as those of Home Assistant do."""
+    assert_conditions_target_support(
+        CONDITIONS, dict.fromkeys(CONDITIONS, TargetSupport.STANDARD)
+    )
