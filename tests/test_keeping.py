@@ -37,6 +37,16 @@ PERIOD = "custom_components.nexblue_local.control.control.period"
 pytestmark = pytest.mark.usefixtures("quick_commands")
 
 
+@pytest.fixture
+async def rarely_polled(hass: HomeAssistant, simulator: Simulator) -> MockConfigEntry:
+    """Return the entry of a charger in control, which no poll disturbs."""
+    entry = entry_for(simulator, scan_interval=60)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await LIMIT.give(hass)
+    return entry
+
+
 async def test_restored_after_a_power_cycle(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -278,30 +288,24 @@ async def test_refused_phases_hold_the_limit(
     assert intent(entry)["current_limit"] == 10.5
 
 
-async def test_keep_alive(hass: HomeAssistant, simulator: Simulator) -> None:
+async def test_keep_alive(simulator: Simulator, rarely_polled: MockConfigEntry) -> None:
     """The current limit is written again and again, however rare the polls are."""
-    entry = entry_for(simulator, scan_interval=60)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await LIMIT.give(hass)
     simulator.log.clear()
     with patch(PERIOD, lambda timeout: 0.2):
-        entry.runtime_data.controller._async_keep()
+        rarely_polled.runtime_data.controller._async_keep()
         await asyncio.sleep(1.1)
     assert 4 <= len(writes(simulator)) <= 6
     assert set(writes(simulator)) == {(0x10, 1000)}
     assert all(r.words == (0x0000, 0x2841) for r in simulator.log)
 
 
-async def test_keep_alive_reconnects(hass: HomeAssistant, simulator: Simulator) -> None:
+async def test_keep_alive_reconnects(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
     """It does not wait for a poll to notice that the connection is gone."""
-    entry = entry_for(simulator, scan_interval=60)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await LIMIT.give(hass)
     simulator.log.clear()
     with patch(PERIOD, lambda timeout: 0.2):
-        entry.runtime_data.controller._async_keep()
+        rarely_polled.runtime_data.controller._async_keep()
         simulator.cut()
         await asyncio.sleep(1.0)
     # Whoever connects is identified first; all writes came after that.
@@ -310,18 +314,14 @@ async def test_keep_alive_reconnects(hass: HomeAssistant, simulator: Simulator) 
 
 
 async def test_keep_alive_goes_on_after_an_outage(
-    hass: HomeAssistant, simulator: Simulator
+    simulator: Simulator, rarely_polled: MockConfigEntry
 ) -> None:
     """A charger that is gone is tried again and again, however rare the polls are."""
-    entry = entry_for(simulator, scan_interval=60)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await LIMIT.give(hass)
     with (
         patch(PERIOD, lambda timeout: 0.2),
         patch.object(controller_module, "RETRY_AFTER", 0.1),
     ):
-        entry.runtime_data.controller._async_keep()
+        rarely_polled.runtime_data.controller._async_keep()
         await simulator.stop()
         await asyncio.sleep(0.6)
         await simulator.start()
@@ -331,13 +331,9 @@ async def test_keep_alive_goes_on_after_an_outage(
 
 
 async def test_keep_alive_leaves_another_client_alone(
-    hass: HomeAssistant, simulator: Simulator
+    simulator: Simulator, rarely_polled: MockConfigEntry
 ) -> None:
     """While another program is connected, it is tried more rarely."""
-    entry = entry_for(simulator, scan_interval=60)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await LIMIT.give(hass)
     simulator.log.clear()
     with (
         patch(PERIOD, lambda timeout: 0.2),
@@ -345,7 +341,7 @@ async def test_keep_alive_leaves_another_client_alone(
         patch.object(controller_module, "LEAVE_ALONE", 1.0),
     ):
         simulator.occupy(0.5)
-        entry.runtime_data.controller._async_keep()
+        rarely_polled.runtime_data.controller._async_keep()
         await asyncio.sleep(0.9)
         assert simulator.log == []
         await asyncio.sleep(0.6)
@@ -353,15 +349,11 @@ async def test_keep_alive_leaves_another_client_alone(
 
 
 async def test_keep_alive_does_not_hold_commands_up(
-    hass: HomeAssistant, simulator: Simulator
+    simulator: Simulator, rarely_polled: MockConfigEntry
 ) -> None:
     """While the charger is gone it makes one attempt, not one of seconds."""
-    entry = entry_for(simulator, scan_interval=60)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await LIMIT.give(hass)
     patience: list[bool] = []
-    original = entry.runtime_data.charger.connect
+    original = rarely_polled.runtime_data.charger.connect
 
     async def connect(*, patient: bool = True) -> int:
         patience.append(patient)
@@ -370,9 +362,9 @@ async def test_keep_alive_does_not_hold_commands_up(
 
     with (
         patch(PERIOD, lambda timeout: 0.2),
-        patch.object(entry.runtime_data.charger, "connect", connect),
+        patch.object(rarely_polled.runtime_data.charger, "connect", connect),
     ):
-        entry.runtime_data.controller._async_keep()
+        rarely_polled.runtime_data.controller._async_keep()
         await asyncio.sleep(0.5)
     assert patience
     assert not any(patience)

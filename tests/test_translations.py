@@ -5,6 +5,10 @@ from pathlib import Path
 import re
 from typing import Any
 
+from homeassistant.core import HomeAssistant
+from homeassistant.util.yaml import load_yaml_dict
+import pytest
+
 from custom_components.nexblue_local import (
     binary_sensor,
     button,
@@ -14,7 +18,18 @@ from custom_components.nexblue_local import (
     switch,
 )
 from custom_components.nexblue_local.charger import errors
+from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS
+from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.issues import FIXABLE, Issue
+from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA
+from custom_components.nexblue_local.services import (
+    RELEASE_CONNECTION,
+    RELEASE_CONTROL,
+    SET_LIMITS,
+    async_setup_services,
+)
+from custom_components.nexblue_local.trigger import TRIGGERS
 
 INTEGRATION = Path(sensor.__file__).parent
 TEXTS: dict[str, Any] = json.loads((INTEGRATION / "translations/en.json").read_text())
@@ -64,6 +79,53 @@ def test_errors() -> None:
     keys |= set(re.findall(r'(?:Rejected|_error|_invalid)\(\s*"(\w+)"', source))
     assert set(TEXTS["exceptions"]) == keys
     assert set(TEXTS["config"]["error"]) == set(FLOW_ERRORS.values())
+
+
+@pytest.mark.parametrize(
+    ("section", "keys"),
+    [("triggers", set(TRIGGERS)), ("conditions", set(CONDITIONS))],
+)
+def test_triggers_and_conditions(section: str, keys: set[str]) -> None:
+    """Each has its fields described, a text for each of them, and an icon."""
+    fields = load_yaml_dict(str(INTEGRATION / f"{section}.yaml"))
+    described = {key for key in fields if not key.startswith(".")}
+    assert described == set(TEXTS[section]) == set(ICONS[section]) == keys
+    for key in keys:
+        assert set(TEXTS[section][key]["fields"]) == set(fields[key]["fields"])
+
+
+async def test_services(hass: HomeAssistant) -> None:
+    """Each action has its fields described, and a text for each of them."""
+    async_setup_services(hass)
+    actions = hass.services.async_services_for_domain(DOMAIN)
+    fields = load_yaml_dict(str(INTEGRATION / "services.yaml"))
+    assert set(actions) == set(fields) == set(TEXTS["services"])
+    assert set(fields) == set(ICONS["services"])
+    schemas = {
+        "set_limits": SET_LIMITS.validators[0],
+        "release_control": RELEASE_CONTROL,
+        "release_connection": RELEASE_CONNECTION,
+    }
+    for name, schema in schemas.items():
+        taken = {str(field) for field in schema.schema}
+        assert (
+            taken
+            == set(fields[name]["fields"])
+            == set(TEXTS["services"][name]["fields"])
+        )
+
+
+def test_issues() -> None:
+    """Each issue has a title, and a description or the steps that mend it."""
+    assert set(TEXTS["issues"]) == {str(issue) for issue in Issue}
+    for issue, texts in TEXTS["issues"].items():
+        assert texts["title"]
+        assert ("fix_flow" in texts) == (Issue(issue) in FIXABLE)
+        assert ("description" in texts) != ("fix_flow" in texts)
+    steps = TEXTS["issues"][Issue.NO_FALLBACK_CHOSEN]["fix_flow"]["step"]
+    fields = {str(field) for field in FALLBACK_SCHEMA.schema}
+    assert set(steps["fallback"]["data"]) == fields
+    assert set(steps["fallback"]["data_description"]) == fields
 
 
 def test_steps() -> None:
