@@ -25,7 +25,10 @@ PORT = 8123
 SOCKET = FOLDER / "http.socket"
 DASHBOARD = "nexblue-charger"
 CONFIGURATION = """\
+automation: !include automations.yaml
 history:
+logbook:
+repairs:
 recorder:
   commit_interval: 1
 zeroconf:

@@ -155,6 +155,8 @@ class HomeAssistantProcess:
                 )
             )
         (self.folder / "configuration.yaml").write_text(self._configuration)
+        # Where the frontend's editor stores what is made with it.
+        (self.folder / "automations.yaml").write_text("[]\n")
         (self.folder / "custom_components").symlink_to(ROOT / "custom_components")
 
     async def _start(self) -> None:

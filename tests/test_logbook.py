@@ -71,7 +71,7 @@ async def test_logbook(
     assert [(row["name"], row["message"]) for row in rows if "message" in row] == [
         ("Garage", "took its fallback limit"),
         ("Garage", "was given back what it had lost: fallback limit, current limit"),
-        ("Garage", "had its current limit not renewed, and now has 7 A"),
+        ("Garage", "now has 7 A, as its current limit was not renewed"),
     ]
 
 

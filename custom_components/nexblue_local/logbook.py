@@ -2,7 +2,11 @@
 
 from collections.abc import Callable
 
-from homeassistant.components.logbook import LOGBOOK_ENTRY_MESSAGE, LOGBOOK_ENTRY_NAME
+from homeassistant.components.logbook import (
+    LOGBOOK_ENTRY_ICON,
+    LOGBOOK_ENTRY_MESSAGE,
+    LOGBOOK_ENTRY_NAME,
+)
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
@@ -14,7 +18,7 @@ from .events import ATTR_KIND, EVENT, Kind
 MESSAGES = {
     Kind.FALLBACK_ENGAGED: "took its fallback limit",
     Kind.RESTORED: "was given back what it had lost: {settings}",
-    Kind.LIMIT_EXPIRED: "had its current limit not renewed, and now has {limit:g} A",
+    Kind.LIMIT_EXPIRED: "now has {limit:g} A, as its current limit was not renewed",
 }
 
 
@@ -31,6 +35,7 @@ def async_describe_events(
         device = registry.async_get(event.data[ATTR_DEVICE_ID])
         name = (device.name_by_user or device.name) if device else None
         return {
+            LOGBOOK_ENTRY_ICON: "mdi:ev-station",
             LOGBOOK_ENTRY_NAME: name or "NexBlue",
             LOGBOOK_ENTRY_MESSAGE: MESSAGES[event.data[ATTR_KIND]].format(**event.data),
         }
