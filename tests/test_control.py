@@ -302,7 +302,7 @@ async def test_phases_that_are_not_taken(
 
     with (
         patch.object(simulator.charger, "_set", ignore),
-        pytest.raises(HomeAssistantError, match="made 0 of 1"),
+        pytest.raises(HomeAssistantError, match="made adaptive of single phase"),
     ):
         await SINGLE.give(hass)
     assert intent(entry) == {}

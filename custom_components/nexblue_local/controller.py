@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 import math
 import time
 from typing import Any, Final, NoReturn
@@ -77,6 +77,15 @@ def address_of(entry: ConfigEntry[Any]) -> dict[str, str]:
     """Return what the sentences about a charger mention of its address."""
     keys = (CONF_HOST, CONF_PORT, CONF_UNIT_ID)
     return {key: str(entry.data[key]) for key in keys}
+
+
+def _shown(value: Any) -> str:
+    """Return a value of a setting as sentences have it."""
+    if value is None:
+        return "?"
+    if isinstance(value, IntEnum):
+        return value.name.lower().replace("_", " ")
+    return f"{value:g}"
 
 
 def intent_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
@@ -275,6 +284,7 @@ class ChargerController:
             if agrees(found, lost.wire):
                 await self._keep_in_mind(lost, lost.value)
             self._uncertain = None
+        await self._expire()
         if not self.control.intent.values:
             return None
         snapshot = await self._charger.refresh()
@@ -506,9 +516,7 @@ class ChargerController:
             # The charger takes no more than this, which now is what there is.
             await self._keep_in_mind(command, found)
         self._tell(None)
-        raise self._error(
-            "clamped", found="?" if found is None else f"{found:g}", wanted=f"{wire:g}"
-        )
+        raise self._error("clamped", found=_shown(found), wanted=_shown(wire))
 
     async def _read_back(
         self, register: Register[Any], value: Any, connection: int

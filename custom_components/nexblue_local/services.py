@@ -110,7 +110,7 @@ async def _async_set_limits(call: ServiceCall) -> None:
         lease = Lease(
             until=dt_util.utcnow() + valid_for,
             valid_for=valid_for,
-            safe_limit=call.data[ATTR_SAFE_LIMIT],
+            safe_limit=round(call.data[ATTR_SAFE_LIMIT], 1),
         )
     for coordinator in _chargers(call):
         await coordinator.controller.async_set(wanted, lease)

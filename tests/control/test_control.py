@@ -1,6 +1,7 @@
 """The intent, and the writes that restore it."""
 
 from datetime import UTC, datetime, timedelta
+import math
 from typing import Any
 
 import pytest
@@ -213,6 +214,9 @@ def test_steps() -> None:
         "fallback_timeout": 60,
         "phase_mode": None,
     }
+    # What is no number at all is refused later, with a reason.
+    wrong = Settings({"fallback_timeout": math.inf})
+    assert in_steps(wrong) == wrong
 
 
 def leased(limit: float, seconds: float, safe_limit: float) -> Control:

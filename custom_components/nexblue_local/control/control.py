@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+import math
 from typing import Any, Final, Self
 
 from ..charger.enums import PhaseMode, StartStop
@@ -50,9 +51,9 @@ def in_steps(wanted: Settings) -> Settings:
     decimals = {"current_limit": 1, "fallback_limit": 1, "fallback_timeout": None}
     return wanted.replace(
         **{
-            name: round(wanted.values[name], places)
+            name: round(value, places)
             for name, places in decimals.items()
-            if wanted.values.get(name) is not None
+            if (value := wanted.values.get(name)) is not None and math.isfinite(value)
         }
     )
 
