@@ -290,6 +290,56 @@ async def test_the_phase_budget_is_saved_before_it_is_spent(
     assert on_disk == [1, 4]
 
 
+@pytest.mark.parametrize("command", [LIMIT, STOP], ids=["limit", "stop"])
+async def test_a_read_back_that_is_refused(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, command: Command
+) -> None:
+    """It says nothing of the write before it, of which is then found out."""
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, function=3, code=6, times=1)
+    )
+    await command.give(hass)
+    assert intent(entry) == {command.name: command.value}
+
+
+async def test_a_switch_that_is_lost_counts_once(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What is found out later is not somebody else's switch."""
+    simulator.faults += [
+        Fault(kind=FaultKind.DROP, function=6, executed=True),
+        Fault(kind=FaultKind.DROP, function=4, address=0),
+    ]
+    with pytest.raises(HomeAssistantError):
+        await SINGLE.give(hass)
+    simulator.faults.clear()
+    await asyncio.sleep(0.7)
+    await poll(hass, entry)
+    await poll(hass, entry)
+    assert intent(entry) == {"phase_mode": PhaseMode.SINGLE_PHASE}
+    assert entry.runtime_data.controller.control.budget.in_session == 1
+
+
+async def test_a_limit_that_is_ignored(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What was there before is not what was asked for."""
+    with (
+        patch.object(simulator.charger, "_set"),
+        pytest.raises(HomeAssistantError, match="shows 6 instead of 16"),
+    ):
+        await number("fallback_limit", 16, 1002).give(hass)
+    assert intent(entry) == {}
+
+
+async def test_no_number(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """What is no number is refused like one out of range."""
+    for command in COMMANDS[:3]:
+        with pytest.raises(ServiceValidationError, match="takes"):
+            await number(command.name, float("nan"), command.address).give(hass)
+    assert intent(entry) == {}
+
+
 async def test_phases_that_are_not_taken(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -302,7 +352,9 @@ async def test_phases_that_are_not_taken(
 
     with (
         patch.object(simulator.charger, "_set", ignore),
-        pytest.raises(HomeAssistantError, match="made adaptive of single phase"),
+        pytest.raises(
+            HomeAssistantError, match="shows adaptive instead of single phase"
+        ),
     ):
         await SINGLE.give(hass)
     assert intent(entry) == {}
@@ -324,7 +376,10 @@ async def test_ocpp_is_in_charge(
     assert state(hass, f"sensor.{PREFIX}_control") == "free"
 
 
-@pytest.mark.parametrize(("asked_for", "kept"), [(20, 13.0), (10, 9.0)])
+@pytest.mark.parametrize(
+    ("asked_for", "kept", "sentence"),
+    [(20, 13.0, "made 13 of 20"), (10, 9.0, "shows 13 instead of 10")],
+)
 async def test_clamped(
     hass: HomeAssistant,
     hass_storage: dict[str, Any],
@@ -332,6 +387,7 @@ async def test_clamped(
     entry: MockConfigEntry,
     asked_for: float,
     kept: float,
+    sentence: str,
 ) -> None:
     """Another value than was asked for is told, and kept when it is less."""
     await number("current_limit", 9, 1000).give(hass)
@@ -342,7 +398,7 @@ async def test_clamped(
 
     with (
         patch.object(simulator.charger, "_set", clamp),
-        pytest.raises(HomeAssistantError, match=f"made 13 of {asked_for}"),
+        pytest.raises(HomeAssistantError, match=sentence),
     ):
         await number("current_limit", asked_for, 1000).give(hass)
     assert intent(entry) == {"current_limit": kept}
@@ -387,8 +443,9 @@ async def test_phase_budget(
         )
 
 
+@pytest.mark.parametrize("wait", [0.0, 0.5])
 async def test_a_cancelled_command_is_found_out(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, wait: float
 ) -> None:
     """An automation that restarts in the middle leaves no limit without a keeper."""
     simulator.charger.read_back_delay = 0.4
@@ -403,9 +460,7 @@ async def test_a_cancelled_command_is_found_out(
     command.cancel()
     with pytest.raises(asyncio.CancelledError):
         await command
-    await asyncio.sleep(0.5)
-    simulator.cut()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(wait)
     await poll(hass, entry)
     assert intent(entry) == {"current_limit": 10.5}
     assert entry.runtime_data.controller._keeper is not None

@@ -99,6 +99,21 @@ async def test_restored_when_home_assistant_starts_first(
     assert entry.runtime_data.controller._keeper is not None
 
 
+async def test_a_charger_in_use_is_set_up_at_leisure(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Whoever holds it is not disturbed every five seconds."""
+    await LIMIT.give(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    simulator.occupy(3600)
+    with (
+        patch.object(integration, "RESTORE_RETRY", 0.1),
+        patch.object(integration, "async_call_later") as later,
+    ):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert later.call_args.args[1] == integration.LEAVE_ALONE
+
+
 async def test_a_retry_ends_with_the_entry(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -248,6 +263,65 @@ async def test_phases_over_budget_hold_the_limit(
     assert [address for _, address in writes(simulator)] == [1007, 1000]
 
 
+async def waits_for_its_phases(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Have the charger lose its phase mode, and the budget allow to restore it."""
+    await LIMIT.give(hass)
+    await SINGLE.give(hass)
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 6.0
+    entry.runtime_data.controller.control.budget.switches.clear()
+
+
+async def test_phases_that_cannot_be_restored_yet_hold_the_limit(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A failure that leaves the connection open lifts no limit either."""
+    await waits_for_its_phases(hass, simulator, entry)
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, function=6, code=11, times=1)
+    )
+    await poll(hass, entry)
+    with patch(PERIOD, lambda timeout: 0.2):
+        entry.runtime_data.controller._async_keep()
+        await asyncio.sleep(0.5)
+    assert simulator.charger.settings["current_limit"] == 6.0
+
+
+async def test_phases_that_are_ignored_hold_the_limit(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Neither does a phase mode that the charger takes in silence and leaves."""
+    await waits_for_its_phases(hass, simulator, entry)
+    original = simulator.charger._set
+
+    def ignore(name: str, value: Any) -> None:
+        if name != "phase_mode":
+            original(name, value)
+
+    with patch.object(simulator.charger, "_set", ignore):
+        await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 6.0
+    assert entry.runtime_data.controller.control.awaits_phase_mode
+
+
+async def test_a_charger_that_is_busy_is_restored_a_little_later(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is not taken for one that refuses."""
+    await STOP.give(hass)
+    await simulator.power_cycle()
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, function=6, code=6, times=1)
+    )
+    await poll(hass, entry)
+    await poll(hass, entry)
+    assert simulator.charger.settings["start_stop"] is StartStop.STOP
+    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+
+
 async def test_a_phase_mode_that_settles_counts_once(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -327,6 +401,37 @@ async def test_keep_alive_goes_on_after_an_outage(
         await simulator.start()
         simulator.log.clear()
         await asyncio.sleep(0.6)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_notices_another_timeout(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """A timeout that somebody else lowered counts from the poll that reads it."""
+    coordinator = rarely_polled.runtime_data
+    await asyncio.sleep(0.1)
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        await coordinator.controller.async_observe(coordinator.data)
+        await asyncio.sleep(0.5)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_survives_what_nobody_expects(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """A fault of our own does not end it."""
+    controller = rarely_polled.runtime_data.controller
+    simulator.log.clear()
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(controller_module, "RETRY_AFTER", 0.1),
+        patch.object(controller, "_write_limit_if_due", side_effect=KeyError),
+    ):
+        controller._async_keep()
+        await asyncio.sleep(0.3)
+    with patch(PERIOD, lambda timeout: 0.2):
+        await asyncio.sleep(0.5)
     assert (0x10, 1000) in writes(simulator)
 
 

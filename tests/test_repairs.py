@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 from homeassistant.components.repairs import repairs_flow_manager
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
@@ -110,7 +110,6 @@ async def test_a_fallback_for_a_charger_that_is_gone(
     await LIMIT.give(hass)
     flow = await start_fix(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    assert issues(hass) == set()
     result = await go_on(hass, flow, 8, 120)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "not_loaded"
@@ -248,6 +247,36 @@ async def test_clock(
         await asyncio.sleep(0.2)
         await poll(hass, entry)
         assert issues(hass) == expected
+
+
+async def test_an_issue_that_is_ignored_stays_so(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """A reload does not bring it up again."""
+    await number("current_limit", 9, 1000).give(hass)
+    issue_id = f"{Issue.NO_FALLBACK_CHOSEN}_{entry.entry_id}"
+    ir.async_ignore_issue(hass, DOMAIN, issue_id, ignore=True)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue is not None
+    assert issue.dismissed_version is not None
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_issues_go_with_a_charger_that_is_disabled(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, loaded: bool
+) -> None:
+    """Also with one that is waiting to be set up."""
+    await number("current_limit", 9, 1000).give(hass)
+    if not loaded:
+        simulator.charger.serial_number = "ANOTHER"
+        assert not await hass.config_entries.async_reload(entry.entry_id)
+        assert "wrong_charger" in issues(hass)
+    await hass.config_entries.async_set_disabled_by(
+        entry.entry_id, ConfigEntryDisabler.USER
+    )
+    await hass.async_block_till_done()
+    assert issues(hass) == set()
 
 
 async def test_issues_go_with_the_entry(

@@ -16,12 +16,14 @@ import voluptuous as vol
 
 from custom_components.nexblue_local import controller as controller_module, services
 from custom_components.nexblue_local.charger.enums import PhaseMode
+from custom_components.nexblue_local.charger.errors import GivenUp
 from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.control.lease import Lease
-from simulator import Fault, FaultKind, SimulatedCharger, Simulator
+from custom_components.nexblue_local.links import async_get_links
+from simulator import Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
 from simulator.charger import POWER_ON
-from tests.commands import LIMIT, PREFIX, SINGLE, intent, writes
+from tests.commands import LIMIT, PREFIX, SINGLE, STOP, intent, writes
 from tests.conftest import entry_for
 from tests.test_init import poll, state
 
@@ -77,7 +79,7 @@ async def test_set_limits(
         ({"fallback_limit": 4}, "0, or 6 to 16 A"),
         ({"fallback_limit": -1}, "takes 0 to 16 as fallback_limit"),
         ({"fallback_timeout": 10}, "takes 30 to 1800 as fallback_timeout"),
-        ({"safe_limit": 33, "valid_for": 60}, "takes 0 to 32 as current_limit"),
+        ({"safe_limit": 33, "valid_for": 60}, "takes 0 to 32 as safe_limit"),
     ],
 )
 async def test_set_limits_all_or_none(
@@ -202,6 +204,21 @@ async def test_a_lease_outlives_a_restart(
     assert [r.words for r in simulator.log if r.words] == [(0x0000, 0xC040)]
 
 
+async def test_a_lease_that_ran_out_is_not_restored(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Whoever finds the charger first, the safe limit is what is written."""
+    await lease(entry, 16.0, 0.3, 7.0)
+    controller = entry.runtime_data.controller
+    async with controller._lock:
+        await simulator.stop()
+        await asyncio.sleep(0.4)
+        await simulator.start()
+        simulator.log.clear()
+        await controller._ready()
+    assert {r.words for r in simulator.log if r.words} == {(0x0000, 0xE040)}
+
+
 async def test_a_lease_runs_out_while_the_charger_is_gone(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -225,6 +242,18 @@ async def test_release_control(
     assert writes(simulator) == [(0x10, 1002)]
     assert simulator.charger.settings["fallback_limit"] == 10
     assert intent(entry) == {}
+    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+
+
+async def test_release_control_forgets_what_was_refused(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Who commands nothing is refused nothing."""
+    simulator.charger.ocpp = Ocpp.REFUSE
+    with pytest.raises(HomeAssistantError):
+        await STOP.give(hass)
+    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+    await act(hass, entry, "release_control")
     assert state(hass, f"sensor.{PREFIX}_control") == "free"
 
 
@@ -294,7 +323,7 @@ async def test_release_connection_in_control(
     """The fallback must not fire, unless that is forced."""
     await LIMIT.give(hass)
     simulator.log.clear()
-    with pytest.raises(ServiceValidationError, match="for 4 minutes at the most"):
+    with pytest.raises(ServiceValidationError, match="for 240 seconds at the most"):
         await act(hass, entry, "release_connection", minutes=5)
     assert simulator.is_connected
     # The whole timeout counts from a write of its own.
@@ -304,6 +333,61 @@ async def test_release_connection_in_control(
     await act(hass, entry, "release_connection", minutes=5, force=True)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
+
+
+async def test_release_connection_while_a_limit_runs_out(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Nobody could write the safe limit then: it is refused, or written before."""
+    await lease(entry, 16.0, 100, 7.0)
+    with pytest.raises(ServiceValidationError, match=r"for 9\d seconds"):
+        await act(hass, entry, "release_connection", minutes=2)
+    assert simulator.charger.settings["current_limit"] == 16
+    await act(hass, entry, "release_connection", minutes=2, force=True)
+    await asyncio.sleep(0.1)
+    assert simulator.charger.settings["current_limit"] == 7
+    assert intent(entry) == {"current_limit": 7}
+
+
+async def test_release_connection_taken_back_early(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Another call with less time ends it, and the keep-alive goes on at once."""
+    await LIMIT.give(hass)
+    await act(hass, entry, "release_connection", minutes=120, force=True)
+    with (
+        patch.object(controller_module, "MINUTE", 0.1),
+        patch.object(controller_module, "LEAVE_ALONE", 0.3),
+        patch(
+            "custom_components.nexblue_local.control.control.period",
+            lambda timeout: 0.2,
+        ),
+    ):
+        entry.runtime_data.controller._async_keep()
+        # The keep-alive finds out that it is given up, and for how long.
+        await asyncio.sleep(0.05)
+        await act(hass, entry, "release_connection", minutes=1, force=True)
+        simulator.log.clear()
+        await asyncio.sleep(1)
+    assert writes(simulator).count((0x10, 1000)) >= 2
+
+
+async def test_release_connection_that_is_shared(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A gateway's other charger would be cut off as well, so that has to be forced."""
+    links = async_get_links(hass)
+    link = await links.acquire(simulator.host, simulator.port)
+    with pytest.raises(ServiceValidationError, match="Another charger"):
+        await act(hass, entry, "release_connection", minutes=1)
+    await act(hass, entry, "release_connection", minutes=1, force=True)
+    # It is taken back with the charger that gave it up.
+    with pytest.raises(GivenUp):
+        await link.connect()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await asyncio.sleep(0.2)
+    assert (await link.connect()).is_open
+    links.release(link)
 
 
 async def test_release_connection_of_a_charger_that_is_gone(
@@ -341,6 +425,25 @@ async def test_several_chargers(
         with pytest.raises(ServiceValidationError):
             await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
         assert intent(entry) == {"current_limit": 9}
+
+
+async def test_several_chargers_of_which_one_fails(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The others have their turn, and the failure is told."""
+    async with Simulator(
+        charger=SimulatedCharger(serial_number="SECOND", read_back_delay=0.0)
+    ) as second:
+        other = entry_for(second)
+        other.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(other.entry_id)
+        simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, function=0x10))
+        devices = [device_of(hass, entry), device_of(hass, other)]
+        call = {"device_id": devices, "current_limit": 0}
+        with pytest.raises(HomeAssistantError, match="refused"):
+            await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
+        assert (intent(entry), intent(other)) == ({}, {"current_limit": 0})
+        assert await hass.config_entries.async_unload(other.entry_id)
 
 
 async def test_settings_of_the_schema() -> None:

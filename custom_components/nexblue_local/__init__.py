@@ -4,19 +4,25 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntry,
+    ConfigEntryChange,
+    ConfigEntryState,
+)
 from homeassistant.const import CONF_HOST, CONF_PORT, Platform
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
+from .charger.errors import InUse, WrongCharger
 from .const import DOMAIN
 from .controller import async_release_removed
-from .coordinator import NexBlueConfigEntry, NexBlueCoordinator
-from .issues import Issue, async_withdraw
+from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, async_forget
 from .links import async_get_links
 from .services import async_setup_services
 
@@ -34,13 +40,26 @@ PLATFORMS = [
 RESTORE_RETRY: Final = 5.0
 """Seconds to the next try to set a charger up that waits for its intent."""
 
+LEAVE_ALONE: Final = 60.0
+"""The same while somebody else's connection would be disturbed."""
+
 # What cancels these tries, by entry.
 _RETRIES: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_retries")
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions."""
+    """Register the actions, and forget what was reported of disabled chargers.
+
+    A reload leaves the reports where they are, and whether they are ignored.
+    """
     async_setup_services(hass)
+
+    @callback
+    def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
+        if entry.domain == DOMAIN and entry.disabled_by is not None:
+            async_forget(hass, entry)
+
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
     return True
 
 
@@ -60,7 +79,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:
         if coordinator.controller.control.intent.values:
-            _async_retry_soon(hass, entry)
+            _async_retry_soon(hass, entry, coordinator.last_exception)
         raise
     entry.runtime_data = coordinator
 
@@ -69,7 +88,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
 
 
 @callback
-def _async_retry_soon(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
+def _async_retry_soon(
+    hass: HomeAssistant, entry: NexBlueConfigEntry, failure: BaseException | None
+) -> None:
     """Set a charger up again without Home Assistant's growing intervals.
 
     They reach ten minutes, for which a charger that is back would be left to
@@ -83,18 +104,19 @@ def _async_retry_soon(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
         if entry.state is ConfigEntryState.SETUP_RETRY:
             hass.config_entries.async_schedule_reload(entry.entry_id)
 
+    cause = None if failure is None else failure.__cause__
+    wait = LEAVE_ALONE if isinstance(cause, InUse | WrongCharger) else RESTORE_RETRY
     hass.data[_RETRIES][entry.entry_id] = async_call_later(
-        hass, RESTORE_RETRY, HassJob(retry, cancel_on_shutdown=True)
+        hass, wait, HassJob(retry, cancel_on_shutdown=True)
     )
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Unload a charger."""
-    async_withdraw(hass, entry, *Issue)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
     """Release control, and take back what was stored and reported."""
-    async_withdraw(hass, entry, *Issue)
+    async_forget(hass, entry)
     await async_release_removed(hass, entry, async_get_links(hass))

@@ -20,6 +20,7 @@ from .charger.charger import Charger, Snapshot
 from .charger.enums import WaitingReasons
 from .charger.errors import (
     BadAnswer,
+    CannotConnect,
     ChargerError,
     ConnectionCut,
     GivenUp,
@@ -191,6 +192,7 @@ class ChargerController:
     def async_stop(self) -> None:
         """Stop for good, also after a command that is still under way."""
         self._is_stopped = True
+        self._charger.take_back()
         self._async_keep()
 
     async def _keep(self) -> None:
@@ -219,11 +221,15 @@ class ChargerController:
             except ChargerError as error:
                 LOGGER.debug("%s: keep-alive failed: %s", self._entry.title, error)
                 retry_at = self._time() + self._wait_after(error, period)
+            except Exception:  # noqa: BLE001 (nothing else would keep control)
+                LOGGER.exception("%s: keep-alive failed", self._entry.title)
+                retry_at = self._time() + RETRY_AFTER
 
     def _wait_after(self, error: ChargerError, period: float) -> float:
         """Return the seconds to wait after a failure."""
         if isinstance(error, GivenUp):
-            return error.seconds
+            # It may be taken back early.
+            return min(error.seconds, LEAVE_ALONE)
         if isinstance(error, InUse | WrongCharger):
             return LEAVE_ALONE
         return min(RETRY_AFTER, period)
@@ -253,18 +259,20 @@ class ChargerController:
         # The time before the write, which is when the charger counts from at
         # the earliest.
         now = self._time()
+        if register is Settings.phase_mode:
+            self._phase_settled_at = now + CONFIRM_FOR
         await self._charger.write(register, value, connection)
         if register is Settings.current_limit:
             self._limit_written_at = now
             self._has_written_limit = True
-        if register is Settings.phase_mode:
-            self._phase_settled_at = now + CONFIRM_FOR
 
     async def _ready(self, *, patient: bool = True, polled: bool = False) -> int:
         """Return a connection on which the intent has been restored.
 
         What was found before that is told, unless a poll does so.
         """
+        if self._is_stopped:
+            raise CannotConnect("the charger was unloaded")
         connection = await self._charger.connect(patient=patient)
         if connection != self._restored_on:
             found = await self._restore(connection)
@@ -280,26 +288,24 @@ class ChargerController:
         if self._uncertain is not None:
             # What nobody could read after a write is found out now.
             lost = self._uncertain
-            found = self._charger.settings.values.get(lost.register.name)
+            found = await self._read_back(lost.register, lost.wire, connection)
             if agrees(found, lost.wire):
                 await self._keep_in_mind(lost, lost.value)
             self._uncertain = None
-        await self._expire()
         if not self.control.intent.values:
             return None
         snapshot = await self._charger.refresh()
+        await self._expire()
         # Whether it is still the same session has to be known before.
         if self._observe(snapshot, at_once=True):
             await self._async_save()
         settings = self._charger.settings
         writes = self.control.restoration(settings, dt_util.utcnow())
-        await self._carry_out(writes, connection)
-        wanted = self.control.intent.values
         restored = ", ".join(
             dict.fromkeys(
                 register.name.replace("_", " ")
-                for register, _ in writes
-                if not agrees(settings.values.get(register.name), wanted[register.name])
+                for register, value in await self._carry_out(writes, connection)
+                if not agrees(settings.values.get(register.name), value)
             )
         )
         if restored:
@@ -312,17 +318,22 @@ class ChargerController:
             )
         return snapshot
 
-    async def _carry_out(self, writes: list[Write], connection: int) -> None:
-        """Make the writes of a restoration; one that is refused is passed over."""
+    async def _carry_out(self, writes: list[Write], connection: int) -> list[Write]:
+        """Make the writes of a restoration, and return those that were made in full.
+
+        One that is refused is passed over, unless the charger is merely busy.
+        """
         # The phase budget is saved before it is spent.
         await self._async_save()
-        found = self._charger.settings.phase_mode
+        done = []
         for register, value in writes:
-            # A phase mode that was refused on the way has lowered the limit.
+            # Until the phase mode is seen to be restored this is a lower limit.
             safe = self.control.on_the_wire(register, value)
             try:
                 await self._write(register, safe, connection)
             except Refused as error:
+                if error.is_busy:
+                    raise
                 LOGGER.warning(
                     "%s refused to have %s restored: %s",
                     self._entry.title,
@@ -331,8 +342,13 @@ class ChargerController:
                 )
                 if register is Settings.start_stop:
                     self._refuses_start_stop = True
-                if register is Settings.phase_mode:
-                    self.control.phase_mode_refused(found)
+                continue
+            if register is Settings.phase_mode:
+                shown = await self._read_back(register, value, connection)
+                self.control.phase_mode_shown(shown)
+            if safe == value:
+                done.append((register, value))
+        return done
 
     async def async_observe(self, snapshot: Snapshot) -> None:
         """Take note of what was read, and restore what a reconnect may have lost."""
@@ -349,11 +365,16 @@ class ChargerController:
                     await self._carry_out(writes, connection)
             except ChargerError as error:
                 LOGGER.debug("%s: not restored: %s", self._entry.title, error)
+        # Somebody else may have set another timeout.
+        self._wake.set()
 
     def _observe(self, snapshot: Snapshot, *, at_once: bool = False) -> bool:
         """Take note of what was read; return whether what is stored changed."""
         self._observe_fallback(snapshot)
-        settled = self._time() >= self._phase_settled_at
+        lost = self._uncertain
+        settled = self._time() >= self._phase_settled_at and (
+            lost is None or lost.register is not Settings.phase_mode
+        )
         return self.control.observe(
             snapshot.reading,
             snapshot.settings if settled else Settings({}),
@@ -410,7 +431,9 @@ class ChargerController:
                 await self._ready_for(wanted)
                 self._check(wanted)
                 if lease is not None:
-                    self._check(Settings({"current_limit": lease.safe_limit}))
+                    self._check_range(
+                        "safe_limit", Settings.current_limit, lease.safe_limit
+                    )
                 for register, value in self.control.commands(
                     wanted, self._charger.settings
                 ):
@@ -433,20 +456,21 @@ class ChargerController:
         try:
             for register in Settings.registers:
                 value = wanted.values.get(register.name)
-                if value is not None and not register.is_valid(value):
-                    low, high = register.valid or (0, 0)
-                    raise self._invalid(
-                        "out_of_range",
-                        setting=register.name,
-                        low=f"{low:g}",
-                        high=f"{high:g}",
-                    )
+                if value is not None:
+                    self._check_range(register.name, register, value)
             self.control.check(wanted, dt_util.utcnow())
         except Rejected as rejected:
             allowed_from = dt_util.as_local(rejected.allowed_from or dt_util.utcnow())
             raise self._invalid(
                 rejected.key, allowed_from=f"{allowed_from:%H:%M:%S}"
             ) from rejected
+
+    def _check_range(self, name: str, register: Register[Any], value: Any) -> None:
+        if not register.is_valid(value):
+            low, high = register.valid or (0, 0)
+            raise self._invalid(
+                "out_of_range", setting=name, low=f"{low:g}", high=f"{high:g}"
+            )
 
     async def _command(
         self, register: Register[Any], value: Any, lease: Lease | None = None
@@ -456,6 +480,8 @@ class ChargerController:
             connection = await self._ready()
         except ChargerError as error:
             raise self._failed(error) from error
+        # Restoring may have switched the phases.
+        self._check(Settings({register.name: value}))
         if self.control.spend(register, value, dt_util.utcnow()):
             # The phase budget is saved before it is spent.
             await self._async_save()
@@ -471,11 +497,13 @@ class ChargerController:
 
     async def _execute(self, command: _Command, connection: int) -> None:
         register, wire = command.register, command.wire
+        before = self._charger.settings.values.get(register.name)
         try:
             for first, first_value in self.control.before(
                 register, wire, self._charger.settings
             ):
-                await self._write(first, first_value, connection)
+                safe = self.control.on_the_wire(first, first_value)
+                await self._write(first, safe, connection)
             await self._write(register, wire, connection)
             found = await self._read_back(register, wire, connection)
         except Refused as error:
@@ -496,7 +524,7 @@ class ChargerController:
             raise self._failed(error) from error
         self._uncertain = None
         if not agrees(found, wire):
-            await self._tell_what_became(command, found)
+            await self._tell_what_became(command, before, found)
         if register is Settings.start_stop:
             self._refuses_start_stop = False
         await self._keep_in_mind(command, command.value)
@@ -505,18 +533,28 @@ class ChargerController:
         self.control.confirm(command.register, value, command.lease)
         await self._async_save()
 
-    async def _tell_what_became(self, command: _Command, found: Any) -> NoReturn:
+    async def _tell_what_became(
+        self, command: _Command, before: Any, found: Any
+    ) -> NoReturn:
         """Raise for a command of which the charger made something else."""
         register, wire = command.register, command.wire
         if register is Settings.start_stop:
             self._refuses_start_stop = True
             self._tell(None)
             raise self._error("start_stop_refused")
-        if register is not Settings.phase_mode and found is not None and found < wire:
+        shown = {"found": _shown(found), "wanted": _shown(wire)}
+        is_less = register is not Settings.phase_mode and (
+            found is not None and found < wire and found != before
+        )
+        if is_less:
             # The charger takes no more than this, which now is what there is.
             await self._keep_in_mind(command, found)
         self._tell(None)
-        raise self._error("clamped", found=_shown(found), wanted=_shown(wire))
+        raise (
+            self._error("clamped", **shown)
+            if is_less
+            else self._error("not_taken", **shown)
+        )
 
     async def _read_back(
         self, register: Register[Any], value: Any, connection: int
@@ -524,9 +562,12 @@ class ChargerController:
         """Return what a setting reads as, once it is the value or has had its time."""
         give_up_at = self._time() + CONFIRM_FOR
         while True:
-            found = register.__get__(
-                await self._charger.read_settings(connection), Settings
-            )
+            try:
+                settings = await self._charger.read_settings(connection)
+            except Refused as error:
+                # It is the read that was refused, not the write before it.
+                raise BadAnswer(str(error)) from error
+            found = settings.values.get(register.name)
             if agrees(found, value) or self._time() + CONFIRM_EVERY > give_up_at:
                 return found
             # The keep-alive does not wait for a charger that takes its time.
@@ -559,6 +600,7 @@ class ChargerController:
             if limit is not None:
                 await self._command(Settings.fallback_limit, limit)
             self._uncertain = None
+            self._refuses_start_stop = False
             self.control.release()
             await self._async_save()
         self._async_keep()
@@ -572,27 +614,33 @@ class ChargerController:
         """
         seconds = minutes * MINUTE
         async with self._lock:
-            if self.control.is_in_control and not force:
+            if not force and self._charger.shares_connection:
+                raise self._invalid("shared_connection")
+            if self.control.is_in_control:
                 try:
-                    connection = await self._ready()
-                    # The whole timeout counts from here.
-                    await self._write(
-                        Settings.current_limit, self.control.limit, connection
-                    )
+                    await self._prepare_silence(seconds, force=force)
                 except ChargerError as error:
-                    raise self._failed(error) from error
-                most = self._most_seconds_apart()
-                if seconds > most:
-                    raise self._invalid(
-                        "in_control", most=f"{math.floor(most / MINUTE)}"
-                    )
+                    if not force:
+                        raise self._failed(error) from error
             self._charger.give_up(seconds)
 
-    def _most_seconds_apart(self) -> float:
-        """Return for how long control bears that nothing is written."""
+    async def _prepare_silence(self, seconds: float, *, force: bool) -> None:
+        """Write what has to hold while nothing can be written for a time."""
+        connection = await self._ready()
         settings = self._charger.settings
         timeout = settings.fallback_timeout or SHORTEST_TIMEOUT
-        return timeout - self.control.keep_alive_period(settings)
+        most = timeout - self.control.keep_alive_period(settings)
+        if (lease := self.control.lease) is not None:
+            now = dt_util.utcnow()
+            most = min(most, lease.remaining(now).total_seconds())
+            if force and seconds > most:
+                # It would run out while nobody can write the safe limit.
+                lease.until = now
+                await self._expire()
+        if seconds > most and not force:
+            raise self._invalid("in_control", most=f"{math.floor(max(0.0, most))}")
+        # The whole timeout counts from here.
+        await self._write(Settings.current_limit, self.control.limit, connection)
 
     def _failed(self, error: ChargerError) -> HomeAssistantError:
         return self._error(error.key, detail=str(error))

@@ -26,7 +26,7 @@ from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
 from .controller import ChargerController, address_of
-from .issues import Issue, async_report, async_withdraw
+from .issues import Issue, async_is_reported, async_report, async_withdraw
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
 """Seconds to the next attempt, each time that the charger is another's."""
@@ -93,11 +93,13 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     def _async_review(self, snapshot: Snapshot) -> None:
         """Report what the user should mend, and withdraw what is mended."""
         control = self.controller.control
-        offset = snapshot.clock_offset or 0.0
+        offset = abs(snapshot.clock_offset or 0.0)
+        # One that is reported has to be clearly better.
+        was_off = async_is_reported(self.hass, self.config_entry, Issue.CLOCK_OFF)
         reports: dict[Issue, tuple[bool, dict[str, str]]] = {
             Issue.CLOCK_OFF: (
-                abs(offset) >= CLOCK_OFF_BY,
-                {"minutes": f"{offset / 60:+.0f}"},
+                offset >= CLOCK_OFF_BY * (0.8 if was_off else 1.0),
+                {"minutes": f"{offset / 60:.0f}"},
             ),
             Issue.FALLBACK_FIRED: (self.controller.has_unexpected_fallback, {}),
             Issue.NO_FALLBACK_CHOSEN: (
@@ -222,6 +224,13 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         # A set-up that fails is tried again anyway.
         if entry.state is ConfigEntryState.LOADED:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
+
+
+@callback
+def async_forget(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Take back what was reported of a charger that is removed or disabled."""
+    async_withdraw(hass, entry, *Issue)
+    hass.data.get(_IN_USE_SINCE, {}).pop(entry.entry_id, None)
 
 
 def device_info(identity: Identity) -> DeviceInfo:

@@ -37,7 +37,9 @@ def async_describe_events(
         return {
             LOGBOOK_ENTRY_ICON: "mdi:ev-station",
             LOGBOOK_ENTRY_NAME: name or "NexBlue",
-            LOGBOOK_ENTRY_MESSAGE: MESSAGES[event.data[ATTR_KIND]].format(**event.data),
+            LOGBOOK_ENTRY_MESSAGE: MESSAGES[Kind(event.data[ATTR_KIND])].format(
+                **event.data
+            ),
         }
 
     async_describe_event(DOMAIN, EVENT, describe)

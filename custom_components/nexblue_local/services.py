@@ -1,10 +1,12 @@
 """The actions."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_get_device_and_config_entry
 from homeassistant.util import dt as dt_util
@@ -85,14 +87,28 @@ RELEASE_CONNECTION: Final = vol.Schema(
 )
 
 
-def _chargers(call: ServiceCall) -> list[NexBlueCoordinator]:
-    """Return the chargers of a call; ServiceValidationError when one is none."""
+async def _each(
+    call: ServiceCall, act: Callable[[NexBlueCoordinator], Awaitable[None]]
+) -> None:
+    """Act on each charger of a call.
+
+    ServiceValidationError, before anything is done, when one of them is none. A
+    charger that fails does not keep the others waiting: its error is raised
+    once all have had their turn.
+    """
     chargers = []
     for device_id in call.data[ATTR_DEVICE_ID]:
         entry: NexBlueConfigEntry
         _, entry = async_get_device_and_config_entry(call.hass, DOMAIN, device_id)
         chargers.append(entry.runtime_data)
-    return chargers
+    errors = []
+    for coordinator in chargers:
+        try:
+            await act(coordinator)
+        except HomeAssistantError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 async def _async_set_limits(call: ServiceCall) -> None:
@@ -112,22 +128,24 @@ async def _async_set_limits(call: ServiceCall) -> None:
             valid_for=valid_for,
             safe_limit=round(call.data[ATTR_SAFE_LIMIT], 1),
         )
-    for coordinator in _chargers(call):
-        await coordinator.controller.async_set(wanted, lease)
+    await _each(
+        call, lambda coordinator: coordinator.controller.async_set(wanted, lease)
+    )
 
 
 async def _async_release_control(call: ServiceCall) -> None:
     """Leave chargers to themselves."""
-    for coordinator in _chargers(call):
-        await coordinator.controller.async_release(call.data.get(FALLBACK_LIMIT))
+    limit = call.data.get(FALLBACK_LIMIT)
+    await _each(call, lambda coordinator: coordinator.controller.async_release(limit))
 
 
 async def _async_release_connection(call: ServiceCall) -> None:
     """Give the connection to chargers up for a time."""
-    for coordinator in _chargers(call):
-        await coordinator.async_give_up_connection(
-            call.data[ATTR_MINUTES], force=call.data[ATTR_FORCE]
-        )
+    minutes, force = call.data[ATTR_MINUTES], call.data[ATTR_FORCE]
+    await _each(
+        call,
+        lambda coordinator: coordinator.async_give_up_connection(minutes, force=force),
+    )
 
 
 @callback

@@ -70,7 +70,7 @@ def test_order_of_restoration() -> None:
     stopped = control(**ASKED, start_stop=StartStop.STOP)
     assert names(stopped.restoration(AFTER_POWER_ON, NOW)) == [
         ("start_stop", StartStop.STOP),
-        ("current_limit", 6.0),  # Before the timeout is lowered.
+        ("current_limit", 12.0),  # Before the timeout is lowered.
         ("fallback_timeout", 60),
         ("fallback_limit", 8.0),
         ("phase_mode", PhaseMode.SINGLE_PHASE),
@@ -81,6 +81,12 @@ def test_order_of_restoration() -> None:
         "start_stop",
         StartStop.START,
     )
+    # Until the phase mode is seen to be there, all of these are held down.
+    assert started.on_the_wire(Settings.current_limit, 12.0) == 6.0
+    started.phase_mode_shown(PhaseMode.ADAPTIVE)
+    assert started.limit == 6.0
+    started.phase_mode_shown(PhaseMode.SINGLE_PHASE)
+    assert started.limit == started.on_the_wire(Settings.current_limit, 12.0) == 12.0
 
 
 def test_timeout_that_is_raised() -> None:
@@ -105,7 +111,8 @@ def test_phase_mode_over_budget() -> None:
     waiting.budget.record(NOW - timedelta(minutes=2))
     writes = names(waiting.restoration(AFTER_POWER_ON, NOW))
     assert ("phase_mode", PhaseMode.SINGLE_PHASE) not in writes
-    assert writes[-1] == ("current_limit", 6.0)
+    assert writes[-1] == ("current_limit", 12.0)
+    assert waiting.on_the_wire(Settings.current_limit, 12.0) == 6.0
     assert (waiting.limit, waiting.intent.current_limit) == (6.0, 12.0)
 
     later = NOW + timedelta(minutes=8)
@@ -113,6 +120,8 @@ def test_phase_mode_over_budget() -> None:
         ("phase_mode", PhaseMode.SINGLE_PHASE),
         ("current_limit", 12.0),
     ]
+    assert waiting.limit == 6.0
+    waiting.phase_mode_shown(PhaseMode.SINGLE_PHASE)
     assert waiting.limit == 12.0
     assert waiting.budget.left(later) == 0
 
@@ -129,7 +138,8 @@ def test_phase_mode_once_the_budget_allows_it() -> None:
         ("current_limit", 12.0),
     ]
     assert waiting.budget.left(later) == 0
-    assert waiting.phase_restoration(later) == []
+    waiting.phase_mode_shown(PhaseMode.SINGLE_PHASE)
+    assert waiting.phase_restoration(later + timedelta(days=1)) == []
 
 
 def test_the_phase_mode_that_is_there_is_no_switch() -> None:
@@ -281,6 +291,31 @@ def test_stop_outlives_its_session() -> None:
     assert names(result.restoration(AFTER_POWER_ON, NOW)) == [
         ("start_stop", StartStop.STOP)
     ]
+
+
+def test_a_session_begins_with_all_its_switches() -> None:
+    """Those that were made without a car count by the hour only."""
+    result = control()
+    for hour in range(6):
+        result.budget.record(NOW - timedelta(hours=8 - hour))
+    assert result.budget.left(NOW) == 0
+    charging = Reading({"status": ChargePointState.CHARGING})
+    result.observe(charging, AFTER_POWER_ON, 1.0, NOW)
+    assert result.budget.left(NOW) == 2
+    result.observe(charging, AFTER_POWER_ON, 1.1, NOW)
+    result.budget.in_session = 6
+    result.observe(charging, AFTER_POWER_ON, 1.2, NOW)
+    assert result.budget.left(NOW) == 0
+
+
+def test_what_is_stored_changes_rarely() -> None:
+    """The energy of a session is no reason to write to the disk with each poll."""
+    result = control()
+    changes = 0
+    for step in range(101):
+        reading = Reading({"status": ChargePointState.CHARGING})
+        changes += result.observe(reading, AFTER_POWER_ON, step / 100, NOW)
+    assert changes == 3  # The session, and twice half a kilowatt-hour.
 
 
 def test_release() -> None:

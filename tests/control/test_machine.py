@@ -24,7 +24,12 @@ from custom_components.nexblue_local.charger.codec import Layout
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.charger.model import Register
 from custom_components.nexblue_local.charger.registers import Reading, Settings
-from custom_components.nexblue_local.control.control import Control, Rejected, agrees
+from custom_components.nexblue_local.control.control import (
+    Control,
+    Rejected,
+    Write,
+    agrees,
+)
 from custom_components.nexblue_local.control.lease import Lease
 from simulator import Car, SimulatedCharger
 
@@ -50,12 +55,10 @@ class World(RuleBasedStateMachine):
 
     @initialize(
         limit=st.sampled_from([None, 10.5]),
-        timeout=st.sampled_from((None, *TIMEOUTS)),
+        timeout=st.sampled_from(TIMEOUTS),
         mode=st.sampled_from((None, *PhaseMode)),
     )
-    def begin(
-        self, limit: float | None, timeout: int | None, mode: PhaseMode | None
-    ) -> None:
+    def begin(self, limit: float | None, timeout: int, mode: PhaseMode | None) -> None:
         """Start with everything up, and with or without control."""
         self.now = 1000.0
         self.wall_offset = 0.0
@@ -74,8 +77,7 @@ class World(RuleBasedStateMachine):
         self.mode = PhaseMode.ADAPTIVE
         if limit is not None:
             self.give(Settings.current_limit, limit)
-        if timeout is not None:
-            self.give(Settings.fallback_timeout, timeout)
+        self.give(Settings.fallback_timeout, timeout)
         if mode is not None:
             self.give(Settings.phase_mode, mode)
 
@@ -122,6 +124,15 @@ class World(RuleBasedStateMachine):
             self.switches.append(self.now)
             self.in_session += 1
 
+    def carry_out(self, writes: list[Write]) -> None:
+        """Make the writes of a restoration."""
+        self.store()
+        for register, value in writes:
+            self.write(register, self.control.on_the_wire(register, value))
+            if register is Settings.phase_mode:
+                REACHED["phase modes restored"] += 1
+                self.control.phase_mode_shown(self.settings().phase_mode)
+
     def start(self) -> None:
         """Start Home Assistant, once it is time, with what was stored."""
         if not self.is_running and self.now >= self.running_at:
@@ -140,9 +151,7 @@ class World(RuleBasedStateMachine):
         if not self.connected:
             self.connected = True
             self.observe(at_once=True)
-            for register, value in self.control.restoration(self.settings(), self.wall):
-                self.store()
-                self.write(register, value)
+            self.carry_out(self.control.restoration(self.settings(), self.wall))
             REACHED["phase modes that wait"] += self.control.awaits_phase_mode
             self.store()
         return True
@@ -154,10 +163,7 @@ class World(RuleBasedStateMachine):
             return
         self.gone_since = None
         self.observe()
-        for register, value in self.control.phase_restoration(self.wall):
-            REACHED["phase modes restored"] += register is Settings.phase_mode
-            self.store()
-            self.write(register, value)
+        self.carry_out(self.control.phase_restoration(self.wall))
         period = self.control.keep_alive_period(self.settings())
         if self.control.is_in_control and self.now - self.limit_written_at >= period:
             self.write(Settings.current_limit, self.control.limit)
@@ -204,7 +210,7 @@ class World(RuleBasedStateMachine):
             self.link_up_at, self.connected = self.now + 60, False
             return
         for first, first_value in self.control.before(register, value, self.settings()):
-            self.write(first, first_value)
+            self.write(first, self.control.on_the_wire(first, first_value))
         wire = self.control.on_the_wire(register, value)
         self.write(register, wire)
         if outcome == "lost after":
@@ -276,6 +282,18 @@ class World(RuleBasedStateMachine):
         """Home Assistant is killed, and starts again after a while."""
         self.is_running = self.connected = False
         self.running_at = self.now + seconds
+
+    @rule(seconds=OUTAGES)
+    def night_without_network(self, seconds: float) -> None:
+        """The network is gone, and nothing else happens meanwhile."""
+        self.link_goes(seconds)
+        self.pass_time(seconds + STEP)
+
+    @rule(seconds=OUTAGES)
+    def night_without_home_assistant(self, seconds: float) -> None:
+        """Home Assistant is gone, and nothing else happens meanwhile."""
+        self.home_assistant_goes(seconds)
+        self.pass_time(seconds + STEP)
 
     @rule(seconds=st.sampled_from([0.0, 60.0, 900.0]))
     def power_cycle(self, seconds: float) -> None:
@@ -363,7 +381,7 @@ def test_weeks() -> None:
         "phase modes restored": 10,
         "phase modes that wait": 10,
         "phase switches": 50,
-        **{f"looks with a timeout of {timeout} s": 5000 for timeout in TIMEOUTS},
+        **{f"looks with a timeout of {timeout} s": 1000 for timeout in TIMEOUTS},
     }
     assert {
         name: REACHED[name] for name in expected if REACHED[name] < expected[name]

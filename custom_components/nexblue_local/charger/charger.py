@@ -208,6 +208,15 @@ class Charger:
         """Give the connection up for a time, in which everything raises GivenUp."""
         self._link.give_up(seconds)
 
+    def take_back(self) -> None:
+        """Take a connection that was given up back."""
+        self._link.take_back()
+
+    @property
+    def shares_connection(self) -> bool:
+        """Return whether others use the connection as well, as behind a gateway."""
+        return self._link.users > 1
+
     async def identify(self) -> Identity:
         """Connect and return who the charger is; NotACharger when it is none."""
         session = await self._connected()

@@ -64,6 +64,11 @@ class Refused(ChargerError):
         super().__init__(f"exception code {code}")
         self.code = code
 
+    @property
+    def is_busy(self) -> bool:
+        """Return whether the same request may be taken a little later."""
+        return self.code in (5, 6)
+
 
 class NotACharger(ChargerError):
     """What answers does not have the structure of a NexBlue charger."""

@@ -244,6 +244,10 @@ class Link:
         self._given_up_until = time.monotonic() + seconds
         self.disconnect()
 
+    def take_back(self) -> None:
+        """Let the connection be opened again before that time is over."""
+        self._given_up_until = 0.0
+
     async def connect(self) -> Connection:
         """Return the open connection, or open one; CannotConnect or GivenUp."""
         async with self._lock:

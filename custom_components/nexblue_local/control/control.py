@@ -73,7 +73,7 @@ class Control:
     """The session in which START was commanded."""
     phase_mode_seen: PhaseMode | None = None
     awaits_phase_mode: bool = False
-    """The phase mode of the intent could not be restored yet."""
+    """The phase mode of the intent has not been seen since it was lost."""
     lease: Lease | None = None
     """For how long the current limit of the intent holds, if not for ever."""
 
@@ -105,10 +105,14 @@ class Control:
     ) -> bool:
         """Take note of what was read; return whether what is stored changed."""
         before = self.as_dict()
-        if self.session.observe(reading, energy, at_once=at_once):
+        was_open = self.session.is_open
+        has_ended = self.session.observe(reading, energy, at_once=at_once)
+        if has_ended and self.intent.start_stop is StartStop.START:
+            values = dict(self.intent.values)
+            del values[Settings.start_stop.name]
+            self.intent = Settings(values)
+        if has_ended or (self.session.is_open and not was_open):
             self.budget.end_session()
-            if self.intent.start_stop is StartStop.START:
-                self.intent = self.intent.replace(start_stop=None)
         mode = settings.phase_mode
         if mode is not None:
             if self.phase_mode_seen not in (None, mode):
@@ -162,8 +166,8 @@ class Control:
         lowers_timeout = register is Settings.fallback_timeout and (
             found.fallback_timeout is None or value < found.fallback_timeout
         )
-        if lowers_timeout and self.limit is not None:
-            return [(Settings.current_limit, self.limit)]
+        if lowers_timeout and self.intent.current_limit is not None:
+            return [(Settings.current_limit, self.intent.current_limit)]
         return []
 
     def on_the_wire(self, register: Register[Any], value: Any) -> Any:
@@ -173,18 +177,22 @@ class Control:
         return value
 
     def phase_restoration(self, now: datetime) -> list[Write]:
-        """Return the writes that restore the phase mode, once that is allowed."""
+        """Return the writes that restore the phase mode, once that is allowed.
+
+        The switch among them is counted already.
+        """
         if not self.awaits_phase_mode or not self.budget.is_allowed(now):
             return []
         self.budget.record(now)
-        self.awaits_phase_mode = False
-        self.phase_mode_seen = self.intent.phase_mode
-        current = [] if self.limit is None else [(Settings.current_limit, self.limit)]
-        return [(Settings.phase_mode, self.intent.phase_mode), *current]
+        return [
+            (register, self.intent.values[register.name])
+            for register in (Settings.phase_mode, Settings.current_limit)
+            if register.name in self.intent.values
+        ]
 
-    def phase_mode_refused(self, found: PhaseMode | None) -> None:
-        """Keep the limit low, as the phase mode could not be restored."""
-        self.awaits_phase_mode = True
+    def phase_mode_shown(self, found: PhaseMode | None) -> None:
+        """Take note of what the charger made of a phase mode that was restored."""
+        self.awaits_phase_mode = found != self.intent.phase_mode
         self.phase_mode_seen = found
 
     def confirm(
@@ -222,7 +230,8 @@ class Control:
         """Return the writes that restore the intent, the safest first.
 
         To be called after a connection was made, with what was read from it. A
-        switch of the phases among them is counted already.
+        switch of the phases among them is counted already. What is safe of a
+        current limit is told by `on_the_wire` when its turn comes.
         """
         intent = self.intent
         first: list[Write] = []
@@ -235,28 +244,23 @@ class Control:
             last.append((Settings.start_stop, StartStop.START))
 
         phase_mode: list[Write] = []
-        self.awaits_phase_mode = False
-        if intent.phase_mode is not None and found.phase_mode != intent.phase_mode:
-            if self.budget.is_allowed(now):
-                self.budget.record(now)
-                self.phase_mode_seen = intent.phase_mode
-                phase_mode.append((Settings.phase_mode, intent.phase_mode))
-            else:
-                self.awaits_phase_mode = True
+        mode = intent.phase_mode
+        self.awaits_phase_mode = mode is not None and found.phase_mode != mode
+        if self.awaits_phase_mode and self.budget.is_allowed(now):
+            self.budget.record(now)
+            phase_mode.append((Settings.phase_mode, mode))
 
         limits: list[Write] = []
+        current: list[Write] = []
+        if intent.current_limit is not None:
+            current.append((Settings.current_limit, intent.current_limit))
         if intent.fallback_timeout is not None:
-            # The phases are not restored yet when the timer is reset by this.
-            first += [
-                (register, min(value, LEAST_CURRENT) if phase_mode else value)
-                for register, value in self.before(
-                    Settings.fallback_timeout, intent.fallback_timeout, found
-                )
-            ]
+            first += self.before(
+                Settings.fallback_timeout, intent.fallback_timeout, found
+            )
             limits.append((Settings.fallback_timeout, intent.fallback_timeout))
         if intent.fallback_limit is not None:
             limits.append((Settings.fallback_limit, intent.fallback_limit))
-        current = [] if self.limit is None else [(Settings.current_limit, self.limit)]
         return [*first, *limits, *phase_mode, *current, *last]
 
     def as_dict(self) -> dict[str, Any]:
@@ -277,7 +281,8 @@ class Control:
         for name, members in (("start_stop", StartStop), ("phase_mode", PhaseMode)):
             if name in intent:
                 intent[name] = members(intent[name])
-        seen, lease = data["phase_mode_seen"], data["lease"]
+        # What was stored before there were leases has none.
+        seen, lease = data["phase_mode_seen"], data.get("lease")
         return cls(
             intent=Settings(intent),
             budget=PhaseBudget.from_dict(data["budget"]),

@@ -1,10 +1,13 @@
 """Which charging session it is: from leaving Available to returning to it."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from ..charger.enums import ChargePointState
 from ..charger.registers import Reading
+
+STORED_STEP: Final = 0.5
+"""kWh."""
 
 
 @dataclass
@@ -56,8 +59,9 @@ class Session:
         self.lower_reads = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what is stored."""
-        return {"number": self.number, "is_open": self.is_open, "energy": self.energy}
+        """Return what is stored: the energy in steps, for the sake of the disk."""
+        energy = self.energy // STORED_STEP * STORED_STEP
+        return {"number": self.number, "is_open": self.is_open, "energy": energy}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
