@@ -365,7 +365,7 @@ async def test_release_connection_taken_back_early(
     ):
         entry.runtime_data.controller._async_keep()
         # The keep-alive finds out that it is given up, and for how long.
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         await act(hass, entry, "release_connection", minutes=1, force=True)
         simulator.log.clear()
         await asyncio.sleep(1)
