@@ -14,11 +14,9 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local import (
-    controller as controller_module,
-    coordinator as coordinator_module,
-)
+from custom_components.nexblue_local import coordinator as coordinator_module
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.control import fallback
 from custom_components.nexblue_local.issues import Issue
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import COMMANDS, LIMIT, number
@@ -147,7 +145,7 @@ async def test_fallback_in_spite_of_control(
     simulator.charger.fallback_active = False
     await poll(hass, entry)
     assert issues(hass) == {"fallback_fired"}
-    with patch.object(controller_module, "FALLBACK_FORGOTTEN", 0.1):
+    with patch.object(fallback, "FORGOTTEN", 0.1):
         await asyncio.sleep(0.2)
         await poll(hass, entry)
         assert issues(hass) == set()
@@ -162,7 +160,7 @@ async def test_fallback_that_stays(
     await poll(hass, entry)
     simulator.charger.settings["fallback_timeout"] = 60
     simulator.overrides[402] = 1 << 6
-    with patch.object(controller_module, "FALLBACK_GOES", 0.3):
+    with patch.object(fallback, "GOES", 0.3):
         controller = entry.runtime_data.controller
         controller._limit_written_at -= 400
         await simulator.start()

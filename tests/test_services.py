@@ -287,8 +287,7 @@ async def test_release_connection(
     """Nothing connects until the time is over, then everything is as before."""
     await LIMIT.give(hass)
     limit = f"number.{PREFIX}_current_limit"
-    with patch.object(controller_module, "MINUTE", 1.5):
-        await act(hass, entry, "release_connection", minutes=1)
+    await entry.runtime_data.async_give_up_connection(1.5, force=False)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
     assert state(hass, limit) == STATE_UNAVAILABLE
@@ -356,7 +355,6 @@ async def test_release_connection_taken_back_early(
     await LIMIT.give(hass)
     await act(hass, entry, "release_connection", minutes=120, force=True)
     with (
-        patch.object(controller_module, "MINUTE", 0.1),
         patch.object(controller_module, "LEAVE_ALONE", 0.3),
         patch(
             "custom_components.nexblue_local.control.control.period",
@@ -366,7 +364,7 @@ async def test_release_connection_taken_back_early(
         entry.runtime_data.controller._async_keep()
         # The keep-alive finds out that it is given up, and for how long.
         await asyncio.sleep(0.3)
-        await act(hass, entry, "release_connection", minutes=1, force=True)
+        await entry.runtime_data.async_give_up_connection(0.1, force=True)
         simulator.log.clear()
         await asyncio.sleep(1)
     assert writes(simulator).count((0x10, 1000)) >= 2

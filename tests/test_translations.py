@@ -74,9 +74,13 @@ def test_errors() -> None:
     }
     source = "".join(
         (INTEGRATION / name).read_text()
-        for name in ("controller.py", "control/control.py")
+        for name in ("controller.py", "control/control.py", "sentences.py")
     )
-    keys |= set(re.findall(r'(?:Rejected|_error|_invalid)\(\s*"(\w+)"', source))
+    keys |= set(
+        re.findall(
+            r'(?:Rejected\(|invalid\(|not_done\(\s*self._entry,)\s*"(\w+)"', source
+        )
+    )
     assert set(TEXTS["exceptions"]) == keys
     assert set(TEXTS["config"]["error"]) == set(FLOW_ERRORS.values())
 

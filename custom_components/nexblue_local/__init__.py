@@ -21,8 +21,8 @@ from homeassistant.util.hass_dict import HassKey
 
 from .charger.errors import InUse, WrongCharger
 from .const import DOMAIN
-from .controller import async_release_removed
 from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, async_forget
+from .intent import async_release_removed
 from .links import async_get_links
 from .services import async_setup_services
 

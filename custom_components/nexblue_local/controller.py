@@ -4,16 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 import math
 import time
 from typing import Any, Final, NoReturn
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
 from .charger.charger import Charger, Snapshot
@@ -31,14 +28,14 @@ from .charger.errors import (
 )
 from .charger.model import Register
 from .charger.registers import Settings
-from .charger.transport import Links
-from .const import CONF_UNIT_ID, DOMAIN, LOGGER
+from .const import LOGGER
 from .control.control import Control, Rejected, Write, agrees, in_steps
+from .control.fallback import Fallback
 from .control.keep_alive import SHORTEST_TIMEOUT
 from .control.lease import Lease
 from .events import Kind, async_fire
-
-STORAGE_VERSION: Final = 1
+from .intent import intent_store
+from .sentences import failed, invalid, not_done, shown
 
 CONFIRM_FOR: Final = 5.0
 """Seconds for which a read-back may still show the value before a write."""
@@ -52,15 +49,6 @@ RETRY_AFTER: Final = 5.0
 LEAVE_ALONE: Final = 10.0
 """The same while somebody else's connection would be disturbed."""
 
-FALLBACK_GOES: Final = 60.0
-"""Seconds in which a fallback ends once the current limit is written."""
-
-FALLBACK_FORGOTTEN: Final = 3600.0
-"""Seconds for which a fallback that should not have been is reported."""
-
-MINUTE: Final = 60.0
-"""Seconds."""
-
 UNCERTAIN: Final = (BadAnswer, ConnectionCut, NoAnswer)
 """Failures of a write after which nobody knows whether it was executed."""
 
@@ -72,26 +60,6 @@ class Controller(StrEnum):
     HOME_ASSISTANT = "home_assistant"
     FALLBACK = "fallback"
     REFUSED = "refused"
-
-
-def address_of(entry: ConfigEntry[Any]) -> dict[str, str]:
-    """Return what the sentences about a charger mention of its address."""
-    keys = (CONF_HOST, CONF_PORT, CONF_UNIT_ID)
-    return {key: str(entry.data[key]) for key in keys}
-
-
-def _shown(value: Any) -> str:
-    """Return a value of a setting as sentences have it."""
-    if value is None:
-        return "?"
-    if isinstance(value, IntEnum):
-        return value.name.lower().replace("_", " ")
-    return f"{value:g}"
-
-
-def intent_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
-    """Return where the intent of an entry is stored."""
-    return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
 
 
 @dataclass(frozen=True)
@@ -135,9 +103,7 @@ class ChargerController:
         self._limit_written_at = clock()
         self._has_written_limit = False
         self._phase_settled_at = clock()
-        self._fallback_since: float | None = None
-        self._fallback_seen: bool | None = None
-        self._unexpected_fallback_at = -math.inf
+        self._fallback = Fallback()
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._is_stopped = False
@@ -385,35 +351,23 @@ class ChargerController:
 
     def _observe_fallback(self, snapshot: Snapshot) -> None:
         reasons = snapshot.reading.waiting_reasons
-        if reasons is None:
-            return
-        now = self._time()
-        before = self._fallback_seen
-        self._fallback_seen = WaitingReasons.MODBUS_FALLBACK in reasons
-        if not self._fallback_seen:
-            self._fallback_since = None
-            return
-        if self._fallback_since is None:
-            self._fallback_since = now
-            # After a start it is news only if it ended our control.
-            if before is False or self.control.is_in_control:
-                async_fire(self._hass, self._entry, Kind.FALLBACK_ENGAGED)
-        # The last write was not long enough ago for it, and it either came
-        # since the last look or does not go when the limit is written.
-        timeout = snapshot.settings.fallback_timeout
-        if (
-            self._has_written_limit
-            and timeout is not None
-            and now - self._limit_written_at < timeout
-            and (before is False or now - self._fallback_since > FALLBACK_GOES)
-        ):
-            self._unexpected_fallback_at = now
+        before = self._fallback.is_active
+        self._fallback.observe(
+            None if reasons is None else WaitingReasons.MODBUS_FALLBACK in reasons,
+            self._time(),
+            written_at=self._limit_written_at if self._has_written_limit else None,
+            timeout=snapshot.settings.fallback_timeout,
+        )
+        # After a start it is news only if it ended our control.
+        is_news = before is False or (before is None and self.control.is_in_control)
+        if self._fallback.is_active and is_news:
+            async_fire(self._hass, self._entry, Kind.FALLBACK_ENGAGED)
 
     @property
     def has_unexpected_fallback(self) -> bool:
         """Return whether the fallback fired in the last hour in spite of control."""
-        age = self._time() - self._unexpected_fallback_at
-        return self.control.is_in_control and age < FALLBACK_FORGOTTEN
+        is_unexpected = self._fallback.was_unexpected(self._time())
+        return self.control.is_in_control and is_unexpected
 
     # What is asked for.
 
@@ -449,7 +403,7 @@ class ChargerController:
                 # Whether it is a switch, and how many are left.
                 self._observe(await self._charger.refresh())
         except ChargerError as error:
-            raise self._failed(error) from error
+            raise failed(self._entry, error) from error
 
     def _check(self, wanted: Settings) -> None:
         """Raise ServiceValidationError for what cannot be commanded."""
@@ -461,14 +415,14 @@ class ChargerController:
             self.control.check(wanted, dt_util.utcnow())
         except Rejected as rejected:
             allowed_from = dt_util.as_local(rejected.allowed_from or dt_util.utcnow())
-            raise self._invalid(
+            raise invalid(
                 rejected.key, allowed_from=f"{allowed_from:%H:%M:%S}"
             ) from rejected
 
     def _check_range(self, name: str, register: Register[Any], value: Any) -> None:
         if not register.is_valid(value):
             low, high = register.valid or (0, 0)
-            raise self._invalid(
+            raise invalid(
                 "out_of_range", setting=name, low=f"{low:g}", high=f"{high:g}"
             )
 
@@ -479,7 +433,7 @@ class ChargerController:
             # The command before this one may have needed a new connection.
             connection = await self._ready()
         except ChargerError as error:
-            raise self._failed(error) from error
+            raise failed(self._entry, error) from error
         # Restoring may have switched the phases.
         self._check(Settings({register.name: value}))
         if self.control.spend(register, value, dt_util.utcnow()):
@@ -510,18 +464,18 @@ class ChargerController:
             if register is Settings.start_stop:
                 self._refuses_start_stop = True
                 self._tell(None)
-                raise self._error("start_stop_refused") from error
-            raise self._failed(error) from error
+                raise not_done(self._entry, "start_stop_refused") from error
+            raise failed(self._entry, error) from error
         except UNCERTAIN as error:
             try:
                 found = await self._found_after(error, register, wire)
             except ChargerError as second:
                 self._uncertain = command
-                raise self._error("perhaps_executed") from second
+                raise not_done(self._entry, "perhaps_executed") from second
             if not agrees(found, wire):
-                raise self._error("not_executed") from error
+                raise not_done(self._entry, "not_executed") from error
         except ChargerError as error:
-            raise self._failed(error) from error
+            raise failed(self._entry, error) from error
         self._uncertain = None
         if not agrees(found, wire):
             await self._tell_what_became(command, before, found)
@@ -541,8 +495,8 @@ class ChargerController:
         if register is Settings.start_stop:
             self._refuses_start_stop = True
             self._tell(None)
-            raise self._error("start_stop_refused")
-        shown = {"found": _shown(found), "wanted": _shown(wire)}
+            raise not_done(self._entry, "start_stop_refused")
+        values = {"found": shown(found), "wanted": shown(wire)}
         is_less = register is not Settings.phase_mode and (
             found is not None and found < wire and found != before
         )
@@ -551,9 +505,9 @@ class ChargerController:
             await self._keep_in_mind(command, found)
         self._tell(None)
         raise (
-            self._error("clamped", **shown)
+            not_done(self._entry, "clamped", **values)
             if is_less
-            else self._error("not_taken", **shown)
+            else not_done(self._entry, "not_taken", **values)
         )
 
     async def _read_back(
@@ -606,22 +560,22 @@ class ChargerController:
         self._async_keep()
         self._tell(None)
 
-    async def async_give_up_connection(self, minutes: float, *, force: bool) -> None:
+    async def async_give_up_connection(self, seconds: float, *, force: bool) -> None:
         """Give the charger's only connection up for a time, then take it back.
 
-        While in control that is only for as long as the fallback does not fire,
-        unless it is forced.
+        While in control that is only for as long as the fallback does not fire
+        and no limit runs out; ServiceValidationError otherwise, unless it is
+        forced.
         """
-        seconds = minutes * MINUTE
         async with self._lock:
             if not force and self._charger.shares_connection:
-                raise self._invalid("shared_connection")
+                raise invalid("shared_connection")
             if self.control.is_in_control:
                 try:
                     await self._prepare_silence(seconds, force=force)
                 except ChargerError as error:
                     if not force:
-                        raise self._failed(error) from error
+                        raise failed(self._entry, error) from error
             self._charger.give_up(seconds)
 
     async def _prepare_silence(self, seconds: float, *, force: bool) -> None:
@@ -638,48 +592,6 @@ class ChargerController:
                 lease.until = now
                 await self._expire()
         if seconds > most and not force:
-            raise self._invalid("in_control", most=f"{math.floor(max(0.0, most))}")
+            raise invalid("in_control", most=f"{math.floor(max(0.0, most))}")
         # The whole timeout counts from here.
         await self._write(Settings.current_limit, self.control.limit, connection)
-
-    def _failed(self, error: ChargerError) -> HomeAssistantError:
-        return self._error(error.key, detail=str(error))
-
-    def _error(self, key: str, **placeholders: str) -> HomeAssistantError:
-        return HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key=key,
-            translation_placeholders=address_of(self._entry) | placeholders,
-        )
-
-    def _invalid(self, key: str, **placeholders: str) -> ServiceValidationError:
-        return ServiceValidationError(
-            translation_domain=DOMAIN,
-            translation_key=key,
-            translation_placeholders=placeholders,
-        )
-
-
-async def async_release_removed(
-    hass: HomeAssistant, entry: ConfigEntry[Any], links: Links
-) -> None:
-    """Release control of a charger whose entry is removed, if it was taken.
-
-    A charger that cannot be reached has its fallback limit anyway.
-    """
-    store = intent_store(hass, entry.entry_id)
-    stored = await store.async_load()
-    await store.async_remove()
-    if stored is None or not Control.from_dict(stored).is_in_control:
-        return
-    link = await links.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
-    charger = Charger(link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id)
-    try:
-        connection = await charger.connect()
-        limit = charger.settings.fallback_limit
-        if limit is not None:
-            await charger.write(Settings.fallback_limit, limit, connection)
-    except ChargerError as error:
-        LOGGER.warning("%s was removed without a word to it: %s", entry.title, error)
-    finally:
-        links.release(link)

@@ -25,8 +25,9 @@ from .charger.errors import ChargerError, GivenUp, InUse, WrongCharger
 from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
-from .controller import ChargerController, address_of
+from .controller import ChargerController
 from .issues import Issue, async_is_reported, async_report, async_withdraw
+from .sentences import address_of
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
 """Seconds to the next attempt, each time that the charger is another's."""
@@ -113,9 +114,9 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             else:
                 async_withdraw(self.hass, self.config_entry, issue)
 
-    async def async_give_up_connection(self, minutes: float, *, force: bool) -> None:
+    async def async_give_up_connection(self, seconds: float, *, force: bool) -> None:
         """Give the connection up for a time, and show that nothing is read."""
-        await self.controller.async_give_up_connection(minutes, force=force)
+        await self.controller.async_give_up_connection(seconds, force=force)
         await self.async_refresh()
 
     def _remember_energy(self) -> None:

@@ -141,10 +141,10 @@ async def _async_release_control(call: ServiceCall) -> None:
 
 async def _async_release_connection(call: ServiceCall) -> None:
     """Give the connection to chargers up for a time."""
-    minutes, force = call.data[ATTR_MINUTES], call.data[ATTR_FORCE]
+    seconds, force = 60 * call.data[ATTR_MINUTES], call.data[ATTR_FORCE]
     await _each(
         call,
-        lambda coordinator: coordinator.async_give_up_connection(minutes, force=force),
+        lambda coordinator: coordinator.async_give_up_connection(seconds, force=force),
     )
 
 

@@ -1,0 +1,178 @@
+"""The current limit is written again and again, on real sockets."""
+
+import asyncio
+from unittest.mock import patch
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.nexblue_local import controller as controller_module
+from simulator import Simulator
+from tests.commands import COMMANDS, LIMIT, writes
+from tests.conftest import entry_for
+
+PERIOD = "custom_components.nexblue_local.control.control.period"
+
+pytestmark = pytest.mark.usefixtures("quick_commands")
+
+
+@pytest.fixture
+async def rarely_polled(hass: HomeAssistant, simulator: Simulator) -> MockConfigEntry:
+    """Return the entry of a charger in control, which no poll disturbs."""
+    entry = entry_for(simulator, scan_interval=60)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await LIMIT.give(hass)
+    return entry
+
+
+async def test_keep_alive(simulator: Simulator, rarely_polled: MockConfigEntry) -> None:
+    """The current limit is written again and again, however rare the polls are."""
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        rarely_polled.runtime_data.controller._async_keep()
+        await asyncio.sleep(1.1)
+    assert 4 <= len(writes(simulator)) <= 6
+    assert set(writes(simulator)) == {(0x10, 1000)}
+    assert all(r.words == (0x0000, 0x2841) for r in simulator.log)
+
+
+async def test_keep_alive_reconnects(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """It does not wait for a poll to notice that the connection is gone."""
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        rarely_polled.runtime_data.controller._async_keep()
+        simulator.cut()
+        await asyncio.sleep(1.0)
+    # Whoever connects is identified first; all writes came after that.
+    order = [(r.function, r.address) for r in simulator.log]
+    assert (0x10, 1000) in order[order.index((4, 0)) :]
+
+
+async def test_keep_alive_goes_on_after_an_outage(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """A charger that is gone is tried again and again, however rare the polls are."""
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(controller_module, "RETRY_AFTER", 0.1),
+    ):
+        rarely_polled.runtime_data.controller._async_keep()
+        await simulator.stop()
+        await asyncio.sleep(0.6)
+        await simulator.start()
+        simulator.log.clear()
+        await asyncio.sleep(0.6)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_notices_another_timeout(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """A timeout that somebody else lowered counts from the poll that reads it."""
+    coordinator = rarely_polled.runtime_data
+    await asyncio.sleep(0.1)
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        await coordinator.controller.async_observe(coordinator.data)
+        await asyncio.sleep(0.5)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_survives_what_nobody_expects(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """A fault of our own does not end it."""
+    controller = rarely_polled.runtime_data.controller
+    simulator.log.clear()
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(controller_module, "RETRY_AFTER", 0.1),
+        patch.object(controller, "_write_limit_if_due", side_effect=KeyError),
+    ):
+        controller._async_keep()
+        await asyncio.sleep(0.3)
+    with patch(PERIOD, lambda timeout: 0.2):
+        await asyncio.sleep(0.5)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_leaves_another_client_alone(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """While another program is connected, it is tried more rarely."""
+    simulator.log.clear()
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(controller_module, "RETRY_AFTER", 0.1),
+        patch.object(controller_module, "LEAVE_ALONE", 1.0),
+    ):
+        simulator.occupy(0.5)
+        rarely_polled.runtime_data.controller._async_keep()
+        await asyncio.sleep(0.9)
+        assert simulator.log == []
+        await asyncio.sleep(0.6)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_does_not_hold_commands_up(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """While the charger is gone it makes one attempt, not one of seconds."""
+    patience: list[bool] = []
+    original = rarely_polled.runtime_data.charger.connect
+
+    async def connect(*, patient: bool = True) -> int:
+        patience.append(patient)
+        number_of_it: int = await original(patient=patient)
+        return number_of_it
+
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(rarely_polled.runtime_data.charger, "connect", connect),
+    ):
+        rarely_polled.runtime_data.controller._async_keep()
+        await asyncio.sleep(0.5)
+    assert patience
+    assert not any(patience)
+
+
+async def test_keep_alive_does_not_wait_for_a_slow_command(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It goes on while the charger takes its time to show what was commanded."""
+    await LIMIT.give(hass)
+    simulator.charger.read_back_delay = 0.5
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        await COMMANDS[1].give(hass)
+    assert writes(simulator)[0] == (0x10, 1002)
+    assert writes(simulator).count((0x10, 1000)) >= 2
+
+
+async def test_keep_alive_ends_with_the_entry(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Also when a command is still under way."""
+    await LIMIT.give(hass)
+    controller = entry.runtime_data.controller
+    simulator.charger.read_back_delay = 0.5
+    command = asyncio.create_task(COMMANDS[1].give(hass))
+    await asyncio.sleep(0.1)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(HomeAssistantError):
+        await command
+    assert controller._keeper is None
+
+
+async def test_nothing_is_kept_alive_unasked(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Without a limit that was commanded, nothing is written."""
+    for command in COMMANDS[1:]:
+        await command.give(hass)
+    assert entry.runtime_data.controller._keeper is None
