@@ -214,6 +214,20 @@ async def test_another_client(
     assert issues(hass) == set()
 
 
+async def test_another_client_after_an_unload(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The minutes count from when the charger is wanted again."""
+    simulator.occupy(3600)
+    await asyncio.sleep(0.05)
+    await poll(hass, entry)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await asyncio.sleep(0.5)
+    with patch.object(coordinator_module, "IN_USE_FOR", 0.3):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert issues(hass) == set()
+
+
 async def test_another_client_from_the_start(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:

@@ -21,7 +21,12 @@ from homeassistant.util.hass_dict import HassKey
 
 from .charger.errors import InUse, WrongCharger
 from .const import DOMAIN
-from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, async_forget
+from .coordinator import (
+    NexBlueConfigEntry,
+    NexBlueCoordinator,
+    async_forget,
+    async_forget_use,
+)
 from .intent import async_release_removed
 from .links import async_get_links
 from .services import async_setup_services
@@ -113,6 +118,7 @@ def _async_retry_soon(
 
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Unload a charger."""
+    async_forget_use(hass, entry)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 

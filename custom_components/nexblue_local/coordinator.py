@@ -231,6 +231,12 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
 def async_forget(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Take back what was reported of a charger that is removed or disabled."""
     async_withdraw(hass, entry, *Issue)
+    async_forget_use(hass, entry)
+
+
+@callback
+def async_forget_use(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Begin to count anew for how long another client holds a charger."""
     hass.data.get(_IN_USE_SINCE, {}).pop(entry.entry_id, None)
 
 
