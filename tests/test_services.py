@@ -348,6 +348,16 @@ async def test_release_connection_while_a_limit_runs_out(
     assert intent(entry) == {"current_limit": 7}
 
 
+async def test_release_connection_beside_a_longer_lease(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """One that runs on for longer is not ended by a call that is forced."""
+    await lease(entry, 16.0, 3600, 7.0)
+    await act(hass, entry, "release_connection", minutes=10, force=True)
+    assert intent(entry) == {"current_limit": 16}
+    assert entry.runtime_data.controller.control.lease is not None
+
+
 async def test_release_connection_taken_back_early(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:

@@ -277,7 +277,7 @@ class ChargerController:
         if restored:
             async_fire(self._hass, self._entry, Kind.RESTORED, settings=restored)
             LOGGER.info("%s: restored %s", self._entry.title, restored)
-        if self.control.awaits_phase_mode:
+        if self.control.awaits_phase_mode and self.control.is_in_control:
             LOGGER.warning(
                 "%s is limited to 6 A until its phase mode may be restored",
                 self._entry.title,
@@ -586,8 +586,9 @@ class ChargerController:
         most = timeout - self.control.keep_alive_period(settings)
         if (lease := self.control.lease) is not None:
             now = dt_util.utcnow()
-            most = min(most, lease.remaining(now).total_seconds())
-            if force and seconds > most:
+            left = lease.remaining(now).total_seconds()
+            most = min(most, left)
+            if force and seconds > left:
                 # It would run out while nobody can write the safe limit.
                 lease.until = now
                 await self._expire()
