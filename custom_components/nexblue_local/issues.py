@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
@@ -21,7 +21,6 @@ class Issue(StrEnum):
 
 
 FIXABLE = {Issue.NO_FALLBACK_CHOSEN}
-ALIVE = {ConfigEntryState.SETUP_IN_PROGRESS, ConfigEntryState.LOADED}
 ERRORS = {Issue.IN_USE, Issue.WRONG_CHARGER}
 
 
@@ -33,9 +32,7 @@ def _issue_id(entry: ConfigEntry[Any], issue: Issue) -> str:
 def async_report(
     hass: HomeAssistant, entry: ConfigEntry[Any], issue: Issue, **placeholders: str
 ) -> None:
-    """Report an issue, or report it anew, unless the charger is being unloaded."""
-    if entry.state not in ALIVE:
-        return
+    """Report an issue, or report it anew."""
     ir.async_create_issue(
         hass,
         DOMAIN,
