@@ -31,7 +31,7 @@ from tests.commands import (
 from tests.conftest import entry_for
 from tests.test_init import poll, state
 
-PERIOD = "custom_components.nexblue_local.controller.period"
+PERIOD = "custom_components.nexblue_local.control.control.period"
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
 
@@ -97,15 +97,10 @@ async def test_a_charger_in_use_is_set_up_at_leisure(
     simulator.occupy(3600)
     with (
         patch.object(integration, "RESTORE_RETRY", 0.1),
-        patch.object(integration, "LEAVE_ALONE", 1.2),
+        patch.object(integration, "async_call_later") as later,
     ):
         assert not await hass.config_entries.async_setup(entry.entry_id)
-        simulator.occupy(0)
-        await asyncio.sleep(0.8)
-        tried_early = simulator.is_connected
-        await asyncio.sleep(0.8)
-    assert not tried_early
-    assert entry.state is ConfigEntryState.LOADED
+    assert later.call_args.args[1] == integration.LEAVE_ALONE
 
 
 async def test_a_retry_ends_with_the_entry(
@@ -380,25 +375,6 @@ async def test_release(
     simulator.log.clear()
     await poll(hass, entry)
     assert writes(simulator) == []
-
-
-async def test_release_with_a_fallback_limit_between(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """What somebody else has set, and the charger takes for 0, is no obstacle."""
-    await LIMIT.give(hass)
-    simulator.charger.settings["fallback_limit"] = 5.0
-    simulator.charger._show_settings(0)
-    simulator.cut()
-    await asyncio.sleep(0.2)
-    await hass.services.async_call(
-        "button",
-        "press",
-        {"entity_id": f"button.{PREFIX}_release_control"},
-        blocking=True,
-    )
-    assert simulator.charger.settings["fallback_limit"] == 0
-    assert intent(entry) == {}
 
 
 async def test_release_of_a_charger_that_is_gone(

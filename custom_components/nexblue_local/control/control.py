@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 from ..charger.enums import PhaseMode, StartStop
 from ..charger.model import Register
 from ..charger.registers import Reading, Settings
+from .keep_alive import period
 from .lease import Lease
 from .phase_budget import PhaseBudget
 from .session import Session
@@ -84,11 +85,14 @@ class Control:
     @property
     def limit(self) -> float | None:
         """Return the current in A that is safe to write now."""
-        asked_for = self.intent.current_limit
-        if asked_for is None:
-            return None
-        limit: float = self.on_the_wire(Settings.current_limit, asked_for)
+        limit = self.intent.current_limit
+        if limit is not None and self.awaits_phase_mode:
+            return min(limit, LEAST_CURRENT)
         return limit
+
+    def keep_alive_period(self, settings: Settings) -> float:
+        """Return the seconds between two writes of the current limit."""
+        return period(settings.fallback_timeout)
 
     def observe(
         self,
