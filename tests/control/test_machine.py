@@ -360,6 +360,7 @@ class World(RuleBasedStateMachine):
         assert self.control.lease is None
 
 
+@pytest.mark.timeout(300)
 def test_weeks() -> None:
     """Each promise holds in weeks that come to what they are meant to test."""
     REACHED.clear()
