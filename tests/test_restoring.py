@@ -377,6 +377,25 @@ async def test_release(
     assert writes(simulator) == []
 
 
+async def test_release_with_a_fallback_limit_between(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What somebody else has set, and the charger takes for 0, is no obstacle."""
+    await LIMIT.give(hass)
+    simulator.charger.settings["fallback_limit"] = 5.0
+    simulator.charger._show_settings(0)
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    await hass.services.async_call(
+        "button",
+        "press",
+        {"entity_id": f"button.{PREFIX}_release_control"},
+        blocking=True,
+    )
+    assert simulator.charger.settings["fallback_limit"] == 0
+    assert intent(entry) == {}
+
+
 async def test_release_of_a_charger_that_is_gone(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:

@@ -29,7 +29,7 @@ from .charger.errors import (
 from .charger.model import Register
 from .charger.registers import Settings
 from .const import LOGGER
-from .control.control import Control, Rejected, Write, agrees, in_steps
+from .control.control import LEAST_CURRENT, Control, Rejected, Write, agrees, in_steps
 from .control.fallback import Fallback
 from .control.keep_alive import SHORTEST_TIMEOUT
 from .control.lease import Lease
@@ -434,8 +434,9 @@ class ChargerController:
             connection = await self._ready()
         except ChargerError as error:
             raise failed(self._entry, error) from error
-        # Restoring may have switched the phases.
-        self._check(Settings({register.name: value}))
+        if register is Settings.phase_mode:
+            # Restoring may have switched them.
+            self._check(Settings({register.name: value}))
         if self.control.spend(register, value, dt_util.utcnow()):
             # The phase budget is saved before it is spent.
             await self._async_save()
@@ -551,6 +552,9 @@ class ChargerController:
             limit = wanted.fallback_limit
             if limit is None:
                 limit = self._charger.settings.fallback_limit
+                if limit is not None and limit < LEAST_CURRENT:
+                    # Whatever it shows, the charger takes this for 0.
+                    limit = 0.0
             if limit is not None:
                 await self._command(Settings.fallback_limit, limit)
             self._uncertain = None
