@@ -275,7 +275,7 @@ async def test_the_phase_budget_is_saved_before_it_is_spent(
 
     def look(name: str, value: Any) -> None:
         if name == "phase_mode":
-            on_disk.append(stored(hass_storage, entry)["budget"]["in_session"])
+            on_disk.append(len(stored(hass_storage, entry)["budget"]["switches"]))
         original(name, value)
 
     with patch.object(simulator.charger, "_set", look):
@@ -285,9 +285,8 @@ async def test_the_phase_budget_is_saved_before_it_is_spent(
         await poll(hass, entry)
         budget = entry.runtime_data.controller.control.budget
         budget.switches.clear()
-        budget.in_session = 3
         await poll(hass, entry)
-    assert on_disk == [1, 4]
+    assert on_disk == [1, 1]
 
 
 @pytest.mark.parametrize("command", [LIMIT, STOP], ids=["limit", "stop"])
@@ -317,7 +316,7 @@ async def test_a_switch_that_is_lost_counts_once(
     await poll(hass, entry)
     await poll(hass, entry)
     assert intent(entry) == {"phase_mode": PhaseMode.SINGLE_PHASE}
-    assert entry.runtime_data.controller.control.budget.in_session == 1
+    assert len(entry.runtime_data.controller.control.budget.switches) == 1
 
 
 async def test_a_limit_that_is_ignored(

@@ -15,6 +15,7 @@ from custom_components.nexblue_local.charger.registers import Reading, Settings
 from custom_components.nexblue_local.control.control import Control, Rejected, in_steps
 from custom_components.nexblue_local.control.keep_alive import period
 from custom_components.nexblue_local.control.lease import Lease
+from custom_components.nexblue_local.control.phase_budget import INTERVAL
 from custom_components.nexblue_local.control.session import Session
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -108,7 +109,7 @@ def test_timeout_that_is_raised() -> None:
 def test_phase_mode_over_budget() -> None:
     """Until the phases may be switched the limit is 6 A at the most."""
     waiting = control(**ASKED)
-    waiting.budget.record(NOW - timedelta(minutes=2))
+    waiting.budget.record(NOW - timedelta(minutes=2), in_session=False)
     writes = names(waiting.restoration(AFTER_POWER_ON, NOW))
     assert ("phase_mode", PhaseMode.SINGLE_PHASE) not in writes
     assert writes[-1] == ("current_limit", 12.0)
@@ -129,7 +130,7 @@ def test_phase_mode_over_budget() -> None:
 def test_phase_mode_once_the_budget_allows_it() -> None:
     """It is restored without another reconnect, counted, and lifts the limit."""
     waiting = control(**ASKED)
-    waiting.budget.record(NOW - timedelta(minutes=2))
+    waiting.budget.record(NOW - timedelta(minutes=2), in_session=False)
     waiting.restoration(AFTER_POWER_ON, NOW)
     assert waiting.phase_restoration(NOW) == []
     later = NOW + timedelta(minutes=8)
@@ -293,19 +294,42 @@ def test_stop_outlives_its_session() -> None:
     ]
 
 
-def test_a_session_begins_with_all_its_switches() -> None:
-    """Those that were made without a car count by the hour only."""
+def test_switches_without_a_car_count_by_the_hour_only() -> None:
+    """A session begins with all its switches; those in it count to its end."""
     result = control()
-    for hour in range(6):
-        result.budget.record(NOW - timedelta(hours=8 - hour))
-    assert result.budget.left(NOW) == 0
+    available = Reading({"status": ChargePointState.AVAILABLE})
     charging = Reading({"status": ChargePointState.CHARGING})
-    result.observe(charging, AFTER_POWER_ON, 1.0, NOW)
-    assert result.budget.left(NOW) == 2
-    result.observe(charging, AFTER_POWER_ON, 1.1, NOW)
-    result.budget.in_session = 6
-    result.observe(charging, AFTER_POWER_ON, 1.2, NOW)
-    assert result.budget.left(NOW) == 0
+    modes = (PhaseMode.THREE_PHASE, PhaseMode.SINGLE_PHASE)
+
+    def switch_six_times(reading: Reading, start: datetime) -> None:
+        for hour in range(6):
+            switched = AFTER_POWER_ON.replace(phase_mode=modes[hour % 2])
+            result.observe(reading, switched, None, start + timedelta(hours=hour))
+
+    switch_six_times(available, NOW)
+    evening = NOW + timedelta(hours=8)
+    assert result.budget.left(evening) == 2
+    switch_six_times(charging, evening)
+    night = evening + timedelta(hours=8)
+    assert result.budget.left(night) == 0
+    assert result.budget.allowed_from(night) is None
+    result.observe(available, Settings({}), None, night)
+    assert result.budget.left(night) == 2
+
+
+def test_a_lost_phase_mode_comes_back_without_a_car() -> None:
+    """However often it was lost before."""
+    result = control(phase_mode=PhaseMode.SINGLE_PHASE)
+    reading = Reading({"status": ChargePointState.AVAILABLE})
+    now = NOW
+    for _ in range(10):
+        now += timedelta(hours=2)
+        result.observe(reading, AFTER_POWER_ON, None, now)
+        later = now + INTERVAL
+        assert names(result.restoration(AFTER_POWER_ON, later)) == [
+            ("phase_mode", PhaseMode.SINGLE_PHASE)
+        ]
+        result.phase_mode_shown(PhaseMode.SINGLE_PHASE)
 
 
 def test_what_is_stored_changes_rarely() -> None:
@@ -321,7 +345,7 @@ def test_what_is_stored_changes_rarely() -> None:
 def test_release() -> None:
     """Nothing is asked for any more; what was switched still counts."""
     result = control(**ASKED, start_stop=StartStop.START)
-    result.budget.record(NOW)
+    result.budget.record(NOW, in_session=False)
     result.release()
     assert result.limit is None
     assert result.restoration(AFTER_POWER_ON, NOW) == []
@@ -331,7 +355,7 @@ def test_release() -> None:
 def test_stored_and_back() -> None:
     """What is stored is all that is needed after a restart."""
     result = control(**ASKED)
-    result.budget.record(NOW)
+    result.budget.record(NOW, in_session=False)
     # A session other than the first, open, with energy, and with its START.
     for status, energy in (("CHARGING", 3.0), ("AVAILABLE", 3.0), ("CHARGING", 2.0)):
         reading = Reading({"status": ChargePointState[status]})

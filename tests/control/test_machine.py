@@ -122,7 +122,7 @@ class World(RuleBasedStateMachine):
             REACHED["phase switches"] += 1
             self.mode = value
             self.switches.append(self.now)
-            self.in_session += 1
+            self.in_session += self.charger.car is not None
 
     def carry_out(self, writes: list[Write]) -> None:
         """Make the writes of a restoration."""
@@ -199,6 +199,8 @@ class World(RuleBasedStateMachine):
         """Give a command; the link may be lost with it, or Home Assistant."""
         if not self.connect():
             return
+        if register is Settings.phase_mode:
+            self.observe()
         try:
             self.control.check(Settings({register.name: value}), self.wall)
         except Rejected:

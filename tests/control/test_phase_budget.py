@@ -46,9 +46,19 @@ def test_a_session() -> None:
     now = NOW
     for _ in range(6):
         assert budget.is_allowed(now)
-        budget.record(now)
+        budget.record(now, in_session=True)
         now += timedelta(minutes=31)
     assert budget.allowed_from(now) is None
     budget.end_session()
     assert budget.is_allowed(now)
+    assert budget.left(now) == 1
+
+
+def test_without_a_session() -> None:
+    """A switch while no vehicle is there counts for the hour alone."""
+    budget = PhaseBudget()
+    for count in range(10):
+        budget.record(NOW + timedelta(minutes=31 * count), in_session=False)
+    now = NOW + timedelta(minutes=31 * 10)
+    assert budget.in_session == 0
     assert budget.left(now) == 1

@@ -105,22 +105,24 @@ class Control:
     ) -> bool:
         """Take note of what was read; return whether what is stored changed."""
         before = self.as_dict()
-        was_open = self.session.is_open
         has_ended = self.session.observe(reading, energy, at_once=at_once)
         if has_ended and self.intent.start_stop is StartStop.START:
             values = dict(self.intent.values)
             del values[Settings.start_stop.name]
             self.intent = Settings(values)
-        if has_ended or (self.session.is_open and not was_open):
+        if has_ended:
             self.budget.end_session()
         mode = settings.phase_mode
         if mode is not None:
             if self.phase_mode_seen not in (None, mode):
-                self.budget.record(now)
+                self._record_switch(now)
             self.phase_mode_seen = mode
             if mode == self.intent.phase_mode:
                 self.awaits_phase_mode = False
         return self.as_dict() != before
+
+    def _record_switch(self, now: datetime) -> None:
+        self.budget.record(now, in_session=self.session.is_open)
 
     def check(self, wanted: Settings, now: datetime) -> None:
         """Check what is commanded; raises Rejected."""
@@ -156,7 +158,7 @@ class Control:
         """
         is_switch = register is Settings.phase_mode and value != self.phase_mode_seen
         if is_switch:
-            self.budget.record(now)
+            self._record_switch(now)
         return is_switch
 
     def before(
@@ -183,7 +185,7 @@ class Control:
         """
         if not self.awaits_phase_mode or not self.budget.is_allowed(now):
             return []
-        self.budget.record(now)
+        self._record_switch(now)
         return [
             (register, self.intent.values[register.name])
             for register in (Settings.phase_mode, Settings.current_limit)
@@ -247,7 +249,7 @@ class Control:
         mode = intent.phase_mode
         self.awaits_phase_mode = mode is not None and found.phase_mode != mode
         if self.awaits_phase_mode and self.budget.is_allowed(now):
-            self.budget.record(now)
+            self._record_switch(now)
             phase_mode.append((Settings.phase_mode, mode))
 
         limits: list[Write] = []

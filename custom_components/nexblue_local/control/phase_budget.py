@@ -21,12 +21,13 @@ class PhaseBudget:
     switches: list[datetime] = field(default_factory=list)
     """Those of the last hour."""
     in_session: int = 0
+    """How many there were in the session that is open; 0 while none is."""
 
-    def record(self, now: datetime) -> None:
-        """Count a switch."""
+    def record(self, now: datetime, *, in_session: bool) -> None:
+        """Count a switch: into the hour, and into the session if one is open."""
         self._age(now)
         self.switches.append(now)
-        self.in_session += 1
+        self.in_session += in_session
 
     def end_session(self) -> None:
         """Begin to count anew, as the vehicle has gone."""
