@@ -13,7 +13,7 @@ from simulator import Simulator
 from tests.commands import COMMANDS, LIMIT, writes
 from tests.conftest import entry_for
 
-PERIOD = "custom_components.nexblue_local.control.control.period"
+PERIOD = "custom_components.nexblue_local.controller.period"
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
 

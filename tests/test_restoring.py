@@ -31,7 +31,7 @@ from tests.commands import (
 from tests.conftest import entry_for
 from tests.test_init import poll, state
 
-PERIOD = "custom_components.nexblue_local.control.control.period"
+PERIOD = "custom_components.nexblue_local.controller.period"
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
 
@@ -97,10 +97,15 @@ async def test_a_charger_in_use_is_set_up_at_leisure(
     simulator.occupy(3600)
     with (
         patch.object(integration, "RESTORE_RETRY", 0.1),
-        patch.object(integration, "async_call_later") as later,
+        patch.object(integration, "LEAVE_ALONE", 1.2),
     ):
         assert not await hass.config_entries.async_setup(entry.entry_id)
-    assert later.call_args.args[1] == integration.LEAVE_ALONE
+        simulator.occupy(0)
+        await asyncio.sleep(0.8)
+        tried_early = simulator.is_connected
+        await asyncio.sleep(0.8)
+    assert not tried_early
+    assert entry.state is ConfigEntryState.LOADED
 
 
 async def test_a_retry_ends_with_the_entry(

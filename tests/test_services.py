@@ -1,6 +1,7 @@
 """The actions, on real sockets."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -152,6 +153,34 @@ async def test_set_limits_on_a_new_connection(
     )
     await act(hass, entry, "set_limits", **ALL)
     assert {name: simulator.charger.settings[name] for name in ALL} == intent(entry)
+
+
+async def test_set_limits_while_the_phases_are_lost(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A switch that restoring takes on the way counts before ours is written."""
+    await SINGLE.give(hass)
+    entry.runtime_data.controller.control.budget.switches.clear()
+    original = simulator.charger._set
+
+    def lose(name: str, value: Any) -> None:
+        original(name, value)
+        if name == "fallback_limit":
+            simulator.charger.settings["phase_mode"] = PhaseMode.ADAPTIVE
+
+    simulator.faults.append(
+        Fault(kind=FaultKind.DROP, address=1002, times=1, executed=True)
+    )
+    simulator.log.clear()
+    with (
+        patch.object(simulator.charger, "_set", lose),
+        pytest.raises(ServiceValidationError, match="allowed from"),
+    ):
+        await act(hass, entry, "set_limits", fallback_limit=8, phase_mode="three_phase")
+    # That was restored, which leaves no switch for what was asked for.
+    assert writes(simulator).count((0x06, 1007)) == 1
+    assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
+    assert intent(entry)["fallback_limit"] == 8
 
 
 async def lease(
@@ -367,7 +396,7 @@ async def test_release_connection_taken_back_early(
     with (
         patch.object(controller_module, "LEAVE_ALONE", 0.3),
         patch(
-            "custom_components.nexblue_local.control.control.period",
+            "custom_components.nexblue_local.controller.period",
             lambda timeout: 0.2,
         ),
     ):
@@ -410,48 +439,55 @@ async def test_release_connection_of_a_charger_that_is_gone(
     await act(hass, entry, "release_connection", minutes=1, force=True)
 
 
-async def test_several_chargers(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """One call serves several, and none where one of them is none."""
+@pytest.fixture
+async def other(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> AsyncIterator[MockConfigEntry]:
+    """Return the entry of a second charger, set up."""
     async with Simulator(
         charger=SimulatedCharger(serial_number="SECOND", read_back_delay=0.0)
     ) as second:
         other = entry_for(second)
         other.add_to_hass(hass)
         assert await hass.config_entries.async_setup(other.entry_id)
-        devices = [device_of(hass, entry), device_of(hass, other)]
-        call = {"device_id": devices, "current_limit": 9}
+        yield other
+        await hass.config_entries.async_remove(other.entry_id)
+
+
+async def test_several_chargers(
+    hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry
+) -> None:
+    """One call serves several, and none where one of them is none."""
+    devices = [device_of(hass, entry), device_of(hass, other)]
+
+    async def limit(current_limit: float, *more: str) -> None:
+        call = {"device_id": [*devices, *more], "current_limit": current_limit}
         await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
-        assert intent(entry) == intent(other) == {"current_limit": 9}
-        call = {"device_id": [*devices, "nobody"], "current_limit": 8}
-        with pytest.raises(ServiceValidationError):
-            await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
-        assert intent(entry) == intent(other) == {"current_limit": 9}
-        assert await hass.config_entries.async_unload(other.entry_id)
-        call = {"device_id": devices, "current_limit": 8}
-        with pytest.raises(ServiceValidationError):
-            await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
-        assert intent(entry) == {"current_limit": 9}
+
+    await limit(9)
+    assert intent(entry) == intent(other) == {"current_limit": 9}
+    with pytest.raises(ServiceValidationError):
+        await limit(8, "nobody")
+    assert intent(entry) == intent(other) == {"current_limit": 9}
+    assert await hass.config_entries.async_unload(other.entry_id)
+    with pytest.raises(ServiceValidationError):
+        await limit(8)
+    assert intent(entry) == {"current_limit": 9}
 
 
 async def test_several_chargers_of_which_one_fails(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    other: MockConfigEntry,
 ) -> None:
     """The others have their turn, and the failure is told."""
-    async with Simulator(
-        charger=SimulatedCharger(serial_number="SECOND", read_back_delay=0.0)
-    ) as second:
-        other = entry_for(second)
-        other.add_to_hass(hass)
-        assert await hass.config_entries.async_setup(other.entry_id)
-        simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, function=0x10))
-        devices = [device_of(hass, entry), device_of(hass, other)]
-        call = {"device_id": devices, "current_limit": 0}
-        with pytest.raises(HomeAssistantError, match="refused"):
-            await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
-        assert (intent(entry), intent(other)) == ({}, {"current_limit": 0})
-        assert await hass.config_entries.async_unload(other.entry_id)
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, function=0x10))
+    devices = [device_of(hass, entry), device_of(hass, other)]
+    call = {"device_id": devices, "current_limit": 0}
+    with pytest.raises(HomeAssistantError, match="refused"):
+        await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
+    assert (intent(entry), intent(other)) == ({}, {"current_limit": 0})
 
 
 async def test_settings_of_the_schema() -> None:

@@ -31,7 +31,7 @@ from .charger.registers import Settings
 from .const import LOGGER
 from .control.control import LEAST_CURRENT, Control, Rejected, Write, agrees, in_steps
 from .control.fallback import Fallback
-from .control.keep_alive import SHORTEST_TIMEOUT
+from .control.keep_alive import longest_silence, period
 from .control.lease import Lease
 from .events import Kind, async_fire
 from .intent import intent_store
@@ -112,7 +112,6 @@ class ChargerController:
         """Take over what was asked for before a restart."""
         if (stored := await self._store.async_load()) is not None:
             self.control = Control.from_dict(stored)
-        self._restored_on = None
         await self._expire()
         self._async_keep()
 
@@ -165,8 +164,8 @@ class ChargerController:
         retry_at = 0.0
         while True:
             self._wake.clear()
-            period = self.control.keep_alive_period(self._charger.settings)
-            due_at = max(self._limit_written_at + period, retry_at)
+            every = period(self._charger.settings.fallback_timeout)
+            due_at = max(self._limit_written_at + every, retry_at)
             if (lease := self.control.lease) is not None:
                 left = lease.remaining(dt_util.utcnow()).total_seconds()
                 due_at = min(due_at, self._time() + left)
@@ -186,19 +185,19 @@ class ChargerController:
                     await self._write_limit_if_due(connection)
             except ChargerError as error:
                 LOGGER.debug("%s: keep-alive failed: %s", self._entry.title, error)
-                retry_at = self._time() + self._wait_after(error, period)
+                retry_at = self._time() + self._wait_after(error, every)
             except Exception:  # noqa: BLE001 (nothing else would keep control)
                 LOGGER.exception("%s: keep-alive failed", self._entry.title)
                 retry_at = self._time() + RETRY_AFTER
 
-    def _wait_after(self, error: ChargerError, period: float) -> float:
+    def _wait_after(self, error: ChargerError, every: float) -> float:
         """Return the seconds to wait after a failure."""
         if isinstance(error, GivenUp):
             # It may be taken back early.
             return min(error.seconds, LEAVE_ALONE)
         if isinstance(error, InUse | WrongCharger):
             return LEAVE_ALONE
-        return min(RETRY_AFTER, period)
+        return min(RETRY_AFTER, every)
 
     async def _expire(self) -> bool:
         """Take the safe limit over when the current limit was not renewed in time.
@@ -214,8 +213,8 @@ class ChargerController:
         return True
 
     async def _write_limit_if_due(self, connection: int) -> None:
-        period = self.control.keep_alive_period(self._charger.settings)
-        is_due = self._time() - self._limit_written_at >= period
+        every = period(self._charger.settings.fallback_timeout)
+        is_due = self._time() - self._limit_written_at >= every
         if is_due and self.control.limit is not None:
             await self._write(Settings.current_limit, self.control.limit, connection)
 
@@ -585,9 +584,7 @@ class ChargerController:
     async def _prepare_silence(self, seconds: float, *, force: bool) -> None:
         """Write what has to hold while nothing can be written for a time."""
         connection = await self._ready()
-        settings = self._charger.settings
-        timeout = settings.fallback_timeout or SHORTEST_TIMEOUT
-        most = timeout - self.control.keep_alive_period(settings)
+        most = longest_silence(self._charger.settings.fallback_timeout)
         if (lease := self.control.lease) is not None:
             now = dt_util.utcnow()
             left = lease.remaining(now).total_seconds()

@@ -13,7 +13,7 @@ from custom_components.nexblue_local.charger.enums import (
 )
 from custom_components.nexblue_local.charger.registers import Reading, Settings
 from custom_components.nexblue_local.control.control import Control, Rejected, in_steps
-from custom_components.nexblue_local.control.keep_alive import period
+from custom_components.nexblue_local.control.keep_alive import longest_silence, period
 from custom_components.nexblue_local.control.lease import Lease
 from custom_components.nexblue_local.control.phase_budget import INTERVAL
 from custom_components.nexblue_local.control.session import Session
@@ -56,6 +56,7 @@ def names(writes: list[Any]) -> list[tuple[str, Any]]:
 def test_keep_alive_period(timeout: int | None, seconds: float) -> None:
     """A third of the timeout, never more than a minute."""
     assert period(timeout) == seconds
+    assert longest_silence(timeout) == (timeout or 30) - seconds
 
 
 def test_nothing_is_restored_that_was_not_asked_for() -> None:

@@ -30,6 +30,7 @@ from custom_components.nexblue_local.control.control import (
     Write,
     agrees,
 )
+from custom_components.nexblue_local.control.keep_alive import period
 from custom_components.nexblue_local.control.lease import Lease
 from simulator import Car, SimulatedCharger
 
@@ -164,8 +165,8 @@ class World(RuleBasedStateMachine):
         self.gone_since = None
         self.observe()
         self.carry_out(self.control.phase_restoration(self.wall))
-        period = self.control.keep_alive_period(self.settings())
-        if self.control.is_in_control and self.now - self.limit_written_at >= period:
+        every = period(self.settings().fallback_timeout)
+        if self.control.is_in_control and self.now - self.limit_written_at >= every:
             self.write(Settings.current_limit, self.control.limit)
 
     def pass_time(self, seconds: float) -> None:

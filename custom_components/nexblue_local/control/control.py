@@ -8,7 +8,6 @@ from typing import Any, Final, Self
 from ..charger.enums import PhaseMode, StartStop
 from ..charger.model import Register
 from ..charger.registers import Reading, Settings
-from .keep_alive import period
 from .lease import Lease
 from .phase_budget import PhaseBudget
 from .session import Session
@@ -86,13 +85,10 @@ class Control:
     def limit(self) -> float | None:
         """Return the current in A that is safe to write now."""
         limit = self.intent.current_limit
-        if limit is not None and self.awaits_phase_mode:
-            return min(limit, LEAST_CURRENT)
-        return limit
+        return None if limit is None else self._held_down(limit)
 
-    def keep_alive_period(self, settings: Settings) -> float:
-        """Return the seconds between two writes of the current limit."""
-        return period(settings.fallback_timeout)
+    def _held_down(self, limit: float) -> float:
+        return min(limit, LEAST_CURRENT) if self.awaits_phase_mode else limit
 
     def observe(
         self,
@@ -174,9 +170,7 @@ class Control:
 
     def on_the_wire(self, register: Register[Any], value: Any) -> Any:
         """Return what is safe to write for a command."""
-        if register is Settings.current_limit and self.awaits_phase_mode:
-            return min(value, LEAST_CURRENT)
-        return value
+        return self._held_down(value) if register is Settings.current_limit else value
 
     def phase_restoration(self, now: datetime) -> list[Write]:
         """Return the writes that restore the phase mode, once that is allowed.

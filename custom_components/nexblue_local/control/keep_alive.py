@@ -12,3 +12,8 @@ SHORTEST_TIMEOUT: Final = 30
 def period(fallback_timeout: int | None) -> float:
     """Return the seconds between two writes: a third of the fallback timeout."""
     return min((fallback_timeout or SHORTEST_TIMEOUT) / 3, LONGEST)
+
+
+def longest_silence(fallback_timeout: int | None) -> float:
+    """Return for how many seconds nothing may be written: all but one period."""
+    return (fallback_timeout or SHORTEST_TIMEOUT) - period(fallback_timeout)
