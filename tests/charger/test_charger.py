@@ -337,7 +337,7 @@ async def test_a_stranger_on_a_shared_link(simulator: Simulator, link: Link) -> 
     for _ in range(3):
         with pytest.raises(WrongCharger):
             await wrong.refresh()
-    assert wire(simulator) == [(4, 0, 52)]
+    assert wire(simulator) == 3 * [(4, 0, 52)]
     await right.refresh()
     assert wire(simulator) == REFRESH
 

@@ -90,12 +90,17 @@ class Snapshot:
 
 
 class _Session:
-    """A connection whose other end has been identified."""
+    """A connection whose other end has been identified.
+
+    That holds until it `is_over`: a gateway keeps the connection when the
+    charger behind it is silent, and nobody knows what becomes of that one.
+    """
 
     def __init__(self, connection: Connection, number: int, unit_id: int) -> None:
         self.connection = connection
         self.number = number
         self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
+        self.is_over = False
         self._unit_id = unit_id
         self._split: set[Span] = set()
 
@@ -132,7 +137,7 @@ class _Session:
     ) -> list[int] | None:
         """Return the words of a span, None when its addresses or length are refused."""
         try:
-            return await request(self._unit_id, *span)
+            return await self._answered(request(self._unit_id, *span))
         except Refused as error:
             if error.code not in (ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE):
                 raise
@@ -140,7 +145,14 @@ class _Session:
 
     async def write(self, address: int, words: list[int]) -> None:
         """Write the words of one register of the map."""
-        await self.connection.write(self._unit_id, address, words)
+        await self._answered(self.connection.write(self._unit_id, address, words))
+
+    async def _answered[T](self, request: Awaitable[T]) -> T:
+        try:
+            return await request
+        except NoAnswer:
+            self.is_over = True
+            raise
 
 
 class Charger:
@@ -172,7 +184,7 @@ class Charger:
         self.history: deque[tuple[datetime, str]] = deque(maxlen=HISTORY)
         self._session: _Session | None = None
         self._connections = 0
-        self._stranger: tuple[Connection, WrongCharger] | None = None
+        self._has_given_up = False
         self._connecting = asyncio.Lock()
         self._failing = False
         self._identity = Identity({})
@@ -206,11 +218,13 @@ class Charger:
 
     def give_up(self, seconds: float) -> None:
         """Give the connection up for a time, in which everything raises GivenUp."""
+        self._has_given_up = True
         self._link.give_up(seconds)
 
     def take_back(self) -> None:
-        """Take a connection that was given up back."""
-        self._link.take_back()
+        """Take the connection back if this is who gave it up."""
+        if self._has_given_up:
+            self._link.take_back()
 
     @property
     def shares_connection(self) -> bool:
@@ -329,7 +343,7 @@ class Charger:
 
     def _on(self, connection: int) -> _Session:
         session = self._session
-        if session is None or session.number != connection:
+        if session is None or session.is_over or session.number != connection:
             raise ConnectionCut("the connection is another one by now")
         return session
 
@@ -361,11 +375,14 @@ class Charger:
 
     async def _connect(self) -> _Session:
         connection = await self._link.connect()
-        if self._session is not None and self._session.connection is connection:
-            return self._session
+        session = self._session
+        if (
+            session is not None
+            and session.connection is connection
+            and not session.is_over
+        ):
+            return session
         self._session = None
-        if self._stranger is not None and self._stranger[0] is connection:
-            raise self._stranger[1]
         self._connections += 1
         session = _Session(connection, self._connections, self._unit_id)
         image = await session.read(Identity, Clock)
@@ -374,12 +391,10 @@ class Charger:
             raise NotACharger("no serial number")
         expected = self._serial_number or identity.serial_number
         if identity.serial_number != expected:
-            error = WrongCharger(expected, identity.serial_number)
-            self._stranger = (connection, error)
             if self._link.users <= 1:
                 # The place is freed for those whom this charger belongs to.
                 self._link.disconnect()
-            raise error
+            raise WrongCharger(expected, identity.serial_number)
         self._identity = identity
         self.images = session.images
         self._take_clock(image)

@@ -67,7 +67,7 @@ class Refused(ChargerError):
     @property
     def is_busy(self) -> bool:
         """Return whether the same request may be taken a little later."""
-        return self.code in (5, 6)
+        return self.code == 6
 
 
 class NotACharger(ChargerError):

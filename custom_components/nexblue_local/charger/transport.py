@@ -1,8 +1,9 @@
 """Modbus TCP on pymodbus, which no other file knows.
 
 A `Connection` is one TCP connection and never reconnects, so what was found
-out about the device at its other end stays true for as long as it lives. A
-`Link` owns the single connection to an address, `Links` all of them.
+out about the device at its other end stays true for as long as it lives, and
+as that device answers where it is behind a gateway. A `Link` owns the single
+connection to an address, `Links` all of them.
 """
 
 import asyncio
@@ -29,6 +30,9 @@ WRITE_MULTIPLE = 0x10
 
 ILLEGAL_DATA_ADDRESS = 2
 ILLEGAL_DATA_VALUE = 3
+ACKNOWLEDGE = 5
+"""Exception code of a request that was accepted, and takes its time."""
+
 MAX_LENGTH = 254
 """The most that the header of an answer may announce."""
 
@@ -146,19 +150,17 @@ class Connection:
     async def write(self, unit_id: int, address: int, words: list[int]) -> None:
         """Write a value: one register with 0x06, several at once with 0x10."""
         if len(words) == 1:
-            await self._request(
-                struct.pack(">BHH", WRITE_SINGLE, address, words[0]),
-                6,
-                lambda: self._client.write_register(
-                    address, words[0], device_id=unit_id
-                ),
-            )
+            expected = struct.pack(">BHH", WRITE_SINGLE, address, words[0])
+            send = partial(self._client.write_register, address, words[0])
         else:
-            await self._request(
-                struct.pack(">BHH", WRITE_MULTIPLE, address, len(words)),
-                6,
-                lambda: self._client.write_registers(address, words, device_id=unit_id),
-            )
+            expected = struct.pack(">BHH", WRITE_MULTIPLE, address, len(words))
+            send = partial(self._client.write_registers, address, words)
+        try:
+            await self._request(expected, 6, partial(send, device_id=unit_id))
+        except Refused as error:
+            # This is no refusal: whoever reads it back sees what comes of it.
+            if error.code != ACKNOWLEDGE:
+                raise
 
     async def _request(
         self, expected: bytes, length: int, send: Callable[[], Awaitable[ModbusPDU]]
@@ -166,8 +168,9 @@ class Connection:
         """Make one request and return its answer.
 
         `expected` is how the answer has to begin, from its function code on,
-        and `length` what its header has to say. After anything but an answer the connection is closed, so that a late
-        answer cannot be taken for that of the next request.
+        and `length` what its header has to say. After anything but an answer the
+        connection is closed, so that a late answer cannot be taken for that of
+        the next request.
         """
         async with self._lock:
             if not self.is_open:
