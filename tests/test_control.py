@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+import math
 from typing import Any
 from unittest.mock import patch
 
@@ -10,15 +11,20 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.enums import ChargerErrors, PhaseMode
+from custom_components.nexblue_local.charger.enums import (
+    ChargerErrors,
+    PhaseMode,
+    StartStop,
+)
 from custom_components.nexblue_local.charger.registers import Settings
-from simulator import Fault, FaultKind, Ocpp, Simulator
+from simulator import Car, Fault, FaultKind, Ocpp, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (
     COMMANDS,
     LIMIT,
     PREFIX,
     SINGLE,
+    START,
     STOP,
     Command,
     intent,
@@ -255,9 +261,10 @@ async def test_phases_that_somebody_else_switched(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """A command looks before it counts."""
+    await poll(hass, entry)
     simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
     simulator.charger._show_settings(0)
-    entry.runtime_data.charger._settings_read_at = 0.0
+    await poll(hass, entry)
     with pytest.raises(ServiceValidationError, match="allowed from"):
         await SINGLE.give(hass)
     assert simulator.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
@@ -431,6 +438,8 @@ async def test_phase_budget(
         )
     assert writes(simulator) == []
     await SINGLE.give(hass)  # What is there is no switch.
+    simulator.charger.plug_in(Car())
+    await poll(hass, entry)
     control = entry.runtime_data.controller.control
     control.budget.in_session = 6
     with pytest.raises(ServiceValidationError, match="six times"):
@@ -440,6 +449,106 @@ async def test_phase_budget(
             {"entity_id": f"select.{PREFIX}_phase_mode", "option": "adaptive"},
             blocking=True,
         )
+
+
+async def test_what_a_phase_command_notices_is_saved(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
+) -> None:
+    """A session that is found to be over takes its START along, whatever follows."""
+    simulator.charger.plug_in(Car())
+    await poll(hass, entry)
+    await START.give(hass)
+    await SINGLE.give(hass)
+    simulator.charger.unplug()
+    with pytest.raises(ServiceValidationError, match="allowed from"):
+        await entry.runtime_data.controller.async_set(
+            Settings({"phase_mode": PhaseMode.THREE_PHASE})
+        )
+    assert "start_stop" not in stored(hass_storage, entry)["intent"]
+
+
+@pytest.mark.parametrize("slot_release", [0.0, 0.15])
+async def test_a_limit_is_found_out_undisturbed(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    slot_release: float,
+) -> None:
+    """The keep-alive does not write the old limit over the new one meanwhile."""
+    await number("current_limit", 16, 1000).give(hass)
+    simulator.charger.read_back_delay = 0.3
+    simulator.slot_release = slot_release
+    entry.runtime_data.controller._limit_written_at = -math.inf
+    simulator.faults.append(
+        Fault(kind=FaultKind.DROP, function=0x10, address=1000, executed=True, times=1)
+    )
+    async with entry.runtime_data.controller._lock:
+        command = asyncio.create_task(number("current_limit", 0, 1000).give(hass))
+        await asyncio.sleep(0.05)
+    await command
+    await asyncio.sleep(0.4)
+    assert simulator.charger.settings["current_limit"] == 0
+    assert intent(entry) == {"current_limit": 0}
+
+
+async def test_a_keep_alive_that_is_refused_meanwhile(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is not the command that was refused."""
+    await LIMIT.give(hass)
+    simulator.charger.read_back_delay = 0.3
+    controller = entry.runtime_data.controller
+    with patch("custom_components.nexblue_local.controller.period", lambda timeout: 0):
+        async with controller._lock:
+            command = asyncio.create_task(STOP.give(hass))
+            await asyncio.sleep(0.05)
+        simulator.faults.append(
+            Fault(kind=FaultKind.EXCEPTION, function=0x10, address=1000, times=2)
+        )
+        await command
+    assert simulator.faults[0].times == 0
+    assert intent(entry)["start_stop"] is StartStop.STOP
+    assert state(hass, f"sensor.{PREFIX}_control") == "home_assistant"
+
+
+@pytest.mark.parametrize("executed", [True, False])
+async def test_a_command_that_is_acknowledged(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, executed: bool
+) -> None:
+    """What comes of a command that takes its time is told by reading it back."""
+    simulator.faults.append(
+        Fault(
+            kind=FaultKind.EXCEPTION, function=0x10, code=5, times=1, executed=executed
+        )
+    )
+    if executed:
+        await LIMIT.give(hass)
+    else:
+        with pytest.raises(HomeAssistantError, match=r"shows 16 instead of 10\.5"):
+            await LIMIT.give(hass)
+    assert intent(entry) == ({"current_limit": 10.5} if executed else {})
+
+
+async def test_more_than_was_asked_for_does_not_stay(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The limit before is written at once, and not with the next keep-alive."""
+    await number("current_limit", 9, 1000).give(hass)
+    original = simulator.charger._set
+
+    def more(name: str, value: Any) -> None:
+        original(name, value + 3)
+
+    with (
+        patch.object(simulator.charger, "_set", more),
+        pytest.raises(HomeAssistantError, match="shows 13 instead of 10"),
+    ):
+        await number("current_limit", 10, 1000).give(hass)
+    await asyncio.sleep(0.2)
+    assert simulator.charger.settings["current_limit"] == 9
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.5])

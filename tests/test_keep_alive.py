@@ -1,6 +1,8 @@
 """The current limit is written again and again, on real sockets."""
 
 import asyncio
+from itertools import pairwise
+from typing import Any
 from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
@@ -9,8 +11,11 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import controller as controller_module
-from simulator import Simulator
-from tests.commands import COMMANDS, LIMIT, writes
+from custom_components.nexblue_local.charger.enums import PhaseMode
+from custom_components.nexblue_local.charger.registers import Settings
+from custom_components.nexblue_local.const import DOMAIN
+from simulator import Fault, FaultKind, Simulator
+from tests.commands import COMMANDS, LIMIT, intent, writes
 from tests.conftest import entry_for
 
 PERIOD = "custom_components.nexblue_local.controller.period"
@@ -154,19 +159,115 @@ async def test_keep_alive_does_not_wait_for_a_slow_command(
     assert writes(simulator).count((0x10, 1000)) >= 2
 
 
+async def test_keep_alive_between_slow_commands(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A call of many settings over a slow network is no silence."""
+    await LIMIT.give(hass)
+    loop = asyncio.get_running_loop()
+    written_at: list[float] = []
+    original = simulator.charger._set
+
+    def look(name: str, value: Any) -> None:
+        if name == "current_limit":
+            written_at.append(loop.time())
+        original(name, value)
+
+    with (
+        patch(PERIOD, lambda timeout: 0.4),
+        patch.object(simulator.charger, "_set", look),
+    ):
+        entry.runtime_data.controller._async_keep()
+        await asyncio.sleep(0.5)
+        simulator.faults.append(Fault(kind=FaultKind.SLOW, seconds=0.1))
+        await entry.runtime_data.controller.async_set(
+            Settings(
+                {
+                    "current_limit": 16.0,
+                    "fallback_limit": 8.0,
+                    "fallback_timeout": 400,
+                    "phase_mode": PhaseMode.SINGLE_PHASE,
+                }
+            )
+        )
+    assert max(after - before for before, after in pairwise(written_at)) < 3 * 0.4
+
+
+async def test_keep_alive_ends_with_a_release_that_is_cancelled(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """What is asked for no more is not kept, whoever cancelled what."""
+    await LIMIT.give(hass)
+    controller = entry.runtime_data.controller
+    original = controller._store.async_save
+    saving = asyncio.Event()
+
+    async def save(data: dict[str, Any]) -> None:
+        if not data["intent"]:
+            saving.set()
+            await asyncio.Event().wait()
+        await original(data)
+
+    with patch.object(controller._store, "async_save", save):
+        release = asyncio.create_task(controller.async_release())
+        await saving.wait()
+        release.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await release
+    assert controller._keeper is None
+
+
 async def test_keep_alive_ends_with_the_entry(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Also when a command is still under way."""
+    """A command that is under way is seen through; what waits for it fails."""
     await LIMIT.give(hass)
     controller = entry.runtime_data.controller
     simulator.charger.read_back_delay = 0.5
     command = asyncio.create_task(COMMANDS[1].give(hass))
     await asyncio.sleep(0.1)
+    waiting = asyncio.create_task(COMMANDS[2].give(hass))
+    await asyncio.sleep(0)
     assert await hass.config_entries.async_unload(entry.entry_id)
+    assert command.done()
+    await command
     with pytest.raises(HomeAssistantError):
-        await command
+        await waiting
+    assert controller.control.intent.fallback_limit == COMMANDS[1].value
     assert controller._keeper is None
+
+
+@pytest.mark.parametrize("ending", ["reload", "removal"])
+async def test_a_command_that_is_saved_slowly(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    ending: str,
+) -> None:
+    """A reload finds what was confirmed; a removal leaves nothing of it."""
+    store = entry.runtime_data.controller._store
+    original = store.async_save
+    saving = asyncio.Event()
+
+    async def slow(data: dict[str, Any]) -> None:
+        saving.set()
+        await asyncio.sleep(0.3)
+        await original(data)
+
+    with patch.object(store, "async_save", slow):
+        command = asyncio.create_task(LIMIT.give(hass))
+        await saving.wait()
+        if ending == "removal":
+            await hass.config_entries.async_remove(entry.entry_id)
+        else:
+            assert await hass.config_entries.async_reload(entry.entry_id)
+        await command
+    if ending == "removal":
+        assert f"{DOMAIN}.{entry.entry_id}" not in hass_storage
+    else:
+        assert intent(entry) == {"current_limit": 10.5}
+        assert entry.runtime_data.controller._keeper is not None
 
 
 async def test_nothing_is_kept_alive_unasked(

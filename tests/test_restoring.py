@@ -1,18 +1,24 @@
 """What was asked for is restored, until it is released; on real sockets."""
 
 import asyncio
+import math
 from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
 
 import custom_components.nexblue_local as integration
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.events import EVENT
 from custom_components.nexblue_local.intent import intent_store
 from simulator import Car, Fault, FaultKind, Ocpp, Simulator
 from simulator.charger import POWER_ON
@@ -295,10 +301,14 @@ async def test_phases_that_are_ignored_hold_the_limit(
         if name != "phase_mode":
             original(name, value)
 
+    told = async_capture_events(hass, EVENT)
     with patch.object(simulator.charger, "_set", ignore):
+        simulator.cut()
+        await asyncio.sleep(0.1)
         await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 6.0
     assert entry.runtime_data.controller.control.awaits_phase_mode
+    assert told == []
 
 
 async def test_a_charger_that_is_busy_is_restored_a_little_later(
@@ -314,6 +324,108 @@ async def test_a_charger_that_is_busy_is_restored_a_little_later(
     await poll(hass, entry)
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
     assert state(hass, f"sensor.{PREFIX}_control") == "free"
+
+
+async def test_a_register_that_stays_busy_holds_nothing_up(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The rest is restored and kept alive, commands are taken, and it comes last."""
+    await LIMIT.give(hass)
+    await STOP.give(hass)
+    busy = Fault(kind=FaultKind.EXCEPTION, function=6, address=1006, code=6)
+    simulator.faults.append(busy)
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 10.5
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.2):
+        entry.runtime_data.controller._async_keep()
+        await asyncio.sleep(0.5)
+    assert (0x10, 1000) in writes(simulator)
+    await number("current_limit", 0, 1000).give(hass)
+    assert simulator.charger.settings["current_limit"] == 0
+    simulator.faults.remove(busy)
+    await poll(hass, entry)
+    assert simulator.charger.settings["start_stop"] is StartStop.STOP
+    simulator.log.clear()
+    await poll(hass, entry)
+    assert writes(simulator) == []
+
+
+async def test_a_power_cut_behind_a_gateway(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that was silent may have lost everything, connection or not."""
+    for command in (LIMIT, STOP, SINGLE):
+        await command.give(hass)
+    away = Fault(kind=FaultKind.EXCEPTION, code=11)
+    simulator.faults.append(away)
+    await poll(hass, entry)
+    assert state(hass, f"switch.{PREFIX}_charging") == STATE_UNAVAILABLE
+    simulator.charger.power_on()
+    simulator.faults.remove(away)
+    await poll(hass, entry)
+    assert simulator.is_connected
+    assert simulator.charger.settings["start_stop"] is StartStop.STOP
+    assert simulator.charger.settings["current_limit"] == 6.0
+    assert entry.runtime_data.controller.control.awaits_phase_mode
+
+
+async def test_the_safest_comes_before_the_keep_alive(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Also while it is found out what became of a command before the outage."""
+    for command in (LIMIT, SINGLE, STOP):
+        await command.give(hass)
+    simulator.faults += [
+        Fault(kind=FaultKind.DROP, function=0x10),
+        Fault(kind=FaultKind.DROP, function=4, address=0),
+    ]
+    with pytest.raises(HomeAssistantError, match="shows when the charger is back"):
+        await COMMANDS[1].give(hass)
+    simulator.faults.clear()
+    entry.runtime_data.controller._limit_written_at = -math.inf
+    await simulator.power_cycle()
+    simulator.log.clear()
+    await poll(hass, entry)
+    written = [(r.address, r.words) for r in simulator.log if r.words]
+    assert written == [(1006, (0,)), (1000, (0x0000, 0xC040))]  # STOP, 6 A
+
+
+async def test_stop_that_is_ignored_on_restoring(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is shown as refused until it is restored, and told as restored only then."""
+    told = async_capture_events(hass, EVENT)
+    await STOP.give(hass)
+    simulator.charger.ocpp = Ocpp.IGNORE
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+    assert told == []
+    simulator.charger.ocpp = Ocpp.NONE
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    assert simulator.charger.settings["start_stop"] is StartStop.STOP
+    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert len(told) == 1
+
+
+async def test_a_phase_mode_that_was_not_written_costs_no_switch(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A connection that is lost before its turn does not make it wait."""
+    await COMMANDS[1].give(hass)
+    await waits_for_its_phases(hass, simulator, entry)
+    await simulator.power_cycle()
+    simulator.faults.append(
+        Fault(kind=FaultKind.DROP, function=0x10, address=1002, times=1)
+    )
+    await poll(hass, entry)
+    assert entry.runtime_data.controller.control.awaits_phase_mode
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
 
 
 async def test_a_phase_mode_that_settles_counts_once(

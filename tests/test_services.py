@@ -19,7 +19,7 @@ from custom_components.nexblue_local import controller as controller_module, ser
 from custom_components.nexblue_local.charger.enums import PhaseMode
 from custom_components.nexblue_local.charger.errors import GivenUp
 from custom_components.nexblue_local.charger.registers import Settings
-from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
 from custom_components.nexblue_local.control.lease import Lease
 from custom_components.nexblue_local.links import async_get_links
 from simulator import Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
@@ -427,6 +427,35 @@ async def test_release_connection_that_is_shared(
     links.release(link)
 
 
+async def test_release_connection_is_not_ended_by_another_charger(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A gateway's other charger that is set up in vain takes nothing back."""
+    gone = MockConfigEntry(
+        domain=DOMAIN, unique_id="GONE", data={**entry.data, CONF_UNIT_ID: 7}
+    )
+    gone.add_to_hass(hass)
+    await act(hass, entry, "release_connection", minutes=60)
+    await asyncio.sleep(0.2)
+    assert not await hass.config_entries.async_setup(gone.entry_id)
+    await poll(hass, entry)
+    assert not simulator.is_connected
+    assert await hass.config_entries.async_unload(gone.entry_id)
+
+
+async def test_release_connection_with_a_safe_limit_that_is_refused(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Not even a call that is forced leaves a limit that should have run out."""
+    await lease(entry, 16.0, 100, 7.0)
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, function=0x10, address=1000, times=1)
+    )
+    with pytest.raises(HomeAssistantError, match="refused"):
+        await act(hass, entry, "release_connection", minutes=2, force=True)
+    assert simulator.is_connected
+
+
 async def test_release_connection_of_a_charger_that_is_gone(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -473,6 +502,24 @@ async def test_several_chargers(
     with pytest.raises(ServiceValidationError):
         await limit(8)
     assert intent(entry) == {"current_limit": 9}
+
+
+async def test_each_charger_has_a_lease_of_its_own(
+    hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry
+) -> None:
+    """What ends that of one leaves that of another."""
+    call = {
+        "device_id": [device_of(hass, entry), device_of(hass, other)],
+        "current_limit": 16,
+        "valid_for": 100,
+        "safe_limit": 7,
+    }
+    await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
+    await act(hass, entry, "release_connection", minutes=2, force=True)
+    other.runtime_data.controller._async_keep()
+    await asyncio.sleep(0.2)
+    assert intent(entry) == {"current_limit": 7}
+    assert intent(other) == {"current_limit": 16}
 
 
 async def test_several_chargers_of_which_one_fails(

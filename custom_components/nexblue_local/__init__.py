@@ -119,7 +119,11 @@ def _async_retry_soon(
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Unload a charger."""
     async_forget_use(hass, entry)
-    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return False
+    # What is confirmed has to be stored before a reload loads it.
+    await entry.runtime_data.controller.async_finish()
+    return True
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:

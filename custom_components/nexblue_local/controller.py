@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+import logging
 import math
 import time
 from typing import Any, Final, NoReturn
@@ -160,9 +161,15 @@ class ChargerController:
         self._charger.take_back()
         self._async_keep()
 
+    async def async_finish(self) -> None:
+        """Stop for good, once the command that is under way is seen through."""
+        self.async_stop()
+        async with self._lock:
+            pass
+
     async def _keep(self) -> None:
         retry_at = 0.0
-        while True:
+        while self.control.is_in_control:
             self._wake.clear()
             every = period(self._charger.settings.fallback_timeout)
             due_at = max(self._limit_written_at + every, retry_at)
@@ -218,6 +225,19 @@ class ChargerController:
         if is_due and self.control.limit is not None:
             await self._write(Settings.current_limit, self.control.limit, connection)
 
+    async def _keep_alive(self) -> None:
+        """Write the current limit if it is due, in the middle of something else.
+
+        On a connection without the intent it is not known what is safe. That
+        the limit is not written is no failure of what is under way.
+        """
+        if self._restored_on is None:
+            return
+        try:
+            await self._write_limit_if_due(self._restored_on)
+        except ChargerError as error:
+            LOGGER.debug("%s: keep-alive failed: %s", self._entry.title, error)
+
     async def _write(
         self, register: Register[Any], value: Any, connection: int
     ) -> None:
@@ -234,7 +254,8 @@ class ChargerController:
     async def _ready(self, *, patient: bool = True, polled: bool = False) -> int:
         """Return a connection on which the intent has been restored.
 
-        What was found before that is told, unless a poll does so.
+        What the charger is too busy to take is restored the next time. What was
+        found before that is told, unless a poll does so.
         """
         if self._is_stopped:
             raise CannotConnect("the charger was unloaded")
@@ -243,7 +264,6 @@ class ChargerController:
             found = await self._restore(connection)
             if found is not None and not polled:
                 self._tell(found)
-            self._restored_on = connection
             # The charger may have another timeout than before.
             self._async_keep()
         return connection
@@ -258,6 +278,7 @@ class ChargerController:
                 await self._keep_in_mind(lost, lost.value)
             self._uncertain = None
         if not self.control.intent.values:
+            self._restored_on = connection
             return None
         snapshot = await self._charger.refresh()
         await self._expire()
@@ -266,54 +287,75 @@ class ChargerController:
             await self._async_save()
         settings = self._charger.settings
         writes = self.control.restoration(settings, dt_util.utcnow())
+        done, is_busy = await self._carry_out(writes, connection)
+        if not is_busy:
+            self._restored_on = connection
         restored = ", ".join(
             dict.fromkeys(
                 register.name.replace("_", " ")
-                for register, value in await self._carry_out(writes, connection)
+                for register, value in done
                 if not agrees(settings.values.get(register.name), value)
             )
         )
         if restored:
             async_fire(self._hass, self._entry, Kind.RESTORED, settings=restored)
             LOGGER.info("%s: restored %s", self._entry.title, restored)
-        if self.control.awaits_phase_mode and self.control.is_in_control:
+        is_held_down = self.control.awaits_phase_mode and self.control.is_in_control
+        if is_held_down and not is_busy:
             LOGGER.warning(
                 "%s is limited to 6 A until its phase mode may be restored",
                 self._entry.title,
             )
         return snapshot
 
-    async def _carry_out(self, writes: list[Write], connection: int) -> list[Write]:
-        """Make the writes of a restoration, and return those that were made in full.
+    async def _carry_out(
+        self, writes: list[Write], connection: int
+    ) -> tuple[list[Write], bool]:
+        """Make the writes of a restoration.
 
-        One that is refused is passed over, unless the charger is merely busy.
+        Returns those that were made in full, and whether the charger was too
+        busy for others. What it refuses is passed over.
         """
-        # The phase budget is saved before it is spent.
-        await self._async_save()
-        done = []
+        done, is_busy = [], False
         for register, value in writes:
             # Until the phase mode is seen to be restored this is a lower limit.
             safe = self.control.on_the_wire(register, value)
             try:
+                if register is Settings.phase_mode:
+                    await self._count_switch()
                 await self._write(register, safe, connection)
             except Refused as error:
-                if error.is_busy:
-                    raise
-                LOGGER.warning(
+                LOGGER.log(
+                    logging.DEBUG if error.is_busy else logging.WARNING,
                     "%s refused to have %s restored: %s",
                     self._entry.title,
                     register.name,
                     error,
                 )
-                if register is Settings.start_stop:
+                is_busy = is_busy or error.is_busy
+                if register is Settings.start_stop and not error.is_busy:
                     self._refuses_start_stop = True
                 continue
             if register is Settings.phase_mode:
                 shown = await self._read_back(register, value, connection)
                 self.control.phase_mode_shown(shown)
+                if shown != value:
+                    continue
             if safe == value:
                 done.append((register, value))
-        return done
+        # A charger that ignores this is not waited for before it has its limit.
+        commands = [write for write in done if write[0] is Settings.start_stop]
+        for register, value in commands:
+            shown = await self._read_back(register, value, connection)
+            self._refuses_start_stop = shown != value
+            if self._refuses_start_stop:
+                done.remove((register, value))
+        return done, is_busy
+
+    async def _count_switch(self) -> None:
+        """Count a switch of the phases, and save that, before it is written."""
+        self.control.count_switch(dt_util.utcnow())
+        await self._async_save()
 
     async def async_observe(self, snapshot: Snapshot) -> None:
         """Take note of what was read, and restore what a reconnect may have lost."""
@@ -391,16 +433,20 @@ class ChargerController:
                     wanted, self._charger.settings
                 ):
                     await self._command(register, value, lease)
+                    # Others may follow, over a network that is slow.
+                    await self._keep_alive()
         finally:
             self._async_keep()
         self._tell(None)
 
     async def _ready_for(self, wanted: Settings) -> None:
         try:
-            await self._ready()
+            connection = await self._ready()
             if wanted.phase_mode is not None:
                 # Whether it is a switch, and how many are left.
-                self._observe(await self._charger.refresh())
+                await self._charger.read_settings(connection)
+                if self._observe(await self._charger.refresh()):
+                    await self._async_save()
         except ChargerError as error:
             raise failed(self._entry, error) from error
 
@@ -436,9 +482,8 @@ class ChargerController:
         if register is Settings.phase_mode:
             # Restoring may have switched them.
             self._check(Settings({register.name: value}))
-        if self.control.spend(register, value, dt_util.utcnow()):
-            # The phase budget is saved before it is spent.
-            await self._async_save()
+        if self.control.is_switch(register, value):
+            await self._count_switch()
         wire = self.control.on_the_wire(register, value)
         command = _Command(register, value, wire, lease)
         try:
@@ -496,6 +541,9 @@ class ChargerController:
             self._refuses_start_stop = True
             self._tell(None)
             raise not_done(self._entry, "start_stop_refused")
+        if register is Settings.current_limit:
+            # If it is more than what was asked for before, it must not stay.
+            self._limit_written_at = -math.inf
         values = {"found": shown(found), "wanted": shown(wire)}
         is_less = register is not Settings.phase_mode and (
             found is not None and found < wire and found != before
@@ -524,8 +572,9 @@ class ChargerController:
             found = settings.values.get(register.name)
             if agrees(found, value) or self._time() + CONFIRM_EVERY > give_up_at:
                 return found
-            # The keep-alive does not wait for a charger that takes its time.
-            await self._write_limit_if_due(connection)
+            if register is not Settings.current_limit:
+                # The keep-alive does not wait for a charger that takes its time.
+                await self._keep_alive()
             await asyncio.sleep(CONFIRM_EVERY)
 
     async def _found_after(
@@ -544,24 +593,29 @@ class ChargerController:
 
         Without one, that which is set is written once more.
         """
-        async with self._lock:
-            wanted = in_steps(Settings({"fallback_limit": fallback_limit}))
-            await self._ready_for(wanted)
-            self._check(wanted)
-            limit = wanted.fallback_limit
-            if limit is None:
-                limit = self._charger.settings.fallback_limit
-                if limit is not None and limit < LEAST_CURRENT:
-                    # Whatever it shows, the charger takes this for 0.
-                    limit = 0.0
-            if limit is not None:
-                await self._command(Settings.fallback_limit, limit)
-            self._uncertain = None
-            self._refuses_start_stop = False
-            self.control.release()
-            await self._async_save()
-        self._async_keep()
+        try:
+            async with self._lock:
+                await self._release(fallback_limit)
+        finally:
+            self._async_keep()
         self._tell(None)
+
+    async def _release(self, fallback_limit: float | None) -> None:
+        wanted = in_steps(Settings({"fallback_limit": fallback_limit}))
+        await self._ready_for(wanted)
+        self._check(wanted)
+        limit = wanted.fallback_limit
+        if limit is None:
+            limit = self._charger.settings.fallback_limit
+            if limit is not None and limit < LEAST_CURRENT:
+                # Whatever it shows, the charger takes this for 0.
+                limit = 0.0
+        if limit is not None:
+            await self._command(Settings.fallback_limit, limit)
+        self._uncertain = None
+        self._refuses_start_stop = False
+        self.control.release()
+        await self._async_save()
 
     async def async_give_up_connection(self, seconds: float, *, force: bool) -> None:
         """Give the charger's only connection up for a time, then take it back.
@@ -577,7 +631,8 @@ class ChargerController:
                 try:
                     await self._prepare_silence(seconds, force=force)
                 except ChargerError as error:
-                    if not force:
+                    # One that cannot be reached is no reason not to force it.
+                    if not force or isinstance(error, Refused):
                         raise failed(self._entry, error) from error
             self._charger.give_up(seconds)
 

@@ -120,16 +120,22 @@ async def _async_set_limits(call: ServiceCall) -> None:
             if register.name in call.data
         }
     )
-    lease = None
-    if ATTR_VALID_FOR in call.data:
-        valid_for = timedelta(seconds=call.data[ATTR_VALID_FOR])
-        lease = Lease(
-            until=dt_util.utcnow() + valid_for,
-            valid_for=valid_for,
-            safe_limit=round(call.data[ATTR_SAFE_LIMIT], 1),
-        )
     await _each(
-        call, lambda coordinator: coordinator.controller.async_set(wanted, lease)
+        call,
+        # Each has a lease of its own, which begins when it is its turn.
+        lambda coordinator: coordinator.controller.async_set(wanted, _lease(call)),
+    )
+
+
+def _lease(call: ServiceCall) -> Lease | None:
+    """Return for how long the current limit of a call holds, if not for ever."""
+    if ATTR_VALID_FOR not in call.data:
+        return None
+    valid_for = timedelta(seconds=call.data[ATTR_VALID_FOR])
+    return Lease(
+        until=dt_util.utcnow() + valid_for,
+        valid_for=valid_for,
+        safe_limit=round(call.data[ATTR_SAFE_LIMIT], 1),
     )
 
 

@@ -68,13 +68,17 @@ def test_nothing_is_restored_that_was_not_asked_for() -> None:
 
 
 def test_order_of_restoration() -> None:
-    """Safest first: STOP, timeout and fallback, phases, limit; START is last."""
+    """Safest first: STOP, timeout and fallback, phases, limit; START is last.
+
+    Before the phases the limit is written as well, held down.
+    """
     stopped = control(**ASKED, start_stop=StartStop.STOP)
     assert names(stopped.restoration(AFTER_POWER_ON, NOW)) == [
         ("start_stop", StartStop.STOP),
         ("current_limit", 12.0),  # Before the timeout is lowered.
         ("fallback_timeout", 60),
         ("fallback_limit", 8.0),
+        ("current_limit", 12.0),
         ("phase_mode", PhaseMode.SINGLE_PHASE),
         ("current_limit", 12.0),
     ]
@@ -125,11 +129,10 @@ def test_phase_mode_over_budget() -> None:
     assert waiting.limit == 6.0
     waiting.phase_mode_shown(PhaseMode.SINGLE_PHASE)
     assert waiting.limit == 12.0
-    assert waiting.budget.left(later) == 0
 
 
 def test_phase_mode_once_the_budget_allows_it() -> None:
-    """It is restored without another reconnect, counted, and lifts the limit."""
+    """It is restored without another reconnect, and lifts the limit."""
     waiting = control(**ASKED)
     waiting.budget.record(NOW - timedelta(minutes=2), in_session=False)
     waiting.restoration(AFTER_POWER_ON, NOW)
@@ -139,7 +142,6 @@ def test_phase_mode_once_the_budget_allows_it() -> None:
         ("phase_mode", PhaseMode.SINGLE_PHASE),
         ("current_limit", 12.0),
     ]
-    assert waiting.budget.left(later) == 0
     waiting.phase_mode_shown(PhaseMode.SINGLE_PHASE)
     assert waiting.phase_restoration(later + timedelta(days=1)) == []
 
@@ -148,18 +150,16 @@ def test_the_phase_mode_that_is_there_is_no_switch() -> None:
     """Restoring what is there costs no switch."""
     same = control(phase_mode=PhaseMode.ADAPTIVE)
     assert same.restoration(AFTER_POWER_ON, NOW) == []
-    assert same.budget.left(NOW) == 2
     same.check(Settings({"phase_mode": PhaseMode.ADAPTIVE}), NOW)
-    assert not same.spend(Settings.phase_mode, PhaseMode.ADAPTIVE, NOW)
-    assert same.budget.left(NOW) == 2
+    assert not same.is_switch(Settings.phase_mode, PhaseMode.ADAPTIVE)
 
 
 def test_phase_commands_spend_the_budget() -> None:
-    """A switch is counted before it is written; over budget it is rejected."""
+    """Over budget a switch is rejected."""
     result = control()
     result.check(Settings({"phase_mode": PhaseMode.SINGLE_PHASE}), NOW)
-    assert result.budget.left(NOW) == 2
-    assert result.spend(Settings.phase_mode, PhaseMode.SINGLE_PHASE, NOW)
+    assert result.is_switch(Settings.phase_mode, PhaseMode.SINGLE_PHASE)
+    result.count_switch(NOW)
     assert result.budget.left(NOW) == 1
     result.confirm(Settings.phase_mode, PhaseMode.SINGLE_PHASE)
     with pytest.raises(Rejected) as rejected:
@@ -314,6 +314,11 @@ def test_switches_without_a_car_count_by_the_hour_only() -> None:
     night = evening + timedelta(hours=8)
     assert result.budget.left(night) == 0
     assert result.budget.allowed_from(night) is None
+    # An energy that is less than before may be a misread.
+    for _ in range(3):
+        result.observe(charging, Settings({}), 5.0, night)
+        result.observe(charging, Settings({}), 0.0, night, at_once=True)
+    assert result.budget.left(night) == 0
     result.observe(available, Settings({}), None, night)
     assert result.budget.left(night) == 2
 
@@ -388,6 +393,12 @@ def test_stored_and_back() -> None:
             id="no word",
         ),
         pytest.param([("CHARGING", 3.0), ("CHARGING", None)], 0, id="energy unknown"),
+        pytest.param(
+            [("CHARGING", 3.0), ("CHARGING", 0.0)]
+            + 2 * [("CHARGING", None), ("CHARGING", 0.0)],
+            0,
+            id="misread, with energies unknown between",
+        ),
         pytest.param([("AVAILABLE", 3.0), ("AVAILABLE", 0.0)], 0, id="none"),
     ],
 )

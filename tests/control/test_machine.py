@@ -127,8 +127,10 @@ class World(RuleBasedStateMachine):
 
     def carry_out(self, writes: list[Write]) -> None:
         """Make the writes of a restoration."""
-        self.store()
         for register, value in writes:
+            if register is Settings.phase_mode:
+                self.control.count_switch(self.wall)
+                self.store()
             self.write(register, self.control.on_the_wire(register, value))
             if register is Settings.phase_mode:
                 REACHED["phase modes restored"] += 1
@@ -207,8 +209,9 @@ class World(RuleBasedStateMachine):
         except Rejected:
             REACHED["commands rejected"] += 1
             return
-        self.control.spend(register, value, self.wall)
-        self.store()
+        if self.control.is_switch(register, value):
+            self.control.count_switch(self.wall)
+            self.store()
         if outcome == "lost before":
             self.link_up_at, self.connected = self.now + 60, False
             return

@@ -32,7 +32,8 @@ def test_limits(
     switches: list[float], in_session: int, left: int, allowed_from: float | None
 ) -> None:
     """The scarcest limit decides."""
-    budget = PhaseBudget(minutes(*switches), in_session)
+    times = minutes(*switches)
+    budget = PhaseBudget(list(zip(times, times, strict=True)), in_session)
     assert budget.left(NOW) == left
     expected = None if allowed_from is None else minutes(allowed_from)[0]
     assert budget.allowed_from(NOW) == expected
@@ -62,3 +63,23 @@ def test_without_a_session() -> None:
     now = NOW + timedelta(minutes=31 * 10)
     assert budget.in_session == 0
     assert budget.left(now) == 1
+
+
+@pytest.mark.parametrize(
+    ("behind", "after", "left"),
+    [
+        pytest.param(63, 3, 1, id="behind at the start, then set"),
+        pytest.param(63, 61, 2, id="the same, an hour later"),
+        pytest.param(1440, -1440 + 59, 1, id="set back for good"),
+        pytest.param(1440, -1440 + 60, 2, id="the same, an hour later"),
+    ],
+)
+def test_a_clock_that_jumps(behind: float, after: float, left: int) -> None:
+    """A switch counts for an hour, whatever the clock showed meanwhile."""
+    budget = PhaseBudget()
+    budget.record(NOW, in_session=False)
+    assert budget.left(NOW - timedelta(minutes=behind)) == 1
+    budget = PhaseBudget.from_dict(budget.as_dict())
+    now = NOW + timedelta(minutes=after)
+    assert budget.left(now) == left
+    assert budget.is_allowed(now) == (abs(after) > 10)

@@ -106,19 +106,18 @@ class Control:
             values = dict(self.intent.values)
             del values[Settings.start_stop.name]
             self.intent = Settings(values)
-        if has_ended:
+        if not self.session.is_open:
+            # An energy that tells of another session may be a misread, which
+            # must not cost the charger's contactors six switches more.
             self.budget.end_session()
         mode = settings.phase_mode
         if mode is not None:
             if self.phase_mode_seen not in (None, mode):
-                self._record_switch(now)
+                self.count_switch(now)
             self.phase_mode_seen = mode
             if mode == self.intent.phase_mode:
                 self.awaits_phase_mode = False
         return self.as_dict() != before
-
-    def _record_switch(self, now: datetime) -> None:
-        self.budget.record(now, in_session=self.session.is_open)
 
     def check(self, wanted: Settings, now: datetime) -> None:
         """Check what is commanded; raises Rejected."""
@@ -147,15 +146,13 @@ class Control:
             writes.sort(key=lambda write: write[0] is not Settings.current_limit)
         return writes
 
-    def spend(self, register: Register[Any], value: Any, now: datetime) -> bool:
-        """Count a switch of the phases that is about to be written.
+    def is_switch(self, register: Register[Any], value: Any) -> bool:
+        """Return whether a command switches the phases."""
+        return register is Settings.phase_mode and value != self.phase_mode_seen
 
-        Returns whether it is one.
-        """
-        is_switch = register is Settings.phase_mode and value != self.phase_mode_seen
-        if is_switch:
-            self._record_switch(now)
-        return is_switch
+    def count_switch(self, now: datetime) -> None:
+        """Count a switch of the phases: before it is written, or once it is seen."""
+        self.budget.record(now, in_session=self.session.is_open)
 
     def before(
         self, register: Register[Any], value: Any, found: Settings
@@ -173,13 +170,9 @@ class Control:
         return self._held_down(value) if register is Settings.current_limit else value
 
     def phase_restoration(self, now: datetime) -> list[Write]:
-        """Return the writes that restore the phase mode, once that is allowed.
-
-        The switch among them is counted already.
-        """
+        """Return the writes that restore the phase mode, once that is allowed."""
         if not self.awaits_phase_mode or not self.budget.is_allowed(now):
             return []
-        self._record_switch(now)
         return [
             (register, self.intent.values[register.name])
             for register in (Settings.phase_mode, Settings.current_limit)
@@ -225,9 +218,9 @@ class Control:
     def restoration(self, found: Settings, now: datetime) -> list[Write]:
         """Return the writes that restore the intent, the safest first.
 
-        To be called after a connection was made, with what was read from it. A
-        switch of the phases among them is counted already. What is safe of a
-        current limit is told by `on_the_wire` when its turn comes.
+        To be called after a connection was made, with what was read from it.
+        When the turn of each comes, `on_the_wire` tells what is safe of a
+        current limit, and a phase mode is a switch to be counted.
         """
         intent = self.intent
         first: list[Write] = []
@@ -239,17 +232,18 @@ class Control:
         ):
             last.append((Settings.start_stop, StartStop.START))
 
-        phase_mode: list[Write] = []
-        mode = intent.phase_mode
-        self.awaits_phase_mode = mode is not None and found.phase_mode != mode
-        if self.awaits_phase_mode and self.budget.is_allowed(now):
-            self._record_switch(now)
-            phase_mode.append((Settings.phase_mode, mode))
-
         limits: list[Write] = []
         current: list[Write] = []
         if intent.current_limit is not None:
             current.append((Settings.current_limit, intent.current_limit))
+
+        phase_mode: list[Write] = []
+        mode = intent.phase_mode
+        self.awaits_phase_mode = mode is not None and found.phase_mode != mode
+        if self.awaits_phase_mode and self.budget.is_allowed(now):
+            # The limit is held down before the charger takes its time for this.
+            phase_mode = [*current, (Settings.phase_mode, mode)]
+
         if intent.fallback_timeout is not None:
             first += self.before(
                 Settings.fallback_timeout, intent.fallback_timeout, found

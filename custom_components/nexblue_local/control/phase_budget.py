@@ -18,44 +18,50 @@ PER_SESSION: Final = 6
 class PhaseBudget:
     """The switches that were made, whoever made them."""
 
-    switches: list[datetime] = field(default_factory=list)
-    """Those of the last hour."""
+    switches: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """Those of the last hour: when each was made, and from when it counts."""
     in_session: int = 0
     """How many there were in the session that is open; 0 while none is."""
 
     def record(self, now: datetime, *, in_session: bool) -> None:
         """Count a switch: into the hour, and into the session if one is open."""
-        self._age(now)
-        self.switches.append(now)
+        self.switches.append((now, now))
         self.in_session += in_session
 
     def end_session(self) -> None:
-        """Begin to count anew, as the vehicle has gone."""
+        """Begin to count anew, as no vehicle is there."""
         self.in_session = 0
 
-    def _age(self, now: datetime) -> None:
-        """Forget what is over; a time in the future, of a clock that jumped, is now."""
-        self.switches = sorted(
-            min(switch, now) for switch in self.switches if now - switch < WINDOW
-        )
+    def _times(self, now: datetime) -> list[datetime]:
+        """Return from when the switches of the last hour count, in their order.
+
+        One in the future, of a clock that jumped, counts from when that was
+        noticed, until the clock has come to its time.
+        """
+        aged = [
+            (made, made if made <= now else min(counts_from, now))
+            for made, counts_from in self.switches
+        ]
+        self.switches = [switch for switch in aged if now - switch[1] < WINDOW]
+        return sorted(counts_from for _, counts_from in self.switches)
 
     def left(self, now: datetime) -> int:
         """Return how many switches are left, by the scarcest limit."""
-        self._age(now)
         return max(
-            0, min(PER_WINDOW - len(self.switches), PER_SESSION - self.in_session)
+            0,
+            min(PER_WINDOW - len(self._times(now)), PER_SESSION - self.in_session),
         )
 
     def allowed_from(self, now: datetime) -> datetime | None:
         """Return when the next switch is allowed; None: not in this session."""
-        self._age(now)
         if self.in_session >= PER_SESSION:
             return None
-        if not self.switches:
+        switches = self._times(now)
+        if not switches:
             return now
-        times = [now, self.switches[-1] + INTERVAL]
-        if len(self.switches) >= PER_WINDOW:
-            times.append(self.switches[-PER_WINDOW] + WINDOW)
+        times = [now, switches[-1] + INTERVAL]
+        if len(switches) >= PER_WINDOW:
+            times.append(switches[-PER_WINDOW] + WINDOW)
         return max(times)
 
     def is_allowed(self, now: datetime) -> bool:
@@ -65,7 +71,9 @@ class PhaseBudget:
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored."""
         return {
-            "switches": [switch.isoformat() for switch in self.switches],
+            "switches": [
+                [time.isoformat() for time in switch] for switch in self.switches
+            ],
             "in_session": self.in_session,
         }
 
@@ -73,6 +81,9 @@ class PhaseBudget:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what was stored."""
         return cls(
-            [datetime.fromisoformat(switch) for switch in data["switches"]],
+            [
+                (datetime.fromisoformat(made), datetime.fromisoformat(counts_from))
+                for made, counts_from in data["switches"]
+            ],
             data["in_session"],
         )

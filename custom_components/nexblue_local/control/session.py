@@ -39,6 +39,7 @@ class Session:
         if not self.is_open:
             self._begin(is_open=True)
         if energy is None:
+            self.lower_reads = 0
             return False
         if energy >= self.energy:
             self.energy = energy
