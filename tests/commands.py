@@ -8,7 +8,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.const import DOMAIN
-from simulator import Simulator
+from simulator import Fault, FaultKind, Simulator
 
 PREFIX = "nexblue_delta_max"
 
@@ -74,6 +74,17 @@ COMMANDS = [
     STOP,
     SINGLE,
 ]
+
+
+def gone_with(function: int) -> list[Fault]:
+    """Return the faults of a charger that executes a write and is gone with it.
+
+    Whoever connects then is cut off when it asks for the identity.
+    """
+    return [
+        Fault(kind=FaultKind.DROP, function=function, executed=True),
+        Fault(kind=FaultKind.DROP, function=4, address=0),
+    ]
 
 
 def writes(simulator: Simulator) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 import math
 from typing import Any
 from unittest.mock import patch
@@ -16,6 +17,7 @@ from custom_components.nexblue_local.charger.enums import (
     PhaseMode,
     StartStop,
 )
+from custom_components.nexblue_local.charger.errors import ConnectionCut
 from custom_components.nexblue_local.charger.registers import Settings
 from simulator import Car, Fault, FaultKind, Ocpp, Simulator
 from simulator.charger import POWER_ON
@@ -27,6 +29,7 @@ from tests.commands import (
     START,
     STOP,
     Command,
+    gone_with,
     intent,
     number,
     stored,
@@ -167,11 +170,7 @@ async def test_lost_with_the_command(
     command: Command,
 ) -> None:
     """When nobody can tell at once, it is told so, and found out later."""
-    simulator.faults += [
-        Fault(kind=FaultKind.DROP, function=command.function, executed=True),
-        # Whoever connects is asked for its identity first.
-        Fault(kind=FaultKind.DROP, function=4, address=0),
-    ]
+    simulator.faults += gone_with(command.function)
     with pytest.raises(HomeAssistantError, match="shows when the charger is back"):
         await command.give(hass)
     assert intent(entry) == {}
@@ -183,8 +182,8 @@ async def test_lost_with_the_command(
     assert stored(hass_storage, entry)["intent"] == {command.name: command.value}
     is_kept_alive = entry.runtime_data.controller._keeper is not None
     assert is_kept_alive is (command is LIMIT)
-    # It is found out once: what somebody else does later is not ours.
-    await entry.runtime_data.controller.async_release()
+    # It is found out once: what is there later is not ours for that reason.
+    entry.runtime_data.controller.control.release()
     simulator.cut()
     await asyncio.sleep(0.2)
     await poll(hass, entry)
@@ -200,10 +199,7 @@ async def test_a_limit_held_down_is_lost_with_the_command(
     await simulator.power_cycle()
     await poll(hass, entry)
     assert control.awaits_phase_mode
-    simulator.faults += [
-        Fault(kind=FaultKind.DROP, function=0x10, executed=True),
-        Fault(kind=FaultKind.DROP, function=4, address=0),
-    ]
+    simulator.faults += gone_with(0x10)
     with pytest.raises(HomeAssistantError, match="shows when the charger is back"):
         await LIMIT.give(hass)
     simulator.faults.clear()
@@ -211,6 +207,58 @@ async def test_a_limit_held_down_is_lost_with_the_command(
     await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 6.0
     assert intent(entry)["current_limit"] == 10.5
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(kind=FaultKind.EXCEPTION, function=0x10), id="refused"),
+        pytest.param(Fault(kind=FaultKind.DROP, function=0x10, times=1), id="lost"),
+    ],
+)
+async def test_what_failed_is_not_found_out_later(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, fault: Fault
+) -> None:
+    """Where somebody else sets the same after that, it is not ours."""
+    simulator.faults.append(replace(fault))
+    with pytest.raises(HomeAssistantError):
+        await LIMIT.give(hass)
+    simulator.faults.clear()
+    simulator.charger.settings["current_limit"] = LIMIT.value
+    simulator.charger._show_settings(0)
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert intent(entry) == {}
+
+
+async def test_finding_out_that_fails_is_tried_again(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that is gone again before it tells is asked once more."""
+    simulator.faults += gone_with(0x10)
+    with pytest.raises(HomeAssistantError):
+        await LIMIT.give(hass)
+    simulator.faults.clear()
+    await asyncio.sleep(0.2)
+    charger = entry.runtime_data.charger
+    with patch.object(charger, "read_settings", side_effect=ConnectionCut):
+        await poll(hass, entry)
+    assert intent(entry) == {}
+    await poll(hass, entry)
+    assert intent(entry) == {"current_limit": 10.5}
+
+
+async def test_what_is_shown_late_is_found_out(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The first look after a lost answer may still show the old value."""
+    simulator.charger.read_back_delay = 0.5
+    simulator.faults.append(
+        Fault(kind=FaultKind.DROP, function=0x10, times=1, executed=True)
+    )
+    await LIMIT.give(hass)
+    assert intent(entry) == {"current_limit": 10.5}
 
 
 async def test_a_command_keeps_to_its_connection(
@@ -242,6 +290,28 @@ async def test_order_of_a_shorter_timeout(
     simulator.log.clear()
     await COMMANDS[2].give(hass)
     assert writes(simulator) == [(0x10, 1000), (0x10, 1004)]
+
+
+async def test_a_shorter_timeout_keeps_to_its_connection(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Neither does the limit that is written before it go over another one."""
+    await LIMIT.give(hass)
+    control = entry.runtime_data.controller.control
+    original = control.on_the_wire
+
+    def cut(register: Any, value: Any) -> Any:
+        if register is Settings.current_limit:
+            entry.runtime_data.charger.disconnect()
+        return original(register, value)
+
+    simulator.log.clear()
+    with (
+        patch.object(control, "on_the_wire", cut),
+        pytest.raises(HomeAssistantError, match="has not carried it out"),
+    ):
+        await COMMANDS[2].give(hass)
+    assert writes(simulator) == []
 
 
 async def test_a_command_after_an_outage_that_nobody_noticed(
@@ -290,8 +360,8 @@ async def test_the_phase_budget_is_saved_before_it_is_spent(
         assert on_disk == [1]
         await simulator.power_cycle()
         await poll(hass, entry)
-        budget = entry.runtime_data.controller.control.budget
-        budget.switches.clear()
+        entry.runtime_data.controller.control.budget.switches.clear()
+        await entry.runtime_data.controller._async_save()
         await poll(hass, entry)
     assert on_disk == [1, 1]
 
@@ -308,14 +378,41 @@ async def test_a_read_back_that_is_refused(
     assert intent(entry) == {command.name: command.value}
 
 
+async def test_read_backs_that_are_refused(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that cannot tell yet is asked again on the next connection."""
+    refused = Fault(kind=FaultKind.EXCEPTION, function=3, code=6)
+    simulator.faults.append(refused)
+    with pytest.raises(HomeAssistantError, match="shows when the charger is back"):
+        await LIMIT.give(hass)
+    simulator.faults.clear()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert intent(entry) == {"current_limit": 10.5}
+
+
+async def test_a_poll_in_the_middle_of_a_switch(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It sees no other switch than the one that is under way."""
+    controller = entry.runtime_data.controller
+    original = controller._read_back
+
+    async def polled(*arguments: Any) -> Any:
+        await poll(hass, entry)
+        return await original(*arguments)
+
+    with patch.object(controller, "_read_back", polled):
+        await SINGLE.give(hass)
+    assert len(controller.control.budget.switches) == 1
+
+
 async def test_a_switch_that_is_lost_counts_once(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """What is found out later is not somebody else's switch."""
-    simulator.faults += [
-        Fault(kind=FaultKind.DROP, function=6, executed=True),
-        Fault(kind=FaultKind.DROP, function=4, address=0),
-    ]
+    simulator.faults += gone_with(6)
     with pytest.raises(HomeAssistantError):
         await SINGLE.give(hass)
     simulator.faults.clear()
@@ -366,6 +463,29 @@ async def test_phases_that_are_not_taken(
     assert intent(entry) == {}
 
 
+async def test_phases_that_are_taken_for_others(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What came of a phase mode is never less of it, whatever its number."""
+    simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
+    simulator.charger._show_settings(0)
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    entry.runtime_data.controller.control.budget.switches.clear()
+    original = simulator.charger._set
+
+    def take(name: str, value: Any) -> None:
+        original(name, PhaseMode.ADAPTIVE)
+
+    with (
+        patch.object(simulator.charger, "_set", take),
+        pytest.raises(HomeAssistantError, match="instead of single phase"),
+    ):
+        await SINGLE.give(hass)
+    assert intent(entry) == {}
+
+
 @pytest.mark.parametrize("ocpp", [Ocpp.REFUSE, Ocpp.IGNORE])
 async def test_ocpp_is_in_charge(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, ocpp: Ocpp
@@ -383,8 +503,12 @@ async def test_ocpp_is_in_charge(
 
 
 @pytest.mark.parametrize(
-    ("asked_for", "kept", "sentence"),
-    [(20, 13.0, "made 13 of 20"), (10, 9.0, "shows 13 instead of 10")],
+    ("asked_for", "clamped", "kept", "sentence"),
+    [
+        (20, 13.0, 13.0, "made 13 of 20"),
+        (10, 13.0, 9.0, "shows 13 instead of 10"),
+        (10.5, 10.0, 10.0, r"made 10 of 10\.5"),
+    ],
 )
 async def test_clamped(
     hass: HomeAssistant,
@@ -392,6 +516,7 @@ async def test_clamped(
     simulator: Simulator,
     entry: MockConfigEntry,
     asked_for: float,
+    clamped: float,
     kept: float,
     sentence: str,
 ) -> None:
@@ -400,7 +525,7 @@ async def test_clamped(
     original = simulator.charger._set
 
     def clamp(name: str, value: Any) -> None:
-        original(name, 13.0 if name == "current_limit" else value)
+        original(name, clamped if name == "current_limit" else value)
 
     with (
         patch.object(simulator.charger, "_set", clamp),

@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import pairwise
+import time
 from typing import Any
 from unittest.mock import patch
 
@@ -11,12 +12,13 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import controller as controller_module
-from custom_components.nexblue_local.charger.enums import PhaseMode
+from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import DOMAIN
 from simulator import Fault, FaultKind, Simulator
-from tests.commands import COMMANDS, LIMIT, intent, writes
+from tests.commands import COMMANDS, LIMIT, STOP, intent, number, writes
 from tests.conftest import entry_for
+from tests.test_init import poll
 
 PERIOD = "custom_components.nexblue_local.controller.period"
 
@@ -42,6 +44,87 @@ async def test_keep_alive(simulator: Simulator, rarely_polled: MockConfigEntry) 
     assert 4 <= len(writes(simulator)) <= 6
     assert set(writes(simulator)) == {(0x10, 1000)}
     assert all(r.words == (0x0000, 0x2841) for r in simulator.log)
+
+
+async def test_keep_alive_is_not_put_off_by_polls(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Reads do not count, neither for the charger nor for us."""
+    await LIMIT.give(hass)
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.4):
+        entry.runtime_data.controller._async_keep()
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            await poll(hass, entry)
+    assert writes(simulator).count((0x10, 1000)) >= 2
+
+
+async def test_keep_alive_counts_from_before_the_write(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The charger may have counted from when it was sent; a failed one is none."""
+    controller = entry.runtime_data.controller
+    simulator.faults.append(
+        Fault(kind=FaultKind.SLOW, function=0x10, seconds=0.25, times=1)
+    )
+    start = time.monotonic()
+    await LIMIT.give(hass)
+    written_at = controller._limit_written_at
+    assert written_at - start < 0.2
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, function=0x10))
+    with patch(PERIOD, lambda timeout: 0.1):
+        controller._async_keep()
+        await asyncio.sleep(0.3)
+    assert simulator.log[-1].function == 0x10
+    assert controller._limit_written_at == written_at
+
+
+async def test_keep_alive_restores_the_rest(
+    hass: HomeAssistant, simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """On a new connection it is not the limit alone that has to be written."""
+    await STOP.give(hass)
+    await simulator.power_cycle()
+    with (
+        patch(PERIOD, lambda timeout: 0.2),
+        patch.object(controller_module, "RETRY_AFTER", 0.1),
+    ):
+        rarely_polled.runtime_data.controller._async_keep()
+        await asyncio.sleep(0.8)
+    assert simulator.charger.settings["start_stop"] is StartStop.STOP
+
+
+async def test_keep_alive_tries_again_soon(
+    simulator: Simulator, rarely_polled: MockConfigEntry
+) -> None:
+    """After a failure it does not wait for a whole period."""
+    controller = rarely_polled.runtime_data.controller
+    with (
+        patch(PERIOD, lambda timeout: 1.5),
+        patch.object(controller_module, "RETRY_AFTER", 0.1),
+    ):
+        await simulator.stop()
+        controller._limit_written_at -= 1.5
+        controller._async_keep()
+        await asyncio.sleep(0.3)
+        await simulator.start()
+        simulator.log.clear()
+        await asyncio.sleep(0.6)
+    assert (0x10, 1000) in writes(simulator)
+
+
+async def test_keep_alive_that_ended_begins_anew(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Whatever ended it, the next occasion starts it again."""
+    await LIMIT.give(hass)
+    controller = entry.runtime_data.controller
+    ended = controller._keeper
+    ended.cancel()
+    await asyncio.wait([ended])
+    controller._async_keep()
+    assert not controller._keeper.done()
 
 
 async def test_keep_alive_reconnects(
@@ -80,10 +163,13 @@ async def test_keep_alive_notices_another_timeout(
 ) -> None:
     """A timeout that somebody else lowered counts from the poll that reads it."""
     coordinator = rarely_polled.runtime_data
-    await asyncio.sleep(0.1)
-    simulator.log.clear()
-    with patch(PERIOD, lambda timeout: 0.2):
-        await coordinator.controller.async_observe(coordinator.data)
+    with patch(PERIOD, lambda timeout: 0.2 if timeout == 60 else 60.0):
+        coordinator.controller._async_keep()
+        await asyncio.sleep(0.1)
+        simulator.log.clear()
+        simulator.charger.settings["fallback_timeout"] = 60
+        simulator.charger._show_settings(0)
+        await coordinator.async_refresh()
         await asyncio.sleep(0.5)
     assert (0x10, 1000) in writes(simulator)
 
@@ -142,7 +228,10 @@ async def test_keep_alive_does_not_hold_commands_up(
     ):
         rarely_polled.runtime_data.controller._async_keep()
         await asyncio.sleep(0.5)
-    assert patience
+        by_itself = len(patience)
+        # The same goes for what restores after a poll.
+        await rarely_polled.runtime_data.async_refresh()
+    assert 0 < by_itself < len(patience)
     assert not any(patience)
 
 
@@ -157,6 +246,19 @@ async def test_keep_alive_does_not_wait_for_a_slow_command(
         await COMMANDS[1].give(hass)
     assert writes(simulator)[0] == (0x10, 1002)
     assert writes(simulator).count((0x10, 1000)) >= 2
+
+
+async def test_keep_alive_leaves_a_slow_limit_alone(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The old limit is not written over the new one that takes its time to show."""
+    await LIMIT.give(hass)
+    simulator.charger.read_back_delay = 0.5
+    simulator.log.clear()
+    with patch(PERIOD, lambda timeout: 0.1):
+        await number("current_limit", 0, 1000).give(hass)
+    assert intent(entry) == {"current_limit": 0}
+    assert {r.words for r in simulator.log if r.words} == {(0, 0)}
 
 
 async def test_keep_alive_between_slow_commands(
@@ -274,6 +376,9 @@ async def test_nothing_is_kept_alive_unasked(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """Without a limit that was commanded, nothing is written."""
-    for command in COMMANDS[1:]:
-        await command.give(hass)
+    simulator.charger.read_back_delay = 0.2
+    with patch(PERIOD, lambda timeout: 0):
+        for command in COMMANDS[1:]:
+            await command.give(hass)
+    assert (0x10, 1000) not in writes(simulator)
     assert entry.runtime_data.controller._keeper is None

@@ -195,6 +195,25 @@ async def test_restoring_that_the_charger_cannot_do_yet(
     assert simulator.charger.settings["current_limit"] == 10.5
 
 
+async def test_restoring_keeps_to_its_connection(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What was planned for one is not written over another."""
+    await LIMIT.give(hass)
+    await simulator.power_cycle()
+    control = entry.runtime_data.controller.control
+    original = control.on_the_wire
+
+    def cut(*arguments: Any) -> Any:
+        entry.runtime_data.charger.disconnect()
+        return original(*arguments)
+
+    simulator.log.clear()
+    with patch.object(control, "on_the_wire", cut):
+        await poll(hass, entry)
+    assert writes(simulator) == []
+
+
 async def test_start_stop_is_refused_on_restoring(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -252,7 +271,12 @@ async def test_phases_over_budget_hold_the_limit(
     assert (0x06, 1007) not in writes(simulator)
     # What is commanded meanwhile is kept, and held down as well.
     await number("current_limit", 16, 1000).give(hass)
-    assert simulator.charger.settings["current_limit"] == 6.0
+    await COMMANDS[2].give(hass)  # Writes the limit before the timeout.
+    await entry.runtime_data.async_give_up_connection(0.1, force=False)
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    limits = {r.words for r in simulator.log if r.words and r.address == 1000}
+    assert limits == {(0x0000, 0xC040)}
     assert intent(entry)["current_limit"] == 16.0
     control = entry.runtime_data.controller.control
     control.budget.switches.clear()
@@ -342,6 +366,7 @@ async def test_a_register_that_stays_busy_holds_nothing_up(
         entry.runtime_data.controller._async_keep()
         await asyncio.sleep(0.5)
     assert (0x10, 1000) in writes(simulator)
+    assert state(hass, f"sensor.{PREFIX}_control") == "home_assistant"
     await number("current_limit", 0, 1000).give(hass)
     assert simulator.charger.settings["current_limit"] == 0
     simulator.faults.remove(busy)
@@ -526,6 +551,17 @@ async def test_release_of_a_charger_that_is_gone(
             blocking=True,
         )
     assert intent(entry) == {"current_limit": 10.5}
+
+
+async def test_removal_with_the_fallback_limit_of_another(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Whoever has set it, it is what stays, and is written once more."""
+    await LIMIT.give(hass)
+    simulator.log.clear()
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert writes(simulator) == [(0x10, 1002)]
+    assert simulator.charger.settings["fallback_limit"] == POWER_ON["fallback_limit"]
 
 
 async def test_removal(

@@ -16,7 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
 from custom_components.nexblue_local import controller as controller_module, services
-from custom_components.nexblue_local.charger.enums import PhaseMode
+from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.charger.errors import GivenUp
 from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
@@ -24,7 +24,16 @@ from custom_components.nexblue_local.control.lease import Lease
 from custom_components.nexblue_local.links import async_get_links
 from simulator import Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
 from simulator.charger import POWER_ON
-from tests.commands import LIMIT, PREFIX, SINGLE, STOP, intent, writes
+from tests.commands import (
+    LIMIT,
+    PREFIX,
+    SINGLE,
+    STOP,
+    gone_with,
+    intent,
+    stored,
+    writes,
+)
 from tests.conftest import entry_for
 from tests.test_init import poll, state
 
@@ -144,6 +153,17 @@ async def test_set_limits_lost_on_the_way(
     assert simulator.charger.settings["phase_mode"] is PhaseMode.ADAPTIVE
 
 
+async def test_set_limits_of_which_one_is_refused(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The limit that was taken before that is kept, and kept alive."""
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, address=1002))
+    with pytest.raises(HomeAssistantError, match="refused"):
+        await act(hass, entry, "set_limits", current_limit=12, fallback_limit=8)
+    assert intent(entry) == {"current_limit": 12}
+    assert entry.runtime_data.controller._keeper is not None
+
+
 async def test_set_limits_on_a_new_connection(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -206,7 +226,10 @@ async def test_a_lease_as_it_is_asked_for(
 
 
 async def test_a_limit_that_is_not_renewed(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    simulator: Simulator,
+    entry: MockConfigEntry,
 ) -> None:
     """The safe limit takes its place, and is kept alive in its place."""
     await lease(entry, 16.0, 0.6, 6.0)
@@ -217,7 +240,37 @@ async def test_a_limit_that_is_not_renewed(
     await asyncio.sleep(0.4)
     assert simulator.charger.settings["current_limit"] == 7
     assert intent(entry) == {"current_limit": 7}
+    on_disk = stored(hass_storage, entry)
+    assert (on_disk["intent"], on_disk["lease"]) == ({"current_limit": 7}, None)
     assert state(hass, f"number.{PREFIX}_current_limit") == "7.0"
+
+
+async def test_a_lease_is_kept_with_its_limit(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Whether it is found out later, or the charger makes less of it."""
+    controller = entry.runtime_data.controller
+    simulator.faults += gone_with(0x10)
+    with pytest.raises(HomeAssistantError, match="shows when"):
+        await lease(entry, 15.0, 60, 7.0)
+    simulator.faults.clear()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert intent(entry) == {"current_limit": 15.0}
+    assert controller.control.lease is not None
+    original = simulator.charger._set
+
+    def clamp(name: str, value: Any) -> None:
+        original(name, 13.0)
+
+    with (
+        patch.object(simulator.charger, "_set", clamp),
+        pytest.raises(HomeAssistantError, match="made 13 of 20"),
+    ):
+        await lease(entry, 20.0, 50, 6.0)
+    assert intent(entry) == {"current_limit": 13.0}
+    assert controller.control.lease is not None
+    assert controller.control.lease.safe_limit == 6.0
 
 
 async def test_a_lease_outlives_a_restart(
@@ -335,6 +388,7 @@ async def test_release_connection_without_control(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """Where no fallback can fire, any time will do, and nothing is written."""
+    await SINGLE.give(hass)
     simulator.log.clear()
     await act(hass, entry, "release_connection", minutes=120)
     await asyncio.sleep(0.1)
@@ -361,6 +415,30 @@ async def test_release_connection_in_control(
     await act(hass, entry, "release_connection", minutes=5, force=True)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
+
+
+async def test_release_connection_with_the_timeout_of_another(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Whoever has set it, it is the charger's timeout that counts."""
+    await LIMIT.give(hass)
+    simulator.charger.settings["fallback_timeout"] = 60
+    simulator.charger._show_settings(0)
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    with pytest.raises(ServiceValidationError, match="for 40 seconds at the most"):
+        await act(hass, entry, "release_connection", minutes=1)
+
+
+async def test_release_connection_restores_before(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What an outage that nobody noticed has undone does not stay so meanwhile."""
+    await LIMIT.give(hass)
+    await STOP.give(hass)
+    await simulator.power_cycle()
+    await entry.runtime_data.async_give_up_connection(1.0, force=False)
+    assert simulator.charger.settings["start_stop"] is StartStop.STOP
 
 
 async def test_release_connection_while_a_limit_runs_out(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+import time
 from unittest.mock import patch
 
 import pytest
@@ -327,6 +328,17 @@ async def test_layout_outlives_a_clock_that_is_not_set(
         await write(charger, Settings.current_limit, 10.0)
 
 
+async def test_a_layout_that_is_known_late(simulator: Simulator, link: Link) -> None:
+    """A value is put into the words of the layout that was found for it."""
+    charger = Charger(link, 200, serial_number=SERIAL)
+    simulator.charger.layout = Layout.ABCD
+    simulator.overrides |= {38: 0, 39: 0, 1004: 0, 1005: 0}
+    await charger.refresh()
+    simulator.overrides.clear()
+    await write(charger, Settings.current_limit, 10.0)
+    assert simulator.charger.settings["current_limit"] == 10.0
+
+
 async def test_a_stranger_on_a_shared_link(simulator: Simulator, link: Link) -> None:
     """Whoever looks for another charger does not cut off the one that is there."""
     link.users = 2
@@ -373,6 +385,21 @@ async def test_writes_belong_to_a_connection(
     assert wire(simulator) == []
 
 
+async def test_a_silence_behind_a_gateway_ends_what_was_known(
+    simulator: Simulator, charger: Charger
+) -> None:
+    """The connection stays, but who is there after that is another question."""
+    connection = await charger.connect()
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, code=11, times=1))
+    with pytest.raises(NoAnswer):
+        await charger.read_settings(connection)
+    simulator.log.clear()
+    with pytest.raises(ConnectionCut):
+        await charger.write(Settings.current_limit, 10.0, connection)
+    assert await charger.connect() == connection + 1
+    assert wire(simulator)[0] == (4, 0, 52)
+
+
 @pytest.mark.parametrize("kind", [FaultKind.MUTE, FaultKind.DROP, FaultKind.GARBAGE])
 async def test_a_write_is_never_repeated(
     simulator: Simulator, charger: Charger, kind: FaultKind
@@ -409,7 +436,12 @@ async def test_an_outage_fails_fast(simulator: Simulator, charger: Charger) -> N
         await charger.refresh()
     assert len(simulator.log) == 1
     simulator.faults.clear()
-    await asyncio.sleep(0.2)
+    await simulator.stop()
+    start = time.monotonic()
+    with pytest.raises(CannotConnect):
+        await charger.refresh()
+    assert time.monotonic() - start < 0.3
+    await simulator.start()
     await charger.refresh()
 
 

@@ -146,6 +146,19 @@ def test_phase_mode_once_the_budget_allows_it() -> None:
     assert waiting.phase_restoration(later + timedelta(days=1)) == []
 
 
+def test_the_limit_waits_for_the_phase_mode_that_was_asked_for() -> None:
+    """Neither another one nor one that nobody could read will do."""
+    waiting = control(**ASKED)
+    charging = Reading({"status": ChargePointState.CHARGING})
+    waiting.restoration(AFTER_POWER_ON.replace(phase_mode=None), NOW)
+    assert waiting.limit == 6.0
+    waiting.observe(charging, AFTER_POWER_ON, 1.0, NOW)
+    assert waiting.limit == 6.0
+    restored = AFTER_POWER_ON.replace(phase_mode=PhaseMode.SINGLE_PHASE)
+    waiting.observe(charging, restored, 1.0, NOW)
+    assert waiting.limit == 12.0
+
+
 def test_the_phase_mode_that_is_there_is_no_switch() -> None:
     """Restoring what is there costs no switch."""
     same = control(phase_mode=PhaseMode.ADAPTIVE)
@@ -386,6 +399,11 @@ def test_stored_and_back() -> None:
         pytest.param(
             [("CHARGING", 3.0), ("CHARGING", 0.0), ("CHARGING", 3.1)], 0, id="misread"
         ),
+        pytest.param(
+            [("CHARGING", energy) for energy in (3.0, 0.0, 3.1, 0.0, 3.2)],
+            0,
+            id="two misreads",
+        ),
         pytest.param([("CHARGING", 3.0), ("FAULTED", 3.0)], 0, id="a fault"),
         pytest.param(
             [("CHARGING", 3.0), ("INOPERATIVE", 0.0), ("INOPERATIVE", 0.0)],
@@ -408,6 +426,15 @@ def test_sessions(observations: list[tuple[str, float | None]], number: int) -> 
     for status, energy in observations:
         session.observe(Reading({"status": ChargePointState[status]}), energy)
     assert session.number == number
+
+
+def test_a_session_outlives_a_restart() -> None:
+    """What is stored of its energy is never more than it was."""
+    session = Session()
+    charging = Reading({"status": ChargePointState.CHARGING})
+    session.observe(charging, 2.4)
+    restored = Session.from_dict(session.as_dict())
+    assert not restored.observe(charging, 2.4, at_once=True)
 
 
 def test_an_unseen_session_known_at_once() -> None:

@@ -25,6 +25,7 @@ def minutes(*values: float) -> list[datetime]:
         pytest.param([-60, -20], 2, 1, 0, id="an hour is over"),
         pytest.param([-50], 5, 1, 0, id="one left in the session"),
         pytest.param([-50], 6, 0, None, id="none left in the session"),
+        pytest.param([-50, -40, -30], 3, 0, 20, id="somebody made more than two"),
         pytest.param([600], 1, 1, 10, id="the future counts as now"),
     ],
 )
@@ -34,9 +35,9 @@ def test_limits(
     """The scarcest limit decides."""
     times = minutes(*switches)
     budget = PhaseBudget(list(zip(times, times, strict=True)), in_session)
-    assert budget.left(NOW) == left
     expected = None if allowed_from is None else minutes(allowed_from)[0]
     assert budget.allowed_from(NOW) == expected
+    assert budget.left(NOW) == left
     assert budget.is_allowed(NOW) == (allowed_from == 0)
     assert PhaseBudget.from_dict(budget.as_dict()) == budget
 
