@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from homeassistant.core import HomeAssistant
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
@@ -11,6 +12,9 @@ from custom_components.nexblue_local.const import DOMAIN
 from simulator import Fault, FaultKind, Simulator
 
 PREFIX = "nexblue_delta_max"
+
+PERIOD = "custom_components.nexblue_local.controller.period"
+"""What tells the seconds of the keep-alive, to be patched."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,9 @@ COMMANDS = [
     STOP,
     SINGLE,
 ]
+
+
+EACH = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 
 
 def gone_with(function: int) -> list[Fault]:

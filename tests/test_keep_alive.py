@@ -16,11 +16,9 @@ from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import DOMAIN
 from simulator import Fault, FaultKind, Simulator
-from tests.commands import COMMANDS, LIMIT, STOP, intent, number, writes
+from tests.commands import COMMANDS, LIMIT, PERIOD, STOP, intent, number, writes
 from tests.conftest import entry_for
 from tests.test_init import poll
-
-PERIOD = "custom_components.nexblue_local.controller.period"
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
 

@@ -26,6 +26,7 @@ from simulator import Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (
     LIMIT,
+    PERIOD,
     PREFIX,
     SINGLE,
     STOP,
@@ -473,10 +474,7 @@ async def test_release_connection_taken_back_early(
     await act(hass, entry, "release_connection", minutes=120, force=True)
     with (
         patch.object(controller_module, "LEAVE_ALONE", 0.3),
-        patch(
-            "custom_components.nexblue_local.controller.period",
-            lambda timeout: 0.2,
-        ),
+        patch(PERIOD, lambda timeout: 0.2),
     ):
         entry.runtime_data.controller._async_keep()
         # The keep-alive finds out that it is given up, and for how long.
