@@ -316,5 +316,10 @@ class SimulatedCharger:
             self.fallback_active = False
         self.settings[name] = value
 
+    def change(self, name: str, value: Any) -> None:
+        """Change a setting as somebody else does, such as the app; it shows at once."""
+        self.settings[name] = value
+        self._show_settings(0)
+
     def _show_settings(self, delay: float) -> None:
         self._read_back.append((self._now + delay, dict(self.settings)))

@@ -169,8 +169,7 @@ async def test_phases_that_somebody_else_switched(
 ) -> None:
     """A command looks before it counts."""
     await poll(hass, entry)
-    simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
-    simulator.charger._show_settings(0)
+    simulator.charger.change("phase_mode", PhaseMode.THREE_PHASE)
     await poll(hass, entry)
     with pytest.raises(ServiceValidationError, match="allowed from"):
         await SINGLE.give(hass)
@@ -263,8 +262,7 @@ async def test_phases_that_are_taken_for_others(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """What came of a phase mode is never less of it, whatever its number."""
-    simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
-    simulator.charger._show_settings(0)
+    simulator.charger.change("phase_mode", PhaseMode.THREE_PHASE)
     simulator.cut()
     await asyncio.sleep(0.2)
     await poll(hass, entry)

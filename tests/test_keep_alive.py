@@ -165,8 +165,7 @@ async def test_keep_alive_notices_another_timeout(
         coordinator.controller._async_keep()
         await asyncio.sleep(0.1)
         simulator.log.clear()
-        simulator.charger.settings["fallback_timeout"] = 60
-        simulator.charger._show_settings(0)
+        simulator.charger.change("fallback_timeout", 60)
         await coordinator.async_refresh()
         await asyncio.sleep(0.5)
     assert (0x10, 1000) in writes(simulator)

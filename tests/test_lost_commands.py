@@ -145,8 +145,7 @@ async def test_what_failed_is_not_found_out_later(
     with pytest.raises(HomeAssistantError):
         await LIMIT.give(hass)
     simulator.faults.clear()
-    simulator.charger.settings["current_limit"] = LIMIT.value
-    simulator.charger._show_settings(0)
+    simulator.charger.change("current_limit", LIMIT.value)
     simulator.cut()
     await asyncio.sleep(0.2)
     await poll(hass, entry)

@@ -54,8 +54,7 @@ async def test_release_with_a_fallback_limit_between(
 ) -> None:
     """What somebody else has set, and the charger takes for 0, is no obstacle."""
     await LIMIT.give(hass)
-    simulator.charger.settings["fallback_limit"] = 5.0
-    simulator.charger._show_settings(0)
+    simulator.charger.change("fallback_limit", 5.0)
     simulator.cut()
     await asyncio.sleep(0.2)
     await press_release(hass)

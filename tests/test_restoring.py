@@ -477,8 +477,7 @@ async def test_refused_phases_hold_the_limit(
     entry.runtime_data.controller.control.budget.switches.clear()
     await simulator.stop()
     simulator.charger.power_on()
-    simulator.charger.settings["phase_mode"] = PhaseMode.THREE_PHASE
-    simulator.charger._show_settings(0)
+    simulator.charger.change("phase_mode", PhaseMode.THREE_PHASE)
     await simulator.start()
     simulator.faults.append(
         Fault(kind=FaultKind.EXCEPTION, function=0x06, address=1007, code=4)

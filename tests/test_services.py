@@ -423,8 +423,7 @@ async def test_release_connection_with_the_timeout_of_another(
 ) -> None:
     """Whoever has set it, it is the charger's timeout that counts."""
     await LIMIT.give(hass)
-    simulator.charger.settings["fallback_timeout"] = 60
-    simulator.charger._show_settings(0)
+    simulator.charger.change("fallback_timeout", 60)
     simulator.cut()
     await asyncio.sleep(0.2)
     with pytest.raises(ServiceValidationError, match="for 40 seconds at the most"):
