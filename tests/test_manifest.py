@@ -5,6 +5,9 @@ from pathlib import Path
 import re
 import struct
 
+import homeassistant.components
+
+from custom_components.nexblue_local import PLATFORMS
 from custom_components.nexblue_local.const import DOMAIN
 from simulator.announcement import SERVICE_TYPE
 
@@ -22,6 +25,14 @@ def test_manifest() -> None:
     assert list(manifest)[2:] == sorted(list(manifest)[2:])
     hacs = json.loads((ROOT / "hacs.json").read_text())
     assert hacs["name"] == manifest["name"]
+
+
+def test_modules_that_home_assistant_loads() -> None:
+    """One that has the name of an integration is taken for a platform of that."""
+    components = Path(homeassistant.components.__file__).parent
+    modules = {path.stem for path in INTEGRATION.glob("*.py")}
+    taken = {name for name in modules if (components / name).is_dir()}
+    assert taken == {*PLATFORMS, "diagnostics", "logbook", "repairs"}
 
 
 def test_promises_have_tests() -> None:

@@ -27,7 +27,7 @@ from .coordinator import (
     async_forget,
     async_forget_use,
 )
-from .intent import async_release_removed
+from .intent_store import async_release_removed
 from .links import async_get_links
 from .services import async_setup_services
 

@@ -35,7 +35,7 @@ from .control.fallback import Fallback
 from .control.keep_alive import longest_silence, period
 from .control.lease import Lease
 from .events import Kind, async_fire
-from .intent import intent_store
+from .intent_store import intent_store
 from .sentences import failed, invalid, not_done, shown
 
 CONFIRM_FOR: Final = 5.0
