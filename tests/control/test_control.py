@@ -95,6 +95,16 @@ def test_order_of_restoration() -> None:
     assert started.limit == started.on_the_wire(Settings.current_limit, 12.0) == 12.0
 
 
+def test_what_is_there_is_not_written_again() -> None:
+    """A connection that is lost often does not wear the charger's memory out."""
+    there = AFTER_POWER_ON.replace(**ASKED)
+    kept = control(**ASKED, start_stop=StartStop.STOP)
+    assert names(kept.restoration(there, NOW)) == [
+        ("start_stop", StartStop.STOP),
+        ("current_limit", 12.0),
+    ]
+
+
 def test_timeout_that_is_raised() -> None:
     """Only before the timeout is lowered is the limit written."""
     raised = control(current_limit=12.0, fallback_timeout=600)

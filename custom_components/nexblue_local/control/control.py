@@ -233,6 +233,13 @@ class Control:
             last.append((Settings.start_stop, StartStop.START))
 
         limits: list[Write] = []
+        for register in (Settings.fallback_timeout, Settings.fallback_limit):
+            wanted, present = (s.values.get(register.name) for s in (intent, found))
+            # What is there is not written with each connection that is lost.
+            if wanted is not None and not agrees(present, wanted):
+                first += self.before(register, wanted, found)
+                limits.append((register, wanted))
+
         current: list[Write] = []
         if intent.current_limit is not None:
             current.append((Settings.current_limit, intent.current_limit))
@@ -244,13 +251,6 @@ class Control:
             # The limit is held down before the charger takes its time for this.
             phase_mode = [*current, (Settings.phase_mode, mode)]
 
-        if intent.fallback_timeout is not None:
-            first += self.before(
-                Settings.fallback_timeout, intent.fallback_timeout, found
-            )
-            limits.append((Settings.fallback_timeout, intent.fallback_timeout))
-        if intent.fallback_limit is not None:
-            limits.append((Settings.fallback_limit, intent.fallback_limit))
         return [*first, *limits, *phase_mode, *current, *last]
 
     def as_dict(self) -> dict[str, Any]:
