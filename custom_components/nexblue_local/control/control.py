@@ -223,35 +223,29 @@ class Control:
         current limit, and a phase mode is a switch to be counted.
         """
         intent = self.intent
-        first: list[Write] = []
-        last: list[Write] = []
+        writes: list[Write] = []
         if intent.start_stop is StartStop.STOP:
-            first.append((Settings.start_stop, StartStop.STOP))
-        if intent.start_stop is StartStop.START and (
-            self.started_in == self.session.number
-        ):
-            last.append((Settings.start_stop, StartStop.START))
-
-        limits: list[Write] = []
+            writes.append((Settings.start_stop, StartStop.STOP))
         for register in (Settings.fallback_timeout, Settings.fallback_limit):
             wanted, present = (s.values.get(register.name) for s in (intent, found))
             # What is there is not written with each connection that is lost.
             if wanted is not None and not agrees(present, wanted):
-                first += self.before(register, wanted, found)
-                limits.append((register, wanted))
+                writes += [*self.before(register, wanted, found), (register, wanted)]
 
         current: list[Write] = []
         if intent.current_limit is not None:
             current.append((Settings.current_limit, intent.current_limit))
-
-        phase_mode: list[Write] = []
         mode = intent.phase_mode
         self.awaits_phase_mode = mode is not None and found.phase_mode != mode
         if self.awaits_phase_mode and self.budget.is_allowed(now):
             # The limit is held down before the charger takes its time for this.
-            phase_mode = [*current, (Settings.phase_mode, mode)]
+            writes += [*current, (Settings.phase_mode, mode)]
+        writes += current
 
-        return [*first, *limits, *phase_mode, *current, *last]
+        is_same_session = self.started_in == self.session.number
+        if intent.start_stop is StartStop.START and is_same_session:
+            writes.append((Settings.start_stop, StartStop.START))
+        return writes
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored."""
