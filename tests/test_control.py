@@ -370,6 +370,20 @@ async def test_phase_budget(
         )
 
 
+async def test_a_switch_that_was_not_sent_does_not_count(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Nothing is written while the byte order is not certain, so nothing is spent."""
+    simulator.overrides |= {38: 0, 39: 0}
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    simulator.log.clear()
+    with pytest.raises(HomeAssistantError, match="not certain"):
+        await SINGLE.give(hass)
+    assert writes(simulator) == []
+    assert entry.runtime_data.controller.control.budget.switches == []
+
+
 async def test_what_a_phase_command_notices_is_saved(
     hass: HomeAssistant,
     hass_storage: dict[str, Any],

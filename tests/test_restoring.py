@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 import custom_components.nexblue_local as integration
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.events import EVENT
-from simulator import Car, Fault, FaultKind, Ocpp, Simulator
+from simulator import Car, Fault, FaultKind, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (
     COMMANDS,
@@ -211,21 +211,6 @@ async def test_restoring_keeps_to_its_connection(
     assert writes(simulator) == []
 
 
-async def test_start_stop_is_refused_on_restoring(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """What is refused is shown and passed over; the limit is restored all the same."""
-    await LIMIT.give(hass)
-    await STOP.give(hass)
-    simulator.charger.ocpp = Ocpp.REFUSE
-    await simulator.power_cycle()
-    await poll(hass, entry)
-    assert simulator.charger.settings["current_limit"] == 10.5
-    assert simulator.charger.settings["start_stop"] is StartStop.START
-    assert intent(entry)["start_stop"] is StartStop.STOP
-    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
-
-
 async def test_start_is_not_restored_in_another_session(
     hass: HomeAssistant,
     hass_storage: dict[str, Any],
@@ -281,7 +266,7 @@ async def test_phases_over_budget_hold_the_limit(
     await poll(hass, entry)
     assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
     assert simulator.charger.settings["current_limit"] == 16.0
-    assert [address for _, address in writes(simulator)] == [1007, 1000]
+    assert [address for _, address in writes(simulator)] == [1000, 1007, 1000]
 
 
 async def waits_for_its_phases(
@@ -332,48 +317,6 @@ async def test_phases_that_are_ignored_hold_the_limit(
     assert told == []
 
 
-async def test_a_charger_that_is_busy_is_restored_a_little_later(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """It is not taken for one that refuses."""
-    await STOP.give(hass)
-    await simulator.power_cycle()
-    simulator.faults.append(
-        Fault(kind=FaultKind.EXCEPTION, function=6, code=6, times=1)
-    )
-    await poll(hass, entry)
-    await poll(hass, entry)
-    assert simulator.charger.settings["start_stop"] is StartStop.STOP
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
-
-
-async def test_a_register_that_stays_busy_holds_nothing_up(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """The rest is restored and kept alive, commands are taken, and it comes last."""
-    await LIMIT.give(hass)
-    await STOP.give(hass)
-    busy = Fault(kind=FaultKind.EXCEPTION, function=6, address=1006, code=6)
-    simulator.faults.append(busy)
-    await simulator.power_cycle()
-    await poll(hass, entry)
-    assert simulator.charger.settings["current_limit"] == 10.5
-    simulator.log.clear()
-    with patch(PERIOD, lambda timeout: 0.2):
-        entry.runtime_data.controller._async_keep()
-        await asyncio.sleep(0.5)
-    assert (0x10, 1000) in writes(simulator)
-    assert state(hass, f"sensor.{PREFIX}_control") == "home_assistant"
-    await number("current_limit", 0, 1000).give(hass)
-    assert simulator.charger.settings["current_limit"] == 0
-    simulator.faults.remove(busy)
-    await poll(hass, entry)
-    assert simulator.charger.settings["start_stop"] is StartStop.STOP
-    simulator.log.clear()
-    await poll(hass, entry)
-    assert writes(simulator) == []
-
-
 async def test_a_power_cut_behind_a_gateway(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -412,25 +355,6 @@ async def test_the_safest_comes_before_the_keep_alive(
     await poll(hass, entry)
     written = [(r.address, r.words) for r in simulator.log if r.words]
     assert written == [(1006, (0,)), (1000, (0x0000, 0xC040))]  # STOP, 6 A
-
-
-async def test_stop_that_is_ignored_on_restoring(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """It is shown as refused until it is restored, and told as restored only then."""
-    told = async_capture_events(hass, EVENT)
-    await STOP.give(hass)
-    simulator.charger.ocpp = Ocpp.IGNORE
-    await simulator.power_cycle()
-    await poll(hass, entry)
-    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
-    assert told == []
-    simulator.charger.ocpp = Ocpp.NONE
-    await simulator.power_cycle()
-    await poll(hass, entry)
-    assert simulator.charger.settings["start_stop"] is StartStop.STOP
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
-    assert len(told) == 1
 
 
 async def test_a_phase_mode_that_was_not_written_costs_no_switch(

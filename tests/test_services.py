@@ -523,12 +523,16 @@ async def test_release_connection_with_a_safe_limit_that_is_refused(
 ) -> None:
     """Not even a call that is forced leaves a limit that should have run out."""
     await lease(entry, 16.0, 100, 7.0)
+    limit = f"number.{PREFIX}_current_limit"
     simulator.faults.append(
         Fault(kind=FaultKind.EXCEPTION, function=0x10, address=1000, times=1)
     )
     with pytest.raises(HomeAssistantError, match="refused"):
         await act(hass, entry, "release_connection", minutes=2, force=True)
     assert simulator.is_connected
+    assert state(hass, limit) == "7.0"
+    await asyncio.sleep(0.2)
+    assert simulator.charger.settings["current_limit"] == 7
 
 
 async def test_release_connection_of_a_charger_that_is_gone(

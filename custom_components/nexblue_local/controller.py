@@ -15,7 +15,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from .charger.charger import Charger, Snapshot
-from .charger.enums import WaitingReasons
+from .charger.enums import StartStop, WaitingReasons
 from .charger.errors import (
     BadAnswer,
     CannotConnect,
@@ -52,6 +52,14 @@ LEAVE_ALONE: Final = 10.0
 
 UNCERTAIN: Final = (BadAnswer, ConnectionCut, NoAnswer)
 """Failures of a write after which nobody knows whether it was executed."""
+
+
+AFTER_LIMIT: Final = (
+    Settings.fallback_timeout,
+    Settings.phase_mode,
+    Settings.start_stop,
+)
+"""What is restored, but for STOP, only when the current limit was taken."""
 
 
 class Controller(StrEnum):
@@ -97,8 +105,11 @@ class ChargerController:
         self._time = clock
         self._store = intent_store(hass, entry.entry_id)
         self._lock = asyncio.Lock()
-        self._restored_on: int | None = None
+        self._restored_on = 0
+        # The names of what the charger was too busy to restore on it.
+        self._left: set[str] = set()
         self._refuses_start_stop = False
+        self._not_restored: StartStop | None = None
         # A command of which nobody could read what became of it.
         self._uncertain: _Command | None = None
         self._limit_written_at = clock()
@@ -124,11 +135,19 @@ class ChargerController:
         reasons = snapshot.reading.waiting_reasons
         if reasons is not None and WaitingReasons.MODBUS_FALLBACK in reasons:
             return Controller.FALLBACK
-        if self._refuses_start_stop:
+        if self._refuses_start_stop or self._awaits_start_stop(snapshot):
             return Controller.REFUSED
         if self.control.is_in_control:
             return Controller.HOME_ASSISTANT
         return Controller.FREE
+
+    def _awaits_start_stop(self, snapshot: Snapshot) -> bool:
+        """Return whether START or STOP was not taken when it was restored."""
+        asked_for = self.control.intent.start_stop
+        return asked_for is not None and (
+            asked_for is self._not_restored
+            and snapshot.settings.start_stop is not asked_for
+        )
 
     def next_phase_switch(self) -> datetime | None:
         """Return from when the phases may be switched, None when they may now.
@@ -231,8 +250,6 @@ class ChargerController:
         On a connection without the intent it is not known what is safe. That
         the limit is not written is no failure of what is under way.
         """
-        if self._restored_on is None:
-            return
         try:
             await self._write_limit_if_due(self._restored_on)
         except ChargerError as error:
@@ -254,8 +271,7 @@ class ChargerController:
     async def _ready(self, *, patient: bool = True, polled: bool = False) -> int:
         """Return a connection on which the intent has been restored.
 
-        What the charger is too busy to take is restored the next time. What was
-        found before that is told, unless a poll does so.
+        What was found before that is told, unless a poll does so.
         """
         if self._is_stopped:
             raise CannotConnect("the charger was unloaded")
@@ -277,6 +293,7 @@ class ChargerController:
             if agrees(found, lost.wire):
                 await self._keep_in_mind(lost, lost.value)
             self._uncertain = None
+        self._left.clear()
         if not self.control.intent.values:
             self._restored_on = connection
             return None
@@ -287,73 +304,113 @@ class ChargerController:
             await self._async_save()
         settings = self._charger.settings
         writes = self.control.restoration(settings, dt_util.utcnow())
-        done, is_busy = await self._carry_out(writes, connection)
-        if not is_busy:
-            self._restored_on = connection
-        restored = ", ".join(
-            dict.fromkeys(
-                register.name.replace("_", " ")
-                for register, value in done
-                if not agrees(settings.values.get(register.name), value)
-            )
-        )
-        if restored:
-            async_fire(self._hass, self._entry, Kind.RESTORED, settings=restored)
-            LOGGER.info("%s: restored %s", self._entry.title, restored)
-        is_held_down = self.control.awaits_phase_mode and self.control.is_in_control
-        if is_held_down and not is_busy:
+        await self._carry_out(writes, connection)
+        self._restored_on = connection
+        if self.control.awaits_phase_mode and self.control.is_in_control:
             LOGGER.warning(
                 "%s is limited to 6 A until its phase mode may be restored",
                 self._entry.title,
             )
         return snapshot
 
-    async def _carry_out(
-        self, writes: list[Write], connection: int
-    ) -> tuple[list[Write], bool]:
-        """Make the writes of a restoration.
+    def _still_to_restore(self) -> list[Write]:
+        """Return the writes that restore what could not be restored at once."""
+        now = dt_util.utcnow()
+        if not self._left:
+            return self.control.phase_restoration(now)
+        writes = self.control.restoration(self._charger.settings, now)
+        self._left &= {register.name for register, _ in writes}
+        # The limit comes with them, as it has to be taken before most.
+        again = {*self._left, Settings.current_limit.name} if self._left else set()
+        return [write for write in writes if write[0].name in again]
 
-        Returns those that were made in full, and whether the charger was too
-        busy for others. What it refuses is passed over.
+    async def _carry_out(self, writes: list[Write], connection: int) -> None:
+        """Make the writes of a restoration, and tell what it restored.
+
+        What the charger refuses is passed over, and what it is too busy for is
+        left for the next poll; so is what is safe only with the current limit.
         """
-        done, is_busy = [], False
+        before = self._charger.settings
+        done = []
+        has_limit = True
         for register, value in writes:
-            # Until the phase mode is seen to be restored this is a lower limit.
-            safe = self.control.on_the_wire(register, value)
-            try:
-                if register is Settings.phase_mode:
-                    await self._count_switch()
-                await self._write(register, safe, connection)
-            except Refused as error:
-                LOGGER.log(
-                    logging.DEBUG if error.is_busy else logging.WARNING,
-                    "%s refused to have %s restored: %s",
-                    self._entry.title,
-                    register.name,
-                    error,
-                )
-                is_busy = is_busy or error.is_busy
-                if register is Settings.start_stop and not error.is_busy:
-                    self._refuses_start_stop = True
+            self._left.discard(register.name)
+            if not has_limit and register in AFTER_LIMIT and value != StartStop.STOP:
+                self._left.add(register.name)
                 continue
-            if register is Settings.phase_mode:
-                shown = await self._read_back(register, value, connection)
-                self.control.phase_mode_shown(shown)
-                if shown != value:
-                    continue
-            if safe == value:
+            if register is Settings.start_stop and (
+                value is not self.control.intent.start_stop
+            ):
+                # Its session was seen to end meanwhile.
+                continue
+            try:
+                is_taken = await self._restore_one(register, value, connection)
+            except Refused as error:
+                self._passed_over(register, value, error, connection)
+                has_limit = has_limit and register is not Settings.current_limit
+                continue
+            has_limit = has_limit or register is Settings.current_limit
+            if is_taken:
                 done.append((register, value))
         # A charger that ignores this is not waited for before it has its limit.
         commands = [write for write in done if write[0] is Settings.start_stop]
         for register, value in commands:
             shown = await self._read_back(register, value, connection)
-            self._refuses_start_stop = shown != value
-            if self._refuses_start_stop:
+            self._not_restored = None if shown == value else value
+            if shown != value:
                 done.remove((register, value))
-        return done, is_busy
+        if connection == self._restored_on:
+            # What goes with the rest has been told when it was lost.
+            done = [write for write in done if write[0] is not Settings.current_limit]
+        restored = ", ".join(
+            dict.fromkeys(
+                register.name.replace("_", " ")
+                for register, value in done
+                if not agrees(before.values.get(register.name), value)
+            )
+        )
+        if restored:
+            async_fire(self._hass, self._entry, Kind.RESTORED, settings=restored)
+            LOGGER.info("%s: restored %s", self._entry.title, restored)
 
-    async def _count_switch(self) -> None:
+    async def _restore_one(
+        self, register: Register[Any], value: Any, connection: int
+    ) -> bool:
+        """Write one setting; return whether it was in full."""
+        # Until the phase mode is seen to be restored this is a lower limit.
+        safe = self.control.on_the_wire(register, value)
+        if register is not Settings.phase_mode:
+            await self._write(register, safe, connection)
+            return bool(safe == value)
+        await self._count_switch(connection)
+        await self._write(register, value, connection)
+        shown = await self._read_back(register, value, connection)
+        self.control.phase_mode_shown(shown)
+        return bool(shown == value)
+
+    def _passed_over(
+        self, register: Register[Any], value: Any, error: Refused, connection: int
+    ) -> None:
+        """Take note of a write that was refused when it was to restore something."""
+        is_news = connection != self._restored_on and not error.is_busy
+        LOGGER.log(
+            logging.WARNING if is_news else logging.DEBUG,
+            "%s refused to have %s restored: %s",
+            self._entry.title,
+            register.name,
+            error,
+        )
+        if register is Settings.current_limit:
+            # The keep-alive tries it again soon.
+            self._limit_written_at = -math.inf
+        elif error.is_busy:
+            self._left.add(register.name)
+        elif register is Settings.start_stop:
+            self._not_restored = value
+
+    async def _count_switch(self, connection: int) -> None:
         """Count a switch of the phases, and save that, before it is written."""
+        await self._charger.check_writable(connection)
         self.control.count_switch(dt_util.utcnow())
         await self._async_save()
 
@@ -367,8 +424,7 @@ class ChargerController:
         async with self._lock:
             try:
                 connection = await self._ready(patient=False, polled=True)
-                writes = self.control.phase_restoration(dt_util.utcnow())
-                if writes:
+                if writes := self._still_to_restore():
                     await self._carry_out(writes, connection)
             except ChargerError as error:
                 LOGGER.debug("%s: not restored: %s", self._entry.title, error)
@@ -482,8 +538,6 @@ class ChargerController:
         if register is Settings.phase_mode:
             # Restoring may have switched them.
             self._check(Settings({register.name: value}))
-        if self.control.is_switch(register, value):
-            await self._count_switch()
         wire = self.control.on_the_wire(register, value)
         command = _Command(register, value, wire, lease)
         try:
@@ -491,7 +545,7 @@ class ChargerController:
         except asyncio.CancelledError:
             # It may have been executed: that is found out next.
             self._uncertain = command
-            self._restored_on = None
+            self._restored_on = 0
             raise
 
     async def _execute(self, command: _Command, connection: int) -> None:
@@ -503,6 +557,8 @@ class ChargerController:
             ):
                 safe = self.control.on_the_wire(first, first_value)
                 await self._write(first, safe, connection)
+            if self.control.is_switch(register, wire):
+                await self._count_switch(connection)
             await self._write(register, wire, connection)
             found = await self._read_back(register, wire, connection)
         except Refused as error:
@@ -530,6 +586,7 @@ class ChargerController:
 
     async def _keep_in_mind(self, command: _Command, value: Any) -> None:
         self.control.confirm(command.register, value, command.lease)
+        self._left.discard(command.register.name)
         await self._async_save()
 
     async def _tell_what_became(
@@ -614,6 +671,7 @@ class ChargerController:
             await self._command(Settings.fallback_limit, limit)
         self._uncertain = None
         self._refuses_start_stop = False
+        self._left.clear()
         self.control.release()
         await self._async_save()
 
@@ -633,6 +691,8 @@ class ChargerController:
                 except ChargerError as error:
                     # One that cannot be reached is no reason not to force it.
                     if not force or isinstance(error, Refused):
+                        self._async_keep()
+                        self._tell(None)
                         raise failed(self._entry, error) from error
             self._charger.give_up(seconds)
 
@@ -647,7 +707,8 @@ class ChargerController:
             if force and seconds > left:
                 # It would run out while nobody can write the safe limit.
                 lease.until = now
-                await self._expire()
+                if await self._expire():
+                    self._limit_written_at = -math.inf
         if seconds > most and not force:
             raise invalid("in_control", most=f"{math.floor(max(0.0, most))}")
         # The whole timeout counts from here.

@@ -19,6 +19,7 @@ from custom_components.nexblue_local.charger.errors import (
     BadAnswer,
     CannotConnect,
     ConnectionCut,
+    GivenUp,
     InUse,
     NoAnswer,
     NotACharger,
@@ -326,6 +327,19 @@ async def test_layout_outlives_a_clock_that_is_not_set(
     assert (await charger.refresh())[Reading.app_max_current] == 16.0
     with pytest.raises(NotWritable):
         await write(charger, Settings.current_limit, 10.0)
+
+
+async def test_who_gave_up_takes_back(simulator: Simulator, link: Link) -> None:
+    """What somebody else gave up since, stays so."""
+    one, other = Charger(link, 200), Charger(link, 200)
+    one.give_up(0.01)
+    await asyncio.sleep(0.05)
+    other.give_up(60)
+    one.take_back()
+    with pytest.raises(GivenUp):
+        await link.connect()
+    other.take_back()
+    assert (await link.connect()).is_open
 
 
 async def test_a_layout_that_is_known_late(simulator: Simulator, link: Link) -> None:

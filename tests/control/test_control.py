@@ -149,6 +149,7 @@ def test_phase_mode_once_the_budget_allows_it() -> None:
     assert waiting.phase_restoration(NOW) == []
     later = NOW + timedelta(minutes=8)
     assert names(waiting.phase_restoration(later)) == [
+        ("current_limit", 12.0),
         ("phase_mode", PhaseMode.SINGLE_PHASE),
         ("current_limit", 12.0),
     ]

@@ -184,7 +184,7 @@ class Charger:
         self.history: deque[tuple[datetime, str]] = deque(maxlen=HISTORY)
         self._session: _Session | None = None
         self._connections = 0
-        self._has_given_up = False
+        self._given_up_until = 0.0
         self._connecting = asyncio.Lock()
         self._failing = False
         self._identity = Identity({})
@@ -218,13 +218,11 @@ class Charger:
 
     def give_up(self, seconds: float) -> None:
         """Give the connection up for a time, in which everything raises GivenUp."""
-        self._has_given_up = True
-        self._link.give_up(seconds)
+        self._given_up_until = self._link.give_up(seconds)
 
     def take_back(self) -> None:
         """Take the connection back if this is who gave it up."""
-        if self._has_given_up:
-            self._link.take_back()
+        self._link.take_back(self._given_up_until)
 
     @property
     def shares_connection(self) -> bool:
@@ -331,15 +329,19 @@ class Charger:
         was executed.
         """
         register.encode(value, Layout.DCBA)
+        await self.check_writable(connection)
+        words = register.encode(value, self._layout)
+        self._settings_settled_at = self._time() + SETTLING
+        await self._on(connection).write(register.address, words)
+
+    async def check_writable(self, connection: int) -> None:
+        """Check that something can be written; raises NotWritable."""
         session = self._on(connection)
         if not self._is_writable:
             await self._read_clock(session)
             await self._read_settings(session)
             if not self._is_writable:
                 raise NotWritable(f"byte layout {self._layout} is not certain")
-        words = register.encode(value, self._layout)
-        self._settings_settled_at = self._time() + SETTLING
-        await session.write(register.address, words)
 
     def _on(self, connection: int) -> _Session:
         session = self._session

@@ -242,14 +242,19 @@ class Link:
         self._lock = asyncio.Lock()
         self._given_up_until = 0.0
 
-    def give_up(self, seconds: float) -> None:
-        """Close the connection, and open no other for a time."""
+    def give_up(self, seconds: float) -> float:
+        """Close the connection, and open no other for a time; return until when."""
         self._given_up_until = time.monotonic() + seconds
         self.disconnect()
+        return self._given_up_until
 
-    def take_back(self) -> None:
-        """Let the connection be opened again before that time is over."""
-        self._given_up_until = 0.0
+    def take_back(self, given_up_until: float) -> None:
+        """Let the connection be opened again before that time is over.
+
+        Where it was given up anew since, that stands.
+        """
+        if self._given_up_until == given_up_until:
+            self._given_up_until = 0.0
 
     async def connect(self) -> Connection:
         """Return the open connection, or open one; CannotConnect or GivenUp."""

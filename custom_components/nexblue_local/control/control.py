@@ -173,9 +173,15 @@ class Control:
         """Return the writes that restore the phase mode, once that is allowed."""
         if not self.awaits_phase_mode or not self.budget.is_allowed(now):
             return []
+        # The limit is held down before the charger takes its time for this.
+        registers = (
+            Settings.current_limit,
+            Settings.phase_mode,
+            Settings.current_limit,
+        )
         return [
             (register, self.intent.values[register.name])
-            for register in (Settings.phase_mode, Settings.current_limit)
+            for register in registers
             if register.name in self.intent.values
         ]
 
@@ -232,15 +238,12 @@ class Control:
             if wanted is not None and not agrees(present, wanted):
                 writes += [*self.before(register, wanted, found), (register, wanted)]
 
-        current: list[Write] = []
-        if intent.current_limit is not None:
-            current.append((Settings.current_limit, intent.current_limit))
         mode = intent.phase_mode
         self.awaits_phase_mode = mode is not None and found.phase_mode != mode
-        if self.awaits_phase_mode and self.budget.is_allowed(now):
-            # The limit is held down before the charger takes its time for this.
-            writes += [*current, (Settings.phase_mode, mode)]
-        writes += current
+        if phases := self.phase_restoration(now):
+            writes += phases
+        elif intent.current_limit is not None:
+            writes.append((Settings.current_limit, intent.current_limit))
 
         is_same_session = self.started_in == self.session.number
         if intent.start_stop is StartStop.START and is_same_session:
