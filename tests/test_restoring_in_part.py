@@ -44,6 +44,15 @@ def busy(address: int, times: int | None = None) -> Fault:
     )
 
 
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was warned of when something was restored."""
+    return [
+        record.message
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and "restored" in record.message
+    ]
+
+
 async def lose_start(simulator: Simulator) -> None:
     """Cut the power of a charger that waits to be started after that."""
     await simulator.stop()
@@ -127,7 +136,11 @@ async def test_stop_that_is_ignored_on_restoring(
 
 @pytest.mark.parametrize("code", [6, 4])
 async def test_no_start_without_its_limit(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, code: int
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    code: int,
 ) -> None:
     """A car that was paused does not charge before the pause is restored."""
     simulator.charger.plug_in(Car())
@@ -142,10 +155,23 @@ async def test_no_start_without_its_limit(
     await poll(hass, entry)
     await poll(hass, entry)
     assert set(writes(simulator)) == {(0x10, 1000)}
+    assert len(warnings(caplog)) == (code == 4)
     simulator.faults.clear()
     await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 0
     assert simulator.charger.settings["start_stop"] is StartStop.START
+
+
+async def test_a_busy_limit_is_tried_again_soon(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It does not wait for the next poll."""
+    await LIMIT.give(hass)
+    await simulator.power_cycle()
+    simulator.faults.append(busy(1000, times=1))
+    await poll(hass, entry)
+    await asyncio.sleep(0.2)
+    assert simulator.charger.settings["current_limit"] == 10.5
 
 
 async def test_no_shorter_timeout_without_the_limit(
@@ -257,13 +283,11 @@ async def test_it_is_told_once(
     simulator.charger.ocpp = Ocpp.REFUSE
     await simulator.power_cycle()
     simulator.faults.append(busy(1002))
-    caplog.clear()
     with patch.object(simulator.charger, "_set", clamp):
         for _ in range(4):
             await poll(hass, entry)
     assert len(told) == 1
-    warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
-    assert len(warnings) == 1
+    assert len(warnings(caplog)) == 1
 
 
 async def test_refused_is_shown_while_it_lasts(

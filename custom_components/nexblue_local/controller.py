@@ -59,7 +59,7 @@ AFTER_LIMIT: Final = (
     Settings.phase_mode,
     Settings.start_stop,
 )
-"""What is restored, but for STOP, only when the current limit was taken."""
+"""What is restored only if the current limit was taken; STOP comes before it."""
 
 
 class Controller(StrEnum):
@@ -293,7 +293,6 @@ class ChargerController:
             if agrees(found, lost.wire):
                 await self._keep_in_mind(lost, lost.value)
             self._uncertain = None
-        self._left.clear()
         if not self.control.intent.values:
             self._restored_on = connection
             return None
@@ -335,7 +334,7 @@ class ChargerController:
         has_limit = True
         for register, value in writes:
             self._left.discard(register.name)
-            if not has_limit and register in AFTER_LIMIT and value != StartStop.STOP:
+            if not has_limit and register in AFTER_LIMIT:
                 self._left.add(register.name)
                 continue
             if register is Settings.start_stop and (
@@ -349,7 +348,6 @@ class ChargerController:
                 self._passed_over(register, value, error, connection)
                 has_limit = has_limit and register is not Settings.current_limit
                 continue
-            has_limit = has_limit or register is Settings.current_limit
             if is_taken:
                 done.append((register, value))
         # A charger that ignores this is not waited for before it has its limit.
@@ -586,7 +584,6 @@ class ChargerController:
 
     async def _keep_in_mind(self, command: _Command, value: Any) -> None:
         self.control.confirm(command.register, value, command.lease)
-        self._left.discard(command.register.name)
         await self._async_save()
 
     async def _tell_what_became(
@@ -671,7 +668,6 @@ class ChargerController:
             await self._command(Settings.fallback_limit, limit)
         self._uncertain = None
         self._refuses_start_stop = False
-        self._left.clear()
         self.control.release()
         await self._async_save()
 
