@@ -360,6 +360,10 @@ class ChargerController:
         if connection == self._restored_on:
             # What goes with the rest has been told when it was lost.
             done = [write for write in done if write[0] is not Settings.current_limit]
+        self._tell_restored(done, before)
+
+    def _tell_restored(self, done: list[Write], before: Settings) -> None:
+        """Tell which settings were restored to another value than there was."""
         restored = ", ".join(
             dict.fromkeys(
                 register.name.replace("_", " ")
