@@ -13,7 +13,7 @@ from simulator import Fault, FaultKind, Simulator
 
 PREFIX = "nexblue_delta_max"
 
-PERIOD = "custom_components.nexblue_local.controller.period"
+PERIOD = "custom_components.nexblue_local.keeper.period"
 """What tells the seconds of the keep-alive, to be patched."""
 
 

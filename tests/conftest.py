@@ -11,7 +11,7 @@ from homeassistant.helpers.entity import Entity
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local import controller as controller_module
+from custom_components.nexblue_local import keeper
 from custom_components.nexblue_local.charger import charger as charger_module, transport
 from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
 from simulator import SimulatedCharger, Simulator
@@ -48,8 +48,8 @@ def quick_commands() -> Iterator[None]:
     """Wait for answers and read-backs only briefly."""
     with (
         patch.object(transport, "TIMEOUT", 0.3),
-        patch.object(controller_module, "CONFIRM_FOR", 0.6),
-        patch.object(controller_module, "CONFIRM_EVERY", 0.1),
+        patch.object(keeper, "CONFIRM_FOR", 0.6),
+        patch.object(keeper, "CONFIRM_EVERY", 0.1),
     ):
         yield
 

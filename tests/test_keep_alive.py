@@ -11,7 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local import controller as controller_module
+from custom_components.nexblue_local import keeper
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import DOMAIN
@@ -86,7 +86,7 @@ async def test_keep_alive_restores_the_rest(
     await simulator.power_cycle()
     with (
         patch(PERIOD, lambda timeout: 0.2),
-        patch.object(controller_module, "RETRY_AFTER", 0.1),
+        patch.object(keeper, "RETRY_AFTER", 0.1),
     ):
         rarely_polled.runtime_data.controller._async_keep()
         await asyncio.sleep(0.8)
@@ -100,7 +100,7 @@ async def test_keep_alive_tries_again_soon(
     controller = rarely_polled.runtime_data.controller
     with (
         patch(PERIOD, lambda timeout: 1.5),
-        patch.object(controller_module, "RETRY_AFTER", 0.1),
+        patch.object(keeper, "RETRY_AFTER", 0.1),
     ):
         await simulator.stop()
         controller._limit_written_at -= 1.5
@@ -145,7 +145,7 @@ async def test_keep_alive_goes_on_after_an_outage(
     """A charger that is gone is tried again and again, however rare the polls are."""
     with (
         patch(PERIOD, lambda timeout: 0.2),
-        patch.object(controller_module, "RETRY_AFTER", 0.1),
+        patch.object(keeper, "RETRY_AFTER", 0.1),
     ):
         rarely_polled.runtime_data.controller._async_keep()
         await simulator.stop()
@@ -179,7 +179,7 @@ async def test_keep_alive_survives_what_nobody_expects(
     simulator.log.clear()
     with (
         patch(PERIOD, lambda timeout: 0.2),
-        patch.object(controller_module, "RETRY_AFTER", 0.1),
+        patch.object(keeper, "RETRY_AFTER", 0.1),
         patch.object(controller, "_write_limit_if_due", side_effect=KeyError),
     ):
         controller._async_keep()
@@ -196,8 +196,8 @@ async def test_keep_alive_leaves_another_client_alone(
     simulator.log.clear()
     with (
         patch(PERIOD, lambda timeout: 0.2),
-        patch.object(controller_module, "RETRY_AFTER", 0.1),
-        patch.object(controller_module, "LEAVE_ALONE", 1.0),
+        patch.object(keeper, "RETRY_AFTER", 0.1),
+        patch.object(keeper, "LEAVE_ALONE", 1.0),
     ):
         simulator.occupy(0.5)
         rarely_polled.runtime_data.controller._async_keep()

@@ -72,13 +72,20 @@ async def test_restored_after_a_restart(
     assert simulator.charger.settings["current_limit"] == 10.5
 
 
+async def all_down(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Have a limit to restore, and neither Home Assistant nor the charger up."""
+    await LIMIT.give(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await simulator.stop()
+
+
 async def test_restored_when_home_assistant_starts_first(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """A charger that comes later does not wait for growing intervals."""
-    await LIMIT.give(hass)
-    assert await hass.config_entries.async_unload(entry.entry_id)
-    await simulator.stop()
+    await all_down(hass, simulator, entry)
     simulator.charger.power_on()
     with patch.object(integration, "RESTORE_RETRY", 0.2):
         assert not await hass.config_entries.async_setup(entry.entry_id)
@@ -115,9 +122,7 @@ async def test_a_retry_ends_with_the_entry(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """An entry that is switched off meanwhile stays so."""
-    await LIMIT.give(hass)
-    assert await hass.config_entries.async_unload(entry.entry_id)
-    await simulator.stop()
+    await all_down(hass, simulator, entry)
     with patch.object(integration, "RESTORE_RETRY", 0.2):
         assert not await hass.config_entries.async_setup(entry.entry_id)
         await hass.config_entries.async_set_disabled_by(
@@ -132,9 +137,7 @@ async def test_a_set_up_in_between_takes_the_place_of_the_retry(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """No timer is left when somebody else was faster."""
-    await LIMIT.give(hass)
-    assert await hass.config_entries.async_unload(entry.entry_id)
-    await simulator.stop()
+    await all_down(hass, simulator, entry)
     with patch.object(integration, "RESTORE_RETRY", 0.5):
         assert not await hass.config_entries.async_setup(entry.entry_id)
     await simulator.start()
