@@ -268,8 +268,7 @@ class Control:
         for name, members in (("start_stop", StartStop), ("phase_mode", PhaseMode)):
             if name in intent:
                 intent[name] = members(intent[name])
-        # What was stored before there were leases has none.
-        seen, lease = data["phase_mode_seen"], data.get("lease")
+        seen, lease = data["phase_mode_seen"], data["lease"]
         return cls(
             intent=Settings(intent),
             budget=PhaseBudget.from_dict(data["budget"]),
