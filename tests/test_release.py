@@ -9,7 +9,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import DOMAIN
-from custom_components.nexblue_local.intent_store import intent_store
+from custom_components.nexblue_local.storage import intent_store
 from simulator import Simulator
 from simulator.charger import POWER_ON
 from tests.commands import COMMANDS, LIMIT, PREFIX, intent, stored, writes

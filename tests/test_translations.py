@@ -74,7 +74,7 @@ def test_errors() -> None:
     }
     source = "".join(
         (INTEGRATION / name).read_text()
-        for name in ("controller.py", "control/control.py", "sentences.py")
+        for name in ("controller.py", "control/control.py", "exceptions.py")
     )
     keys |= set(
         re.findall(

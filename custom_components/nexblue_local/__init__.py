@@ -27,9 +27,9 @@ from .coordinator import (
     async_forget,
     async_forget_use,
 )
-from .intent_store import async_release_removed
 from .links import async_get_links
 from .services import async_setup_services
+from .storage import async_release_removed
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 

@@ -17,8 +17,8 @@ from .const import LOGGER
 from .control.control import LEAST_CURRENT, Rejected, agrees, in_steps
 from .control.keep_alive import longest_silence
 from .control.lease import Lease
+from .exceptions import failed, invalid, not_done, shown
 from .keeper import ChargerKeeper, Command
-from .sentences import failed, invalid, not_done, shown
 
 UNCERTAIN: Final = (BadAnswer, ConnectionCut, NoAnswer)
 """Failures of a write after which nobody knows whether it was executed."""
@@ -91,7 +91,7 @@ class ChargerController(ChargerKeeper):
                     await self._keep_alive()
         finally:
             self._async_keep()
-        self._tell(None)
+        self._on_update(None)
 
     async def _ready_for(self, wanted: Settings) -> None:
         try:
@@ -162,7 +162,7 @@ class ChargerController(ChargerKeeper):
         except Refused as error:
             if register is Settings.start_stop:
                 self._refuses_start_stop = True
-                self._tell(None)
+                self._on_update(None)
                 raise not_done(self._entry, "start_stop_refused") from error
             raise failed(self._entry, error) from error
         except UNCERTAIN as error:
@@ -189,7 +189,7 @@ class ChargerController(ChargerKeeper):
         register, wire = command.register, command.wire
         if register is Settings.start_stop:
             self._refuses_start_stop = True
-            self._tell(None)
+            self._on_update(None)
             raise not_done(self._entry, "start_stop_refused")
         if register is Settings.current_limit:
             # If it is more than what was asked for before, it must not stay.
@@ -201,7 +201,7 @@ class ChargerController(ChargerKeeper):
         if is_less:
             # The charger takes no more than this, which now is what there is.
             await self._keep_in_mind(command, found)
-        self._tell(None)
+        self._on_update(None)
         raise (
             not_done(self._entry, "clamped", **values)
             if is_less
@@ -229,7 +229,7 @@ class ChargerController(ChargerKeeper):
                 await self._release(fallback_limit)
         finally:
             self._async_keep()
-        self._tell(None)
+        self._on_update(None)
 
     async def _release(self, fallback_limit: float | None) -> None:
         wanted = in_steps(Settings({"fallback_limit": fallback_limit}))
@@ -265,7 +265,7 @@ class ChargerController(ChargerKeeper):
                     # One that cannot be reached is no reason not to force it.
                     if not force or isinstance(error, Refused):
                         self._async_keep()
-                        self._tell(None)
+                        self._on_update(None)
                         raise failed(self._entry, error) from error
             self._charger.give_up(seconds)
 

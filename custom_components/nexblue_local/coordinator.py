@@ -26,8 +26,8 @@ from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
 from .controller import ChargerController
+from .exceptions import address_of
 from .issues import Issue, async_is_reported, async_report, async_withdraw
-from .sentences import address_of
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
 """Seconds to the next attempt, each time that the charger is another's."""
@@ -72,12 +72,12 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
         )
         self.controller = ChargerController(
-            hass, entry, self.charger, tell=self._async_tell
+            hass, entry, self.charger, on_update=self._async_on_update
         )
         self._remember_energy()
 
     @callback
-    def _async_tell(self, snapshot: Snapshot | None) -> None:
+    def _async_on_update(self, snapshot: Snapshot | None) -> None:
         """Show what control has changed or read without waiting for the next poll."""
         if snapshot is not None:
             if not self.last_update_success:
@@ -125,7 +125,6 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         A meter that is not ready yet, right after a power cut, shows nought.
         """
         registry = er.async_get(self.hass)
-        last_states = restore_state.async_get(self.hass).last_states
         for key, remember in (
             (Reading.lifetime_energy.name, self.charger.remember_lifetime_energy),
             (Reading.session_energy.name, self.charger.remember_session_energy),
@@ -133,7 +132,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             entity_id = registry.async_get_entity_id(
                 SENSOR_DOMAIN, DOMAIN, f"{self._serial_number}_{key}"
             )
-            last = last_states.get(entity_id or "")
+            last = None if entity_id is None else stored_state(self.hass, entity_id)
             if last is None or last.extra_data is None:
                 continue
             value = last.extra_data.as_dict().get("native_value")
@@ -238,6 +237,18 @@ def async_forget(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
 def async_forget_use(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Begin to count anew for how long another client holds a charger."""
     hass.data.get(_IN_USE_SINCE, {}).pop(entry.entry_id, None)
+
+
+def stored_state(
+    hass: HomeAssistant, entity_id: str
+) -> restore_state.StoredState | None:
+    """Return the state that an entity had when Home Assistant last stopped."""
+    data = restore_state.async_get(hass)
+    if hasattr(data, "async_get_stored_state"):
+        state: restore_state.StoredState | None = data.async_get_stored_state(entity_id)
+        return state
+    # Home Assistant 2026.10.
+    return data.last_states.get(entity_id)
 
 
 def device_info(identity: Identity) -> DeviceInfo:

@@ -31,7 +31,7 @@ from .control.fallback import Fallback
 from .control.keep_alive import period
 from .control.lease import Lease
 from .events import Kind, async_fire
-from .intent_store import intent_store
+from .storage import intent_store
 
 CONFIRM_FOR: Final = 5.0
 """Seconds for which a read-back may still show the value before a write."""
@@ -72,7 +72,7 @@ class ChargerKeeper:
         entry: ConfigEntry[Any],
         charger: Charger,
         *,
-        tell: Callable[[Snapshot | None], None],
+        on_update: Callable[[Snapshot | None], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the charger, and whom to tell when something changed.
@@ -83,7 +83,7 @@ class ChargerKeeper:
         self._hass = hass
         self._entry = entry
         self._charger = charger
-        self._tell = tell
+        self._on_update = on_update
         self._time = clock
         self._store = intent_store(hass, entry.entry_id)
         self._lock = asyncio.Lock()
@@ -156,7 +156,7 @@ class ChargerKeeper:
                 async with self._lock:
                     if await self._expire():
                         self._limit_written_at = -math.inf
-                        self._tell(None)
+                        self._on_update(None)
                     # This writes the limit as well if it has to restore it.
                     connection = await self._ready(patient=False)
                     await self._write_limit_if_due(connection)
@@ -249,7 +249,7 @@ class ChargerKeeper:
         if connection != self._restored_on:
             found = await self._restore(connection)
             if found is not None and not polled:
-                self._tell(found)
+                self._on_update(found)
             # The charger may have another timeout than before.
             self._async_keep()
         return connection
