@@ -1,0 +1,40 @@
+"""Print what the installed Home Assistant wants of the packages in requirements/newest.in.
+
+scripts/setup latest installs that, as nobody has pinned it yet.
+"""
+
+from importlib.util import find_spec
+import json
+from pathlib import Path
+import re
+import sys
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def package(requirement: str) -> str:
+    """Return the name of the package that a requirement is about."""
+    return re.split(r"[^\w.-]", requirement.strip())[0].lower().replace("_", "-")
+
+
+def main() -> None:
+    """Print the requirements, one a line."""
+    home_assistant = find_spec("homeassistant")
+    assert home_assistant is not None
+    assert home_assistant.origin is not None
+    components = Path(home_assistant.origin).parent / "components"
+    lines = (ROOT / "requirements" / "newest.in").read_text().splitlines()
+    wanted = {package(line) for line in lines if line and not line.startswith("#")}
+    # The test plugin loads the supervisor's component.
+    wanted.add("aiohasupervisor")
+    found = {
+        requirement
+        for manifest in components.glob("*/manifest.json")
+        for requirement in json.loads(manifest.read_text()).get("requirements", ())
+        if package(requirement) in wanted
+    }
+    sys.stdout.writelines(f"{requirement}\n" for requirement in sorted(found))
+
+
+if __name__ == "__main__":
+    main()
