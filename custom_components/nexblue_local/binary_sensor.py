@@ -1,4 +1,4 @@
-"""What is on or off at the charger."""
+"""Binary sensors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from homeassistant.components.binary_sensor import (
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
 
 from .charger.charger import Snapshot
 from .charger.enums import (
@@ -23,13 +24,14 @@ from .charger.enums import (
 )
 from .charger.model import Register
 from .charger.registers import Reading
+from .controller import ChargerController
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
 
-# In the remaining states the charger does not tell.
+# The charger does not report it in the other states.
 VEHICLE_CONNECTED: dict[ChargePointState | None, bool] = {
     ChargePointState.AVAILABLE: False,
     ChargePointState.PREPARING: True,
@@ -53,15 +55,25 @@ def _has_fault(reading: Reading) -> bool | None:
     return None if reading.status is None or reading.errors is None else False
 
 
-def _any_bit(bits: IntFlag | None) -> bool | None:
-    return None if bits is None else bool(bits)
+def _has_warning(reading: Reading) -> bool | None:
+    if reading.warnings is None:
+        return None
+    # Billing by a certified meter is listed among the warnings.
+    return bool(reading.warnings & ~ChargerWarnings.MID_MODE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NexBlueBinarySensorDescription(BinarySensorEntityDescription):
-    """Describes a binary sensor."""
+    """Describes a binary sensor of the registers."""
 
     is_on_fn: Callable[[Reading], bool | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NexBlueControlBinarySensorDescription(BinarySensorEntityDescription):
+    """Describes a binary sensor of the control of a charger."""
+
+    is_on_fn: Callable[[ChargerController, Snapshot], bool]
 
 
 def _bit[F: IntFlag](
@@ -93,11 +105,7 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
         device_class=BinarySensorDeviceClass.PLUG,
         is_on_fn=lambda reading: VEHICLE_CONNECTED.get(reading.status),
     ),
-    NexBlueBinarySensorDescription(
-        key="charging",
-        device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
-        is_on_fn=_is_charging,
-    ),
+    NexBlueBinarySensorDescription(key="charging", is_on_fn=_is_charging),
     NexBlueBinarySensorDescription(
         key="fault",
         device_class=BinarySensorDeviceClass.PROBLEM,
@@ -106,7 +114,7 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
     NexBlueBinarySensorDescription(
         key="warning",
         device_class=BinarySensorDeviceClass.PROBLEM,
-        is_on_fn=lambda reading: _any_bit(reading.warnings),
+        is_on_fn=_has_warning,
     ),
     _bit(
         Reading.waiting_reasons,
@@ -128,7 +136,6 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
             Reading.warnings,
             flag,
             key=f"warning_{str(flag.name).lower()}",
-            # Billing by a certified meter is listed among the warnings.
             device_class=None
             if flag is ChargerWarnings.MID_MODE
             else BinarySensorDeviceClass.PROBLEM,
@@ -143,6 +150,23 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
 )
 
 
+CONTROL_DESCRIPTIONS: tuple[NexBlueControlBinarySensorDescription, ...] = (
+    NexBlueControlBinarySensorDescription(
+        key="start_stop_refused",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        is_on_fn=lambda controller, snapshot: controller.refuses_start_stop(snapshot),
+    ),
+    NexBlueControlBinarySensorDescription(
+        key="phase_switch_allowed",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=lambda controller, _: controller.control.budget.is_allowed(
+            dt_util.utcnow()
+        ),
+    ),
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant,
     entry: NexBlueConfigEntry,
@@ -153,15 +177,31 @@ async def async_setup_entry(
         NexBlueBinarySensor(coordinator=entry.runtime_data, description=description)
         for description in DESCRIPTIONS
     )
+    async_add_entities(
+        NexBlueControlBinarySensor(
+            coordinator=entry.runtime_data, description=description
+        )
+        for description in CONTROL_DESCRIPTIONS
+    )
 
 
 class NexBlueBinarySensor(NexBlueEntity, BinarySensorEntity):
-    """A binary sensor."""
+    """Binary sensor of the registers."""
 
     entity_description: NexBlueBinarySensorDescription
 
     @override
-    def _take_over(self, snapshot: Snapshot) -> bool:
-        shown = self._attr_is_on
+    def _update_from(self, snapshot: Snapshot) -> None:
         self._attr_is_on = self.entity_description.is_on_fn(snapshot.reading)
-        return self._attr_is_on != shown
+
+
+class NexBlueControlBinarySensor(NexBlueEntity, BinarySensorEntity):
+    """Binary sensor of the control of a charger."""
+
+    entity_description: NexBlueControlBinarySensorDescription
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        self._attr_is_on = self.entity_description.is_on_fn(
+            self.coordinator.controller, snapshot
+        )

@@ -1,4 +1,4 @@
-"""Giving control back."""
+"""Button: return control to the charger."""
 
 from typing import override
 
@@ -6,7 +6,6 @@ from homeassistant.components.button import ButtonEntity, ButtonEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .charger.charger import Snapshot
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
 
@@ -28,13 +27,9 @@ async def async_setup_entry(
 
 
 class NexBlueButton(NexBlueEntity, ButtonEntity):
-    """Leaves the charger to itself, with the fallback limit that is set."""
-
-    @override
-    def _take_over(self, snapshot: Snapshot) -> bool:
-        return False
+    """Button that returns control to the charger."""
 
     @override
     async def async_press(self) -> None:
-        """Release control."""
+        """Write the fallback limit that is set, and stop writing."""
         await self.coordinator.controller.async_release()

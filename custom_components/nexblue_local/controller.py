@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from homeassistant.util import dt as dt_util
 
 from .charger.charger import Snapshot
-from .charger.enums import WaitingReasons
+from .charger.enums import StartStop, WaitingReasons
 from .charger.errors import BadAnswer, ChargerError, ConnectionCut, NoAnswer, Refused
 from .charger.model import Register
 from .charger.registers import Settings
@@ -27,34 +27,44 @@ UNCERTAIN: Final = (BadAnswer, ConnectionCut, NoAnswer)
 class Controller(StrEnum):
     """Who decides what the charger offers."""
 
-    FREE = "free"
+    CHARGER = "charger"
     HOME_ASSISTANT = "home_assistant"
     FALLBACK = "fallback"
-    REFUSED = "refused"
 
 
 class ChargerController(ChargerKeeper):
     """Takes commands to one charger, which are kept once they are confirmed."""
 
-    _refuses_start_stop = False
+    # START or STOP that was refused, and the session in which it was.
+    _refused: tuple[StartStop, int] | None = None
+
+    def wanted(self, snapshot: Snapshot) -> Settings:
+        """Return what was asked for, and the charger's settings where nothing was."""
+        return snapshot.settings.replace(**self.control.intent.values)
 
     def controller(self, snapshot: Snapshot) -> Controller:
         """Return who decides what the charger offers."""
         reasons = snapshot.reading.waiting_reasons
         if reasons is not None and WaitingReasons.MODBUS_FALLBACK in reasons:
             return Controller.FALLBACK
-        if self._refuses_start_stop or self._awaits_start_stop(snapshot):
-            return Controller.REFUSED
         if self.control.is_in_control:
             return Controller.HOME_ASSISTANT
-        return Controller.FREE
+        return Controller.CHARGER
 
-    def _awaits_start_stop(self, snapshot: Snapshot) -> bool:
-        """Return whether START or STOP was not taken when it was restored."""
+    def refuses_start_stop(self, snapshot: Snapshot) -> bool:
+        """Return whether the charger refused START or STOP.
+
+        That ends when the charger shows what was asked for, when another START
+        or STOP is obeyed, and with the session or with control.
+        """
+        found = snapshot.settings.start_stop
+        if self._refused is not None:
+            command, session = self._refused
+            if found is not command and session == self.control.session.number:
+                return True
         asked_for = self.control.intent.start_stop
         return asked_for is not None and (
-            asked_for is self._not_restored
-            and snapshot.settings.start_stop is not asked_for
+            asked_for is self._not_restored and found is not asked_for
         )
 
     def next_phase_switch(self) -> datetime | None:
@@ -161,7 +171,7 @@ class ChargerController(ChargerKeeper):
             found = await self._read_back(register, wire, connection)
         except Refused as error:
             if register is Settings.start_stop:
-                self._refuses_start_stop = True
+                self._refused = (command.value, self.control.session.number)
                 self._on_update(None)
                 raise not_done(self._entry, "start_stop_refused") from error
             raise failed(self._entry, error) from error
@@ -179,7 +189,7 @@ class ChargerController(ChargerKeeper):
         if not agrees(found, wire):
             await self._tell_what_became(command, before, found)
         if register is Settings.start_stop:
-            self._refuses_start_stop = False
+            self._refused = None
         await self._keep_in_mind(command, command.value)
 
     async def _tell_what_became(
@@ -188,7 +198,7 @@ class ChargerController(ChargerKeeper):
         """Raise for a command of which the charger made something else."""
         register, wire = command.register, command.wire
         if register is Settings.start_stop:
-            self._refuses_start_stop = True
+            self._refused = (command.value, self.control.session.number)
             self._on_update(None)
             raise not_done(self._entry, "start_stop_refused")
         if register is Settings.current_limit:
@@ -244,7 +254,7 @@ class ChargerController(ChargerKeeper):
         if limit is not None:
             await self._command(Settings.fallback_limit, limit)
         self._uncertain = None
-        self._refuses_start_stop = False
+        self._refused = None
         self.control.release()
         await self._async_save()
 

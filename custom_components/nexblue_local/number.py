@@ -1,6 +1,8 @@
-"""The limits that can be set."""
+"""Numbers: the limits that can be set."""
 
-from typing import Any, override
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import override
 
 from homeassistant.components.number import (
     NumberDeviceClass,
@@ -13,48 +15,60 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .charger.charger import Snapshot
-from .charger.model import Register
-from .charger.registers import Settings
+from .charger.registers import Reading, Settings
+from .control.control import LEAST_CURRENT
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
 
-REGISTERS: dict[str, Register[float] | Register[int]] = {
-    "current_limit": Settings.current_limit,
-    "fallback_limit": Settings.fallback_limit,
-    "fallback_timeout": Settings.fallback_timeout,
-}
+
+@dataclass(frozen=True, kw_only=True)
+class NexBlueNumberDescription(NumberEntityDescription):
+    """Describes a number."""
+
+    setting: str
+    """Name of the register."""
+    unit: float = 1.0
+    """The number's unit in units of the register."""
+    maximum_fn: Callable[[Reading], float | None] | None = None
+    """Returns a lower maximum, None while it is unknown."""
+
 
 DESCRIPTIONS = (
-    NumberEntityDescription(
+    NexBlueNumberDescription(
         key="current_limit",
+        setting=Settings.current_limit.name,
+        maximum_fn=lambda reading: reading.app_max_current,
         device_class=NumberDeviceClass.CURRENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
         native_min_value=0,
         native_max_value=32,
-        native_step=0.1,
-        mode=NumberMode.SLIDER,
+        native_step=1,
+        mode=NumberMode.BOX,
     ),
-    NumberEntityDescription(
+    NexBlueNumberDescription(
         key="fallback_limit",
+        setting=Settings.fallback_limit.name,
         entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.CURRENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
         native_min_value=0,
         native_max_value=16,
-        native_step=0.1,
+        native_step=1,
         mode=NumberMode.BOX,
     ),
-    NumberEntityDescription(
+    NexBlueNumberDescription(
         key="fallback_timeout",
+        setting=Settings.fallback_timeout.name,
+        unit=60.0,
         entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.DURATION,
-        native_unit_of_measurement=UnitOfTime.SECONDS,
-        native_min_value=30,
-        native_max_value=1800,
-        native_step=1,
+        native_unit_of_measurement=UnitOfTime.MINUTES,
+        native_min_value=0.5,
+        native_max_value=30,
+        native_step=0.5,
         mode=NumberMode.BOX,
     ),
 )
@@ -73,29 +87,37 @@ async def async_setup_entry(
 
 
 class NexBlueNumber(NexBlueEntity, NumberEntity):
-    """A limit: what was asked for, or what the charger has where nothing was."""
+    """Limit: the one asked for, or the charger's own where none was."""
 
-    _attr_native_value: float | None = None
-    _attr_extra_state_attributes: dict[str, Any] = {}  # noqa: RUF012 (as the base has it)
+    entity_description: NexBlueNumberDescription
+    _known_maximum: float | None = None
 
     @override
-    def _take_over(self, snapshot: Snapshot) -> bool:
-        shown = (self._attr_native_value, self._attr_extra_state_attributes)
-        control = self.coordinator.controller.control
-        name = REGISTERS[self.entity_description.key].name
-        asked_for: float | None = control.intent.values.get(name)
-        found = snapshot.settings.values.get(name)
-        value = found if asked_for is None else asked_for
-        self._attr_native_value = None if value is None else round(value, 1)
-        if self.entity_description.key == "current_limit":
-            # Why the charger offers 6 A at the most, whatever was asked for.
-            self._attr_extra_state_attributes = {
-                "awaits_phase_mode": control.awaits_phase_mode
-            }
-        return (self._attr_native_value, self._attr_extra_state_attributes) != shown
+    def _update_from(self, snapshot: Snapshot) -> None:
+        wanted = self.coordinator.controller.wanted(snapshot)
+        value = wanted.values.get(self.entity_description.setting)
+        self._attr_native_value = (
+            None if value is None else round(value / self.entity_description.unit, 2)
+        )
+        self._update_maximum(snapshot, self._attr_native_value)
+
+    def _update_maximum(self, snapshot: Snapshot, value: float | None) -> None:
+        """Set the maximum, which keeps its last known value.
+
+        It is never lower than the value, which may have been set by an action.
+        """
+        if self.entity_description.maximum_fn is None:
+            return
+        most = self.entity_description.native_max_value
+        assert most is not None
+        known = self.entity_description.maximum_fn(snapshot.reading)
+        if known is not None and known >= LEAST_CURRENT:
+            self._known_maximum = min(known, most)
+        self._attr_native_max_value = max(self._known_maximum or most, value or 0.0)
 
     @override
     async def async_set_native_value(self, value: float) -> None:
         """Write the limit, in steps of 0.1 A or 1 s."""
-        name = REGISTERS[self.entity_description.key].name
-        await self.coordinator.controller.async_set(Settings({name: value}))
+        value *= self.entity_description.unit
+        wanted = Settings({self.entity_description.setting: value})
+        await self.coordinator.controller.async_set(wanted)

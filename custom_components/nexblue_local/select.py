@@ -1,4 +1,4 @@
-"""The phase mode."""
+"""Select: the phase mode."""
 
 from typing import override
 
@@ -32,20 +32,16 @@ async def async_setup_entry(
 
 
 class NexBlueSelect(NexBlueEntity, SelectEntity):
-    """The phase mode, which may be switched within its budget."""
-
-    _attr_current_option: str | None = None
+    """Phase mode: the one asked for, or the charger's own where none was."""
 
     @override
-    def _take_over(self, snapshot: Snapshot) -> bool:
-        shown = self._attr_current_option
-        mode = snapshot.settings.phase_mode
+    def _update_from(self, snapshot: Snapshot) -> None:
+        mode = self.coordinator.controller.wanted(snapshot).phase_mode
         self._attr_current_option = None if mode is None else mode.name.lower()
-        return self._attr_current_option != shown
 
     @override
     async def async_select_option(self, option: str) -> None:
-        """Switch the phases."""
+        """Switch the phases, within the phase budget."""
         await self.coordinator.controller.async_set(
             Settings({"phase_mode": PhaseMode[option.upper()]})
         )

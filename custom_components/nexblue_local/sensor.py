@@ -1,9 +1,9 @@
-"""What the charger measures and says."""
+"""Sensors."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 import math
 from typing import Any, override
 
@@ -29,58 +29,36 @@ from homeassistant.helpers.typing import StateType
 from homeassistant.util import dt as dt_util
 
 from .charger.charger import Snapshot
-from .charger.enums import ChargePointState, PhaseMode, WaitingReasons
+from .charger.enums import ChargePointState, PhaseMode, StartStop
 from .charger.model import Register
 from .charger.registers import Identity, Reading, Settings
 from .controller import ChargerController, Controller
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
+from .limited_by import LimitedBy, limited_by
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
 
 
-# Why the car is not getting more, the most important reason first.
-WAITING_REASONS: tuple[WaitingReasons, ...] = (
-    WaitingReasons.LOW_SEVERITY_ERROR_OR_OCPP_PAUSE,
-    WaitingReasons.MODBUS_FALLBACK,
-    WaitingReasons.MAIN_UNIT_OFFLINE,
-    WaitingReasons.CT_OFFLINE,
-    WaitingReasons.LOAD_SHEDDING,
-    WaitingReasons.HOST_NOT_RESPONDING,
-    WaitingReasons.HOST_REDUCES_CURRENT,
-)
-NOT_WAITING = "none"
-
-
-def _key(member: IntEnum | IntFlag) -> str:
-    """Return the state and translation key of a state, mode or reason."""
+def _key(member: IntEnum) -> str:
+    """Return the state, which is also the translation key, of a member."""
     assert member.name is not None
     return member.name.lower()
 
 
-def _keys(members: Iterable[IntEnum | IntFlag]) -> list[str]:
+def _keys(members: Iterable[IntEnum]) -> list[str]:
     return [_key(member) for member in members]
 
 
 def _shown(register: Register[Any]) -> Callable[[Snapshot], StateType]:
-    """Return what shows the value of a register."""
+    """Return the function that returns the value of a register."""
 
     def value(snapshot: Snapshot) -> StateType:
         read: StateType = snapshot[register]
         return _key(read) if isinstance(read, IntEnum) else read
 
     return value
-
-
-def _waiting_reason(snapshot: Snapshot) -> str | None:
-    reasons = snapshot.reading.waiting_reasons
-    if reasons is None:
-        return None
-    if not reasons:
-        return NOT_WAITING
-    known = (reason for reason in WAITING_REASONS if reason in reasons)
-    return next((_key(reason) for reason in known), None)
 
 
 def _mapping_version(snapshot: Snapshot) -> str | None:
@@ -91,11 +69,13 @@ def _mapping_version(snapshot: Snapshot) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class NexBlueSensorDescription(SensorEntityDescription):
-    """Describes a sensor."""
+    """Describes a sensor of a register."""
 
     value_fn: Callable[[Snapshot], StateType]
-    digits: int | None = None
-    """The decimals to which a measurement is worth a row in the database."""
+    band: float | None = None
+    """Changes of a measurement up to this, in its native unit, are jitter."""
+    digits: int = 0
+    """Decimals of its native unit to which a measurement is rounded."""
 
 
 DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
@@ -105,17 +85,12 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         device_class=SensorDeviceClass.ENUM,
         options=_keys(ChargePointState),
     ),
-    NexBlueSensorDescription(
-        key="waiting_reason",
-        value_fn=_waiting_reason,
-        device_class=SensorDeviceClass.ENUM,
-        options=[NOT_WAITING, *_keys(WAITING_REASONS)],
-    ),
     *(
         NexBlueSensorDescription(
             key=register.name,
             value_fn=_shown(register),
-            digits=0,
+            band=0.75,
+            entity_registry_enabled_default=register is Reading.power,
             device_class=SensorDeviceClass.POWER,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfPower.WATT,
@@ -132,7 +107,10 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         NexBlueSensorDescription(
             key=register.name,
             value_fn=_shown(register),
+            band=0.075,
             digits=1,
+            # Enough while the phases carry the same.
+            entity_registry_enabled_default=register is Reading.current_l1,
             device_class=SensorDeviceClass.CURRENT,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -141,8 +119,9 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         for register in (Reading.current_l1, Reading.current_l2, Reading.current_l3)
     ),
     NexBlueSensorDescription(
-        key="offered_current",
+        key="active_current_limit",
         value_fn=_shown(Settings.current_limit),
+        band=0.075,
         digits=1,
         device_class=SensorDeviceClass.CURRENT,
         state_class=SensorStateClass.MEASUREMENT,
@@ -153,17 +132,19 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         NexBlueSensorDescription(
             key=register.name,
             value_fn=_shown(register),
-            digits=0,
+            band=0.75,
+            digits=1,
             device_class=SensorDeviceClass.VOLTAGE,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricPotential.VOLT,
-            suggested_display_precision=0,
+            suggested_display_precision=1,
         )
         for register in (Reading.voltage_l1, Reading.voltage_l2, Reading.voltage_l3)
     ),
     NexBlueSensorDescription(
         key="session_energy",
         value_fn=_shown(Reading.session_energy),
+        band=0.0075,
         digits=2,
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
@@ -173,17 +154,19 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     NexBlueSensorDescription(
         key="lifetime_energy",
         value_fn=_shown(Reading.lifetime_energy),
-        digits=-2,
+        band=75.0,
+        digits=-1,
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
         suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=1,
+        suggested_display_precision=2,
     ),
     *(
         NexBlueSensorDescription(
             key=register.name,
             value_fn=_shown(register),
+            band=0.075,
             digits=1,
             entity_category=EntityCategory.DIAGNOSTIC,
             device_class=SensorDeviceClass.CURRENT,
@@ -199,16 +182,53 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         device_class=SensorDeviceClass.ENUM,
         options=_keys(PhaseMode),
     ),
+    NexBlueSensorDescription(
+        key="active_fallback_limit",
+        value_fn=_shown(Settings.fallback_limit),
+        band=0.075,
+        digits=1,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        device_class=SensorDeviceClass.CURRENT,
+        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+        suggested_display_precision=1,
+    ),
+    NexBlueSensorDescription(
+        key="active_fallback_timeout",
+        value_fn=_shown(Settings.fallback_timeout),
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        suggested_unit_of_measurement=UnitOfTime.MINUTES,
+    ),
+    NexBlueSensorDescription(
+        key="active_phase_mode",
+        value_fn=_shown(Settings.phase_mode),
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        device_class=SensorDeviceClass.ENUM,
+        options=_keys(PhaseMode),
+    ),
+    NexBlueSensorDescription(
+        key="active_start_stop",
+        value_fn=_shown(Settings.start_stop),
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        device_class=SensorDeviceClass.ENUM,
+        options=_keys(StartStop),
+    ),
     *(
         NexBlueSensorDescription(
             key=register.name,
             value_fn=_shown(register),
-            digits=0,
+            band=0.75,
+            digits=1,
             entity_category=EntityCategory.DIAGNOSTIC,
             entity_registry_enabled_default=False,
             state_class=SensorStateClass.MEASUREMENT_ANGLE,
             native_unit_of_measurement=DEGREE,
-            suggested_display_precision=0,
+            suggested_display_precision=1,
         )
         for register in (
             Reading.phase_angle_l1,
@@ -240,15 +260,6 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
 )
 
 
-def is_jitter(value: float, shown: float, digits: int) -> bool:
-    """Return whether a measurement is still the one that is shown.
-
-    The band is wider than rounding's, so that a value at the border between two
-    digits does not change with every poll, in graphs as in the database.
-    """
-    return abs(value - shown) <= 0.75 * 10.0**-digits
-
-
 async def async_setup_entry(
     hass: HomeAssistant,
     entry: NexBlueConfigEntry,
@@ -267,47 +278,65 @@ async def async_setup_entry(
         NexBlueControlSensor(coordinator=entry.runtime_data, description=description)
         for description in CONTROL_DESCRIPTIONS
     )
+    async_add_entities(
+        [
+            NexBlueLimitedBySensor(
+                coordinator=entry.runtime_data, description=LIMITED_BY_DESCRIPTION
+            )
+        ]
+    )
 
 
 class NexBlueSensor(NexBlueEntity, SensorEntity):
-    """A sensor."""
+    """Sensor of a register."""
 
     entity_description: NexBlueSensorDescription
     _attr_native_value: StateType = None
 
     @override
-    def _take_over(self, snapshot: Snapshot) -> bool:
+    def _update_from(self, snapshot: Snapshot) -> None:
+        """Show what was read, unless a measurement only jitters.
+
+        A value at the border between two digits would otherwise change with
+        every poll, in graphs as in the database.
+        """
         value = self.entity_description.value_fn(snapshot)
         shown = self._attr_native_value
-        digits = self.entity_description.digits
-        if digits is not None and isinstance(value, int | float):
-            if isinstance(shown, int | float) and is_jitter(value, shown, digits):
-                return False
-            value = self._rounded(value, digits)
+        band = self.entity_description.band
+        if band is not None and isinstance(value, int | float):
+            if isinstance(shown, int | float) and abs(value - shown) <= band:
+                return
+            value = self._rounded(value)
         self._attr_native_value = value
-        return value != shown
 
-    def _rounded(self, value: float, digits: int) -> float:
-        return round(value, digits)
+    def _rounded(self, value: float) -> float:
+        return round(value, self.entity_description.digits)
 
 
 class NexBlueEnergySensor(NexBlueSensor, RestoreSensor):
-    """An energy, stored for the coordinator to measure the next one by.
+    """Sensor of an energy, stored for the coordinator to check the next one by.
 
-    It is rounded down, so that what was shown is never more than what comes.
+    It is rounded down, so that no later value is less than the one shown.
     """
 
     @override
-    def _rounded(self, value: float, digits: int) -> float:
+    def _rounded(self, value: float) -> float:
+        digits = self.entity_description.digits
         step = 10.0**-digits
         return round(math.floor(value / step + 1e-6) * step, max(0, digits))
 
 
 @dataclass(frozen=True, kw_only=True)
 class NexBlueControlSensorDescription(SensorEntityDescription):
-    """Describes a sensor of what is asked of the charger."""
+    """Describes a sensor of the control of a charger."""
 
     value_fn: Callable[[ChargerController, Snapshot], StateType | datetime]
+
+
+def _phase_switches_left(controller: ChargerController) -> int:
+    """Return how many phase switches are left now, 0 while none is allowed."""
+    budget, now = controller.control.budget, dt_util.utcnow()
+    return budget.left(now) if budget.is_allowed(now) else 0
 
 
 CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
@@ -320,7 +349,7 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
     NexBlueControlSensorDescription(
         key="phase_switches_left",
         entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda controller, _: controller.control.budget.left(dt_util.utcnow()),
+        value_fn=lambda controller, _: _phase_switches_left(controller),
     ),
     NexBlueControlSensorDescription(
         key="next_phase_switch",
@@ -330,17 +359,30 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
     ),
 )
 
+LIMITED_BY_DESCRIPTION = SensorEntityDescription(
+    key="limited_by", device_class=SensorDeviceClass.ENUM, options=list(LimitedBy)
+)
+
 
 class NexBlueControlSensor(NexBlueEntity, SensorEntity):
-    """A sensor of what is asked of the charger."""
+    """Sensor of the control of a charger."""
 
     entity_description: NexBlueControlSensorDescription
-    _attr_native_value: StateType | datetime = None
 
     @override
-    def _take_over(self, snapshot: Snapshot) -> bool:
-        shown = self._attr_native_value
+    def _update_from(self, snapshot: Snapshot) -> None:
         self._attr_native_value = self.entity_description.value_fn(
             self.coordinator.controller, snapshot
         )
-        return self._attr_native_value != shown
+
+
+class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
+    """Sensor of why the vehicle does not get more current."""
+
+    _limited_by: LimitedBy | None = None
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        control = self.coordinator.controller.control
+        self._limited_by = limited_by(snapshot, control, self._limited_by)
+        self._attr_native_value = self._limited_by

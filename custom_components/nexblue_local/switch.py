@@ -1,4 +1,4 @@
-"""Start and stop."""
+"""Switch: START and STOP."""
 
 from typing import Any, override
 
@@ -30,14 +30,12 @@ async def async_setup_entry(
 
 
 class NexBlueSwitch(NexBlueEntity, SwitchEntity):
-    """The command to start or stop; the binary sensor tells what happens."""
+    """Whether charging is allowed: as asked for, or by the charger where it was not."""
 
     @override
-    def _take_over(self, snapshot: Snapshot) -> bool:
-        shown = self._attr_is_on
-        command = snapshot.settings.start_stop
+    def _update_from(self, snapshot: Snapshot) -> None:
+        command = self.coordinator.controller.wanted(snapshot).start_stop
         self._attr_is_on = None if command is None else command is StartStop.START
-        return self._attr_is_on != shown
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:

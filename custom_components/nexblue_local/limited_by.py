@@ -1,0 +1,151 @@
+"""Why the vehicle does not get more current."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from .charger.charger import Snapshot
+from .charger.enums import ChargePointState, StartStop, WaitingReasons
+from .charger.registers import Reading, Settings
+from .control.control import LEAST_CURRENT, Control
+
+
+class LimitedBy(StrEnum):
+    """States of the sensor; the first that applies is shown."""
+
+    FAULT = "fault"
+    STOPPED = "stopped"
+    FALLBACK = "fallback"
+    PHASE_SWITCH_PENDING = "phase_switch_pending"
+    LOAD_SHEDDING = "load_shedding"
+    MAIN_UNIT_OFFLINE = "main_unit_offline"
+    CT_OFFLINE = "ct_offline"
+    HOST_NOT_RESPONDING = "host_not_responding"
+    MINOR_ERROR_OR_OCPP_PAUSE = "minor_error_or_ocpp_pause"
+    PAUSED = "paused"
+    APP_MAXIMUM = "app_maximum"
+    HOST_REDUCES_CURRENT = "host_reduces_current"
+    CURRENT_LIMIT = "current_limit"
+    VEHICLE = "vehicle"
+    NONE = "none"
+
+
+REACHED: Final = 1.0
+"""A below its limit from which on a vehicle is limited by it."""
+
+LEFT: Final = 2.0
+"""A below its limit at which a vehicle is no longer limited by it.
+
+The difference keeps the state from alternating with the vehicle's current.
+"""
+
+
+@dataclass(frozen=True)
+class _Situation:
+    """What decides on the state."""
+
+    reading: Reading
+    settings: Settings
+    is_held: bool
+    """The current is held down until the phase mode is restored."""
+    limit: float | None
+    """Current limit in A: the one asked for, or else the charger's own."""
+    is_at_limit: bool
+    """The vehicle draws what it may."""
+
+
+def _charger_reports(reason: WaitingReasons) -> Callable[[_Situation], bool]:
+    """Return the check of a bit of the waiting bitset (input 402)."""
+    return lambda now: reason in (now.reading.waiting_reasons or WaitingReasons(0))
+
+
+def _has_fault(now: _Situation) -> bool:
+    return now.reading.status is ChargePointState.FAULTED or bool(now.reading.errors)
+
+
+def _is_stopped(now: _Situation) -> bool:
+    if now.reading.status is ChargePointState.FINISHING:
+        return True
+    # An OCPP back end may have the charger ignore STOP.
+    is_charging = now.reading.status is ChargePointState.CHARGING
+    return now.settings.start_stop is StartStop.STOP and not is_charging
+
+
+def _is_at_app_maximum(now: _Situation) -> bool:
+    most = now.reading.app_max_current
+    is_lower = most is not None and (now.limit is None or most <= now.limit)
+    return now.is_at_limit and is_lower
+
+
+CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
+    LimitedBy.FAULT: _has_fault,
+    LimitedBy.STOPPED: _is_stopped,
+    LimitedBy.FALLBACK: _charger_reports(WaitingReasons.MODBUS_FALLBACK),
+    LimitedBy.PHASE_SWITCH_PENDING: lambda now: now.is_held,
+    LimitedBy.LOAD_SHEDDING: _charger_reports(WaitingReasons.LOAD_SHEDDING),
+    LimitedBy.MAIN_UNIT_OFFLINE: _charger_reports(WaitingReasons.MAIN_UNIT_OFFLINE),
+    LimitedBy.CT_OFFLINE: _charger_reports(WaitingReasons.CT_OFFLINE),
+    LimitedBy.HOST_NOT_RESPONDING: _charger_reports(WaitingReasons.HOST_NOT_RESPONDING),
+    LimitedBy.MINOR_ERROR_OR_OCPP_PAUSE: _charger_reports(
+        WaitingReasons.LOW_SEVERITY_ERROR_OR_OCPP_PAUSE
+    ),
+    LimitedBy.PAUSED: lambda now: now.limit is not None and now.limit < LEAST_CURRENT,
+    LimitedBy.APP_MAXIMUM: _is_at_app_maximum,
+    LimitedBy.HOST_REDUCES_CURRENT: _charger_reports(
+        WaitingReasons.HOST_REDUCES_CURRENT
+    ),
+    LimitedBy.CURRENT_LIMIT: lambda now: now.is_at_limit,
+    LimitedBy.VEHICLE: lambda now: (
+        now.reading.status in (ChargePointState.CHARGING, ChargePointState.SUSPENDED_EV)
+    ),
+}
+
+
+def limited_by(
+    snapshot: Snapshot, control: Control, shown: LimitedBy | None
+) -> LimitedBy | None:
+    """Return the first cause that applies, None if it is unknown.
+
+    It is unknown where nothing else applies and the charger pauses by itself,
+    is out of service, or reports its reasons (input 402) not at all or with
+    undocumented bits. `shown` is the state until now.
+    """
+    reading, settings = snapshot.reading, snapshot.settings
+    limit = control.limit if control.is_in_control else settings.current_limit
+    now = _Situation(
+        reading=reading,
+        settings=settings,
+        is_held=control.awaits_phase_mode and control.is_in_control,
+        limit=limit,
+        is_at_limit=_is_at_limit(
+            reading,
+            (limit, settings.current_limit, reading.app_max_current),
+            was_at_limit=shown in (LimitedBy.APP_MAXIMUM, LimitedBy.CURRENT_LIMIT),
+        ),
+    )
+    for cause, applies in CAUSES.items():
+        if applies(now):
+            return cause
+    # A bit that is documented nowhere says that there is a reason.
+    is_idle = reading.status in (
+        ChargePointState.AVAILABLE,
+        ChargePointState.PREPARING,
+        ChargePointState.RESERVED,
+    )
+    return LimitedBy.NONE if is_idle and reading.waiting_reasons == 0 else None
+
+
+def _is_at_limit(
+    reading: Reading, limits: tuple[float | None, ...], *, was_at_limit: bool
+) -> bool:
+    """Return whether a vehicle that charges draws the least of the limits."""
+    currents = [
+        current
+        for current in (reading.current_l1, reading.current_l2, reading.current_l3)
+        if current is not None
+    ]
+    known = [limit for limit in limits if limit is not None]
+    if reading.status is not ChargePointState.CHARGING or not currents or not known:
+        return False
+    return max(currents) >= min(known) - (LEFT if was_at_limit else REACHED)
