@@ -39,13 +39,15 @@ class Command:
 
 
 def number(name: str, value: float, address: int) -> Command:
-    """Return a command to a number."""
+    """Return a command to a number, which shows the timeout in minutes."""
+    entity = {"current_limit": "charging_current_limit"}.get(name, name)
+    shown = value / 60 if name == "fallback_timeout" else value
     return Command(
         name,
         value,
         address,
         "number.set_value",
-        {"entity_id": f"number.{PREFIX}_{name}", "value": value},
+        {"entity_id": f"number.{PREFIX}_{entity}", "value": shown},
     )
 
 
@@ -55,14 +57,14 @@ STOP = Command(
     StartStop.STOP,
     1006,
     "switch.turn_off",
-    {"entity_id": f"switch.{PREFIX}_charging"},
+    {"entity_id": f"switch.{PREFIX}_allow_charging"},
 )
 START = Command(
     "start_stop",
     StartStop.START,
     1006,
     "switch.turn_on",
-    {"entity_id": f"switch.{PREFIX}_charging"},
+    {"entity_id": f"switch.{PREFIX}_allow_charging"},
 )
 SINGLE = Command(
     "phase_mode",

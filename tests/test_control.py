@@ -9,6 +9,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.nexblue_local.charger import charger as charger_module
 from custom_components.nexblue_local.charger.enums import (
     ChargerErrors,
     PhaseMode,
@@ -60,22 +61,25 @@ async def test_states(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """What was commanded shows at once."""
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "charger"
     for command in COMMANDS:
         await command.give(hass)
-    assert state(hass, f"number.{PREFIX}_current_limit") == "10.5"
+    assert state(hass, f"number.{PREFIX}_charging_current_limit") == "10.5"
     assert state(hass, f"number.{PREFIX}_fallback_limit") == "8.0"
-    assert state(hass, f"number.{PREFIX}_fallback_timeout") == "60"
-    assert state(hass, f"switch.{PREFIX}_charging") == "off"
+    assert state(hass, f"number.{PREFIX}_fallback_timeout") == "1.0"
+    assert state(hass, f"switch.{PREFIX}_allow_charging") == "off"
     assert state(hass, f"select.{PREFIX}_phase_mode") == "single_phase"
-    assert state(hass, f"sensor.{PREFIX}_control") == "home_assistant"
-    assert state(hass, f"sensor.{PREFIX}_offered_current") == "10.5"
-    assert state(hass, f"sensor.{PREFIX}_phase_switches_left") == "1"
+    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "home_assistant"
+    assert state(hass, f"sensor.{PREFIX}_active_current_limit") == "10.5"
+    assert state(hass, f"sensor.{PREFIX}_phase_switches_left") == "0"
     assert state(hass, f"sensor.{PREFIX}_next_phase_switch") != "unknown"
     await hass.services.async_call(
-        "switch", "turn_on", {"entity_id": f"switch.{PREFIX}_charging"}, blocking=True
+        "switch",
+        "turn_on",
+        {"entity_id": f"switch.{PREFIX}_allow_charging"},
+        blocking=True,
     )
-    assert state(hass, f"switch.{PREFIX}_charging") == "on"
+    assert state(hass, f"switch.{PREFIX}_allow_charging") == "on"
 
 
 @EACH
@@ -289,11 +293,41 @@ async def test_ocpp_is_in_charge(
     with pytest.raises(HomeAssistantError, match="OCPP"):
         await STOP.give(hass)
     assert intent(entry) == {}
-    assert state(hass, f"switch.{PREFIX}_charging") == "on"
-    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+    assert state(hass, f"switch.{PREFIX}_allow_charging") == "on"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "on"
     simulator.charger.ocpp = Ocpp.NONE
     await STOP.give(hass)
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
+
+
+async def test_a_refusal_ends_with_its_session(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is of no concern to the next vehicle."""
+    refused = f"binary_sensor.{PREFIX}_start_and_stop_refused"
+    simulator.charger.plug_in(Car())
+    await poll(hass, entry)
+    simulator.charger.ocpp = Ocpp.REFUSE
+    with pytest.raises(HomeAssistantError, match="OCPP"):
+        await STOP.give(hass)
+    await poll(hass, entry)
+    assert state(hass, refused) == "on"
+    simulator.charger.unplug()
+    await poll(hass, entry)
+    assert state(hass, refused) == "off"
+
+
+async def test_a_refusal_ends_when_it_was_obeyed(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that stops after all refuses nothing."""
+    simulator.charger.ocpp = Ocpp.REFUSE
+    with pytest.raises(HomeAssistantError, match="OCPP"):
+        await STOP.give(hass)
+    simulator.charger.change("start_stop", StartStop.STOP)
+    with patch.object(charger_module, "SETTINGS_EVERY", 0.0):
+        await poll(hass, entry)
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
 
 
 @pytest.mark.parametrize(
@@ -315,6 +349,8 @@ async def test_clamped(
     sentence: str,
 ) -> None:
     """Another value than was asked for is told, and kept when it is less."""
+    simulator.charger.app_max_current = 32.0
+    await poll(hass, entry)
     await number("current_limit", 9, 1000).give(hass)
     original = simulator.charger._set
 
@@ -328,7 +364,7 @@ async def test_clamped(
         await number("current_limit", asked_for, 1000).give(hass)
     assert intent(entry) == {"current_limit": kept}
     assert stored(hass_storage, entry)["intent"] == {"current_limit": kept}
-    assert state(hass, f"number.{PREFIX}_current_limit") == str(kept)
+    assert state(hass, f"number.{PREFIX}_charging_current_limit") == str(kept)
 
 
 @pytest.mark.parametrize("value", [0.1, 3, 5.9])
@@ -420,13 +456,15 @@ async def test_a_keep_alive_that_is_refused_meanwhile(
         await command
     assert simulator.faults[0].times == 0
     assert intent(entry)["start_stop"] is StartStop.STOP
-    assert state(hass, f"sensor.{PREFIX}_control") == "home_assistant"
+    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "home_assistant"
 
 
 async def test_more_than_was_asked_for_does_not_stay(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """The limit before is written at once, and not with the next keep-alive."""
+    simulator.charger.app_max_current = 32.0
+    await poll(hass, entry)
     await number("current_limit", 9, 1000).give(hass)
     original = simulator.charger._set
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 import time
 
+from freezegun import freeze_time
 from homeassistant.components.sensor import ATTR_STATE_CLASS, DOMAIN as SENSOR
 from homeassistant.const import (
     ATTR_DEVICE_CLASS,
@@ -12,6 +13,7 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -25,6 +27,7 @@ from custom_components.nexblue_local.charger.enums import (
 from custom_components.nexblue_local.const import DOMAIN
 from simulator import Car, Fault, FaultKind, Simulator
 from simulator.world import phase_shift
+from tests.commands import LIMIT
 from tests.conftest import SERIAL, entry_for
 from tests.test_init import poll
 
@@ -67,10 +70,10 @@ async def test_values(
                 ("voltage", charger.voltages),
             )
             for phase in (1, 2, 3)
+            if name == "voltage" or (name, phase) == ("current", 1)
         },
     }
     for key, number in numbers.items():
-        # Rounded to whole W and V, tenths of A, hundredths of kWh.
         assert float(shown.pop(key)) == pytest.approx(number, rel=1e-3, abs=0.5), key
     assert shown == {
         "sensor.status": "charging",
@@ -79,17 +82,19 @@ async def test_values(
         "binary_sensor.fault": "off",
         "binary_sensor.warning": "off",
         "binary_sensor.fallback_active": "off",
-        "sensor.waiting_reason": "none",
-        "sensor.offered_current": "16.0",
+        "binary_sensor.start_stop_refused": "off",
+        "binary_sensor.phase_switch_allowed": "on",
+        "sensor.limited_by": "app_maximum",
+        "sensor.active_current_limit": "16.0",
         "sensor.app_fallback_current": "6.0",
         "sensor.app_max_current": "16.0",
         "sensor.app_phase_mode": "adaptive",
-        "sensor.control": "free",
+        "sensor.control": "charger",
         "sensor.phase_switches_left": "2",
         "sensor.next_phase_switch": "unknown",
         "number.current_limit": "16.0",
         "number.fallback_limit": "6.0",
-        "number.fallback_timeout": "300",
+        "number.fallback_timeout": "5.0",
         "select.phase_mode": "adaptive",
         "switch.charging": "on",
         "button.release_control": "unknown",
@@ -98,7 +103,14 @@ async def test_values(
 
 # Everyday values are there from the start, the rest when somebody wants it.
 OFF_BY_DEFAULT = {
-    *(f"sensor.phase_angle_l{phase}" for phase in (1, 2, 3)),
+    *(
+        f"sensor.{name}_l{phase}"
+        for name in ("power", "phase_angle")
+        for phase in (1, 2, 3)
+    ),
+    *("sensor.current_l2", "sensor.current_l3"),
+    *("sensor.active_fallback_limit", "sensor.active_fallback_timeout"),
+    *("sensor.active_phase_mode", "sensor.active_start_stop"),
     *("sensor.clock_offset", "sensor.mapping_version", "sensor.connector_count"),
     *(f"binary_sensor.error_{str(flag.name).lower()}" for flag in ChargerErrors),
     *(f"binary_sensor.warning_{str(flag.name).lower()}" for flag in ChargerWarnings),
@@ -120,7 +132,7 @@ async def test_off_by_default(hass: HomeAssistant, entry: MockConfigEntry) -> No
         if entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     }
     assert off == OFF_BY_DEFAULT
-    assert len(off) == 6 + 12 + 10 + 6
+    assert len(off) == 15 + 12 + 10 + 6
 
 
 @pytest.mark.usefixtures("all_entities_on")
@@ -135,6 +147,13 @@ async def test_values_off_by_default(
             angle + phase_shift(16.0), abs=0.5
         )
     assert abs(float(shown["sensor.clock_offset"])) < 3
+    for phase in (1, 2, 3):
+        number = float(shown[f"sensor.power_l{phase}"])
+        assert number == pytest.approx(charging.charger.powers[phase - 1], abs=2)
+    assert shown["sensor.active_fallback_limit"] == "6.0"
+    assert shown["sensor.active_fallback_timeout"] == "5.0"
+    assert shown["sensor.active_phase_mode"] == "adaptive"
+    assert shown["sensor.active_start_stop"] == "start"
     assert shown["sensor.mapping_version"] == "0x0100"
     assert shown["sensor.connector_count"] == "1"
     bits = {key: shown[key] for key in OFF_BY_DEFAULT if key.startswith("binary")}
@@ -149,7 +168,7 @@ async def test_values_off_by_default(
         (400, 11, {"error_pp", "fault"}),
         (400, 15, {"fault"}),
         (401, 5, {"warning_cover_open", "warning"}),
-        (401, 10, {"warning_mid_mode", "warning"}),
+        (401, 10, {"warning_mid_mode"}),
         (401, 6, {"warning"}),
         (402, 0, {"waiting_ct_offline"}),
         (402, 6, {"fallback_active"}),
@@ -169,32 +188,7 @@ async def test_bits(
         for key, state in states(hass).items()
         if key.startswith("binary_sensor.") and state.state == "on"
     }
-    assert shown == on
-
-
-@pytest.mark.parametrize(
-    ("bits", "reason"),
-    [
-        (0, "none"),
-        (0b0000001, "ct_offline"),
-        (0b0001000, "host_reduces_current"),
-        (0b1111111, "low_severity_error_or_ocpp_pause"),
-        (0b1111011, "modbus_fallback"),
-        (0b0101000, "load_shedding"),
-        (0b1000_0000_0000, "unknown"),
-    ],
-)
-async def test_waiting_reason(
-    hass: HomeAssistant,
-    simulator: Simulator,
-    entry: MockConfigEntry,
-    bits: int,
-    reason: str,
-) -> None:
-    """The most important reason is the one that is shown."""
-    simulator.overrides[402] = bits
-    await poll(hass, entry)
-    assert states(hass)["sensor.waiting_reason"].state == reason
+    assert shown - {"phase_switch_allowed"} == on
 
 
 @pytest.mark.usefixtures("all_entities_on")
@@ -211,8 +205,8 @@ async def test_refused_bitsets_are_unknown(
     unknown = {key for key, state in shown.items() if state.state == STATE_UNKNOWN}
     assert unknown == {
         *(key for key in OFF_BY_DEFAULT if key.startswith("binary_sensor.")),
-        *("sensor.waiting_reason", "binary_sensor.warning"),
-        # Nought is not believed at once, as the meter may not be ready yet.
+        *("sensor.limited_by", "binary_sensor.warning"),
+        # Zero is not believed at once, as the meter may not be ready yet.
         "sensor.session_energy",
         # Nothing is the matter with these.
         *("sensor.next_phase_switch", "button.release_control"),
@@ -223,14 +217,13 @@ async def test_refused_bitsets_are_unknown(
 async def test_jitter_does_not_show(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A value at the border between two digits keeps the one that is shown."""
+    """A value shows its own precision once it has left the band of the last one."""
     volts = {
         200.0: ([0x0000, 0x4843], "200.0"),  # 0x43480000 is 200.0
-        230.4: ([0x6666, 0x6643], "230.0"),  # 0x43666666 is 230.4
-        230.6: ([0x9A99, 0x6643], "230.0"),  # 0x4366999A is 230.6
-        230.8: ([0xCDCC, 0x6643], "231.0"),  # 0x4366CCCD is 230.8
-        230.3: ([0xCD4C, 0x6643], "231.0"),  # 0x43664CCD is 230.3
-        230.2: ([0x3333, 0x6643], "230.0"),  # 0x43663333 is 230.2
+        231.5: ([0x0080, 0x6743], "231.5"),  # 0x43678000 is 231.5
+        230.8: ([0xCDCC, 0x6643], "231.5"),  # 0x4366CCCD is 230.8
+        230.6: ([0x9A99, 0x6643], "230.6"),  # 0x4366999A is 230.6
+        230.2: ([0x3333, 0x6643], "230.6"),  # 0x43663333 is 230.2
     }
     for words, shown in volts.values():
         simulator.overrides |= dict(enumerate(words, 108))
@@ -238,16 +231,91 @@ async def test_jitter_does_not_show(
         assert states(hass)["sensor.voltage_l1"].state == shown
 
 
-async def test_unchanged_states_are_not_written(
+async def test_each_poll_reports_all_states(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A poll that brings nothing new costs nothing."""
+    """Unchanged states are reported too, which Home Assistant's integral needs."""
     simulator.overrides |= dict.fromkeys(range(102, 128), 0)
     await poll(hass, entry)
-    before = {key: state.last_reported for key, state in states(hass).items()}
+    before = {
+        key: (state.last_reported, state.last_updated)
+        for key, state in states(hass).items()
+    }
     await poll(hass, entry)
-    after = {key: state.last_reported for key, state in states(hass).items()}
-    assert before == after
+    after = states(hass)
+    assert len(after) > 20
+    for key, (reported, updated) in before.items():
+        if key.startswith("event"):
+            continue
+        assert after[key].last_reported > reported, key
+        assert after[key].last_updated == updated, key
+
+
+async def test_idle_hours_integrate_to_nothing(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """An integral of the power adds nothing while the charger is idle."""
+    with freeze_time("2026-11-02 12:00:00", real_asyncio=True) as clock:
+        assert await async_setup_component(
+            hass,
+            SENSOR,
+            {
+                SENSOR: {
+                    "platform": "integration",
+                    "name": "energy",
+                    "source": "sensor.nexblue_delta_max_power",
+                    "unit_prefix": "k",
+                }
+            },
+        )
+        entry = entry_for(simulator)
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        simulator.overrides |= {126: 0x00F0, 127: 0x2D46}  # 0x462DF000 is 11132 W
+        await poll(hass, entry)
+        clock.tick(3600)
+        await poll(hass, entry)
+        simulator.overrides |= {126: 0, 127: 0}
+        clock.tick(5)
+        await poll(hass, entry)
+        found = hass.states.get("sensor.energy")
+        assert found is not None
+        charged = float(found.state)
+        assert charged == pytest.approx(11.132, abs=0.01)
+        for _ in range(2):
+            clock.tick(3600)
+            await poll(hass, entry)
+        simulator.overrides |= {126: 0x00F0, 127: 0x2D46}
+        clock.tick(5)
+        await poll(hass, entry)
+        found = hass.states.get("sensor.energy")
+        assert found is not None
+        assert float(found.state) - charged < 0.01
+
+
+async def test_maximum_of_the_current_limit(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """It follows the maximum in the app, if that is known and a car can charge."""
+
+    async def maximum(app_max_current: float) -> float:
+        simulator.charger.app_max_current = app_max_current
+        await poll(hass, entry)
+        number = states(hass)["number.current_limit"]
+        assert number.attributes["step"] == 1
+        assert number.attributes["mode"] == "box"
+        return float(number.attributes["max"])
+
+    assert await maximum(16) == 16
+    assert await maximum(20) == 20
+    assert await maximum(0) == 20
+    simulator.overrides |= {136: 0x0000, 137: 0xC07F}  # no number
+    assert await maximum(20) == 20
+    simulator.overrides.clear()
+    assert await maximum(63) == 32
+    await LIMIT.give(hass)
+    assert await maximum(6) == 10.5
 
 
 async def test_device(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -268,7 +336,7 @@ async def test_device(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     ("key", "device_class", "state_class", "unit"),
     [
         ("power", "power", "measurement", "W"),
-        ("current_l2", "current", "measurement", "A"),
+        ("current_l1", "current", "measurement", "A"),
         ("voltage_l3", "voltage", "measurement", "V"),
         ("session_energy", "energy", "total_increasing", "kWh"),
         ("lifetime_energy", "energy", "total_increasing", "kWh"),
@@ -342,7 +410,7 @@ async def test_no_number_is_unknown(
     await poll(hass, entry)
     shown = states(hass)
     assert shown["sensor.power"].state == STATE_UNKNOWN
-    assert shown["sensor.power_l1"].state == "0.0"
+    assert shown["sensor.current_l1"].state == "0.0"
 
 
 ADDRESSES = [*range(100, 139), *range(400, 403), *range(1000, 1008)]

@@ -14,7 +14,7 @@ from simulator import Fault, FaultKind, Simulator
 from tests.conftest import SERIAL
 
 OLD, NEW = 9.0, 12.0
-LIMIT = "number.nexblue_delta_max_current_limit"
+LIMIT = "number.nexblue_delta_max_charging_current_limit"
 
 
 async def shown_limit(home: HomeAssistantProcess) -> float:

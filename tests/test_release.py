@@ -23,7 +23,7 @@ async def press_release(hass: HomeAssistant) -> None:
     await hass.services.async_call(
         "button",
         "press",
-        {"entity_id": f"button.{PREFIX}_release_control"},
+        {"entity_id": f"button.{PREFIX}_return_control_to_charger"},
         blocking=True,
     )
 
@@ -42,7 +42,7 @@ async def test_release(
     assert writes(simulator) == [(0x10, 1002)]
     assert intent(entry) == stored(hass_storage, entry)["intent"] == {}
     assert entry.runtime_data.controller._keeper is None
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "charger"
     await simulator.power_cycle()
     simulator.log.clear()
     await poll(hass, entry)

@@ -27,7 +27,7 @@ async def test_release_connection(
 ) -> None:
     """Nothing connects until the time is over, then everything is as before."""
     await LIMIT.give(hass)
-    limit = f"number.{PREFIX}_current_limit"
+    limit = f"number.{PREFIX}_charging_current_limit"
     await entry.runtime_data.async_give_up_connection(1.5, force=False)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
@@ -181,7 +181,7 @@ async def test_release_connection_with_a_safe_limit_that_is_refused(
 ) -> None:
     """Not even a call that is forced leaves a limit that should have run out."""
     await lease(entry, 16.0, 100, 7.0)
-    limit = f"number.{PREFIX}_current_limit"
+    limit = f"number.{PREFIX}_charging_current_limit"
     simulator.faults.append(
         Fault(kind=FaultKind.EXCEPTION, function=0x10, address=1000, times=1)
     )

@@ -250,9 +250,11 @@ async def test_phases_over_budget_hold_the_limit(
     simulator.log.clear()
     await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 6.0
-    limit = hass.states.get(f"number.{PREFIX}_current_limit")
+    limit = hass.states.get(f"number.{PREFIX}_charging_current_limit")
     assert limit is not None
-    assert (limit.state, limit.attributes["awaits_phase_mode"]) == ("10.5", True)
+    assert limit.state == "10.5"
+    assert state(hass, f"sensor.{PREFIX}_limited_by") == "phase_switch_pending"
+    assert state(hass, f"select.{PREFIX}_phase_mode") == "single_phase"
     assert (0x06, 1007) not in writes(simulator)
     # What is commanded meanwhile is kept, and held down as well.
     await number("current_limit", 16, 1000).give(hass)
@@ -329,7 +331,7 @@ async def test_a_power_cut_behind_a_gateway(
     away = Fault(kind=FaultKind.EXCEPTION, code=11)
     simulator.faults.append(away)
     await poll(hass, entry)
-    assert state(hass, f"switch.{PREFIX}_charging") == STATE_UNAVAILABLE
+    assert state(hass, f"switch.{PREFIX}_allow_charging") == STATE_UNAVAILABLE
     simulator.charger.power_on()
     simulator.faults.remove(away)
     await poll(hass, entry)
@@ -422,4 +424,4 @@ async def test_fallback_shows(
     await LIMIT.give(hass)
     simulator.charger.fallback_active = True
     await poll(hass, entry)
-    assert state(hass, f"sensor.{PREFIX}_control") == "fallback"
+    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "fallback"

@@ -73,7 +73,7 @@ async def test_start_stop_is_refused_on_restoring(
     assert simulator.charger.settings["current_limit"] == 10.5
     assert simulator.charger.settings["start_stop"] is StartStop.START
     assert intent(entry)["start_stop"] is StartStop.STOP
-    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "on"
 
 
 async def test_a_charger_that_is_busy_is_restored_a_little_later(
@@ -86,7 +86,7 @@ async def test_a_charger_that_is_busy_is_restored_a_little_later(
     await poll(hass, entry)
     await poll(hass, entry)
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
 
 
 async def test_a_register_that_stays_busy_holds_nothing_up(
@@ -104,7 +104,7 @@ async def test_a_register_that_stays_busy_holds_nothing_up(
         entry.runtime_data.controller._async_keep()
         await asyncio.sleep(0.5)
     assert (0x10, 1000) in writes(simulator)
-    assert state(hass, f"sensor.{PREFIX}_control") == "home_assistant"
+    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "home_assistant"
     await number("current_limit", 0, 1000).give(hass)
     assert simulator.charger.settings["current_limit"] == 0
     simulator.faults.clear()
@@ -124,13 +124,13 @@ async def test_stop_that_is_ignored_on_restoring(
     simulator.charger.ocpp = Ocpp.IGNORE
     await simulator.power_cycle()
     await poll(hass, entry)
-    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "on"
     assert told == []
     simulator.charger.ocpp = Ocpp.NONE
     await simulator.power_cycle()
     await poll(hass, entry)
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
     assert len(told) == 1
 
 
@@ -300,11 +300,11 @@ async def test_refused_is_shown_while_it_lasts(
     simulator.charger.ocpp = Ocpp.IGNORE
     await lose_start(simulator)
     await poll(hass, entry)
-    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "on"
     simulator.charger.unplug()
     await poll(hass, entry)
     assert intent(entry) == {}
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
 
 
 async def test_refused_is_not_shown_for_what_is_late(
@@ -315,10 +315,10 @@ async def test_refused_is_not_shown_for_what_is_late(
     await simulator.power_cycle()
     simulator.charger.read_back_delay = 0.9
     await poll(hass, entry)
-    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "on"
     await asyncio.sleep(0.5)
     await poll(hass, entry)
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
 
 
 async def test_no_start_for_a_car_that_has_gone(

@@ -75,7 +75,7 @@ async def test_set_limits(
         *((0x10, 1000), (0x10, 1000), (0x10, 1004), (0x10, 1002), (0x06, 1007)),
     ]
     assert {name: simulator.charger.settings[name] for name in ALL} == intent(entry)
-    assert state(hass, f"number.{PREFIX}_fallback_timeout") == "120"
+    assert state(hass, f"number.{PREFIX}_fallback_timeout") == "2.0"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ async def test_a_limit_that_is_not_renewed(
     assert intent(entry) == {"current_limit": 7}
     on_disk = stored(hass_storage, entry)
     assert (on_disk["intent"], on_disk["lease"]) == ({"current_limit": 7}, None)
-    assert state(hass, f"number.{PREFIX}_current_limit") == "7.0"
+    assert state(hass, f"number.{PREFIX}_charging_current_limit") == "7.0"
 
 
 async def test_a_lease_is_kept_with_its_limit(
@@ -321,7 +321,7 @@ async def test_release_control(
     assert writes(simulator) == [(0x10, 1002)]
     assert simulator.charger.settings["fallback_limit"] == 10
     assert intent(entry) == {}
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "charger"
 
 
 async def test_release_control_forgets_what_was_refused(
@@ -331,9 +331,9 @@ async def test_release_control_forgets_what_was_refused(
     simulator.charger.ocpp = Ocpp.REFUSE
     with pytest.raises(HomeAssistantError):
         await STOP.give(hass)
-    assert state(hass, f"sensor.{PREFIX}_control") == "refused"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "on"
     await act(hass, entry, "release_control")
-    assert state(hass, f"sensor.{PREFIX}_control") == "free"
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
 
 
 @pytest.mark.parametrize(

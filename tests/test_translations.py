@@ -35,11 +35,18 @@ INTEGRATION = Path(sensor.__file__).parent
 TEXTS: dict[str, Any] = json.loads((INTEGRATION / "translations/en.json").read_text())
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
 DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
-    "binary_sensor": binary_sensor.DESCRIPTIONS,
+    "binary_sensor": (
+        *binary_sensor.DESCRIPTIONS,
+        *binary_sensor.CONTROL_DESCRIPTIONS,
+    ),
     "button": (button.DESCRIPTION,),
     "number": number.DESCRIPTIONS,
     "select": (select.DESCRIPTION,),
-    "sensor": (*sensor.DESCRIPTIONS, *sensor.CONTROL_DESCRIPTIONS),
+    "sensor": (
+        *sensor.DESCRIPTIONS,
+        *sensor.CONTROL_DESCRIPTIONS,
+        sensor.LIMITED_BY_DESCRIPTION,
+    ),
     "switch": (switch.DESCRIPTION,),
 }
 
@@ -53,7 +60,10 @@ def test_entities() -> None:
     for platform, descriptions in DESCRIPTIONS.items():
         for description in descriptions:
             states = TEXTS["entity"][platform][description.key].get("state", {})
-            assert set(states) == set(getattr(description, "options", None) or ())
+            assert set(states) == set(
+                getattr(description, "options", None)
+                or (("on", "off") if states and platform == "binary_sensor" else ())
+            )
 
 
 def test_icons() -> None:

@@ -106,7 +106,10 @@ async def test_an_outage_triggers_nothing_but_what_changed(
     for changes in (False, True):
         await simulator.stop()
         await poll(hass, entry)
-        assert state(hass, f"binary_sensor.{PREFIX}_vehicle") == STATE_UNAVAILABLE
+        assert (
+            state(hass, f"binary_sensor.{PREFIX}_vehicle_connected")
+            == STATE_UNAVAILABLE
+        )
         if changes:
             simulator.charger.unplug()
         await simulator.start()
@@ -153,7 +156,7 @@ async def test_renamed_and_disabled(
 ) -> None:
     """A renamed entity triggers as before, a disabled one does not."""
     registry = er.async_get(hass)
-    vehicle = f"binary_sensor.{PREFIX}_vehicle"
+    vehicle = f"binary_sensor.{PREFIX}_vehicle_connected"
     registry.async_update_entity(vehicle, new_entity_id="binary_sensor.garage")
     await hass.async_block_till_done()
     calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
