@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 import logging
 import os
+import struct
+import time
+from typing import Self
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.const import CONF_PORT, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -17,6 +21,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local.charger import transport
 from custom_components.nexblue_local.coordinator import BACK_OFF
 from simulator import Fault, FaultKind, Simulator
+from simulator.server import Request
 from tests.conftest import entry_for, requested
 from tests.test_init import POWER, poll, state
 
@@ -236,4 +241,157 @@ async def test_another_client_is_left_alone(
     simulator.occupy(60)
     await poll(hass, entry)
     assert getattr(coordinator.last_exception, "retry_after", None) == BACK_OFF[0]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+class FloodingCharger:
+    """A charger that answers polls, and sends garbage when it is not asked.
+
+    The garbage ends with the connection, or after a megabyte.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        """Initialize the charger with the registers of a simulated one."""
+        self.simulator = simulator
+        self.is_flooding = True
+        self.durations: list[float] = []
+        """Seconds until each flooded connection was closed."""
+        self.connections = 0
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        """Start listening."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop listening."""
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                try:
+                    async with asyncio.timeout(0.1 if self.is_flooding else None):
+                        data = await reader.readexactly(12)
+                except TimeoutError:
+                    await self._flood(writer)
+                    break
+                transaction, _, _, unit, function, address, count = struct.unpack(
+                    ">HHHBBHH", data
+                )
+                words = self.simulator.answer(Request(function, address, count, ()))
+                length = 3 + 2 * count
+                writer.write(
+                    struct.pack(
+                        f">HHHBBB{count}H",
+                        *(transaction, 0, length, unit, function, 2 * count, *words),
+                    )
+                )
+        writer.close()
+
+    async def _flood(self, writer: asyncio.StreamWriter) -> None:
+        start = time.monotonic()
+        with suppress(ConnectionError):
+            for _ in range(1000):
+                writer.write(1000 * b"!")
+                await writer.drain()
+                await asyncio.sleep(0.001)
+        self.durations.append(time.monotonic() - start)
+
+
+@pytest.fixture
+async def flooding(
+    simulator: Simulator, _nothing_leaks: None
+) -> AsyncIterator[FloodingCharger]:
+    """Return a charger that floods its connections."""
+    async with FloodingCharger(simulator) as flooding:
+        yield flooding
+
+
+async def set_up_flooding(
+    hass: HomeAssistant, flooding: FloodingCharger, **options: int
+) -> MockConfigEntry:
+    """Set up a charger that floods its connections."""
+    entry = entry_for(flooding.simulator, **options)
+    entry.add_to_hass(hass)
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_PORT: flooding.port}
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    return entry
+
+
+async def test_flood_between_polls(
+    hass: HomeAssistant, flooding: FloodingCharger
+) -> None:
+    """A flooded connection is closed at once, and polled less often."""
+    entry = await set_up_flooding(hass, flooding, scan_interval=1)
+    await asyncio.sleep(3.7)
+    assert state(hass, POWER) == "0.0"
+    assert flooding.connections == len(flooding.durations) == 2
+    assert max(flooding.durations) < 0.3
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_polling_backs_off_while_the_charger_floods(
+    hass: HomeAssistant, flooding: FloodingCharger
+) -> None:
+    """The interval grows up to a limit, and is normal again after the flood."""
+    entry = await set_up_flooding(hass, flooding)
+    coordinator = entry.runtime_data
+    normal = coordinator.update_interval
+    intervals = []
+    for _ in range(len(BACK_OFF) + 1):
+        await asyncio.sleep(0.2)
+        await poll(hass, entry)
+        intervals.append(coordinator.update_interval)
+    expected = (*BACK_OFF, BACK_OFF[-1])
+    assert intervals == [timedelta(seconds=seconds) for seconds in expected]
+    await asyncio.sleep(0.2)
+    flooding.is_flooding = False
+    # The first poll has to connect again, the second finds the connection open.
+    await poll(hass, entry)
+    await poll(hass, entry)
+    assert coordinator.update_interval == normal
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_outage_after_a_flood(
+    hass: HomeAssistant, simulator: Simulator, flooding: FloodingCharger
+) -> None:
+    """Recovery from an ordinary outage does not wait for the back-off."""
+    entry = await set_up_flooding(hass, flooding)
+    coordinator = entry.runtime_data
+    normal = coordinator.update_interval
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert coordinator.update_interval != normal
+    await flooding.__aexit__()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert not coordinator.last_update_success
+    assert coordinator.update_interval == normal
+    assert getattr(coordinator.last_exception, "retry_after", 0) is None
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_answers_that_are_not_modbus_back_off(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The longer the answers are garbage, the less often the charger is polled."""
+    entry = await set_up(hass, simulator)
+    coordinator = entry.runtime_data
+    simulator.faults.append(Fault(kind=FaultKind.GARBAGE))
+    pauses = []
+    for _ in range(len(BACK_OFF) + 1):
+        await poll(hass, entry)
+        pauses.append(getattr(coordinator.last_exception, "retry_after", None))
+        await asyncio.sleep(0.2)
+    assert tuple(pauses) == (*BACK_OFF, BACK_OFF[-1])
     assert await hass.config_entries.async_unload(entry.entry_id)

@@ -19,7 +19,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
-from .charger.errors import InUse, WrongCharger
+from .charger.errors import BadAnswer, InUse, WrongCharger
 from .const import DOMAIN
 from .coordinator import (
     NexBlueConfigEntry,
@@ -110,7 +110,8 @@ def _async_retry_soon(
             hass.config_entries.async_schedule_reload(entry.entry_id)
 
     cause = None if failure is None else failure.__cause__
-    wait = LEAVE_ALONE if isinstance(cause, InUse | WrongCharger) else RESTORE_RETRY
+    backs_off = isinstance(cause, BadAnswer | InUse | WrongCharger)
+    wait = LEAVE_ALONE if backs_off else RESTORE_RETRY
     hass.data[_RETRIES][entry.entry_id] = async_call_later(
         hass, wait, HassJob(retry, cancel_on_shutdown=True)
     )

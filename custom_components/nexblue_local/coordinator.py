@@ -21,7 +21,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .charger.charger import Charger, Snapshot
-from .charger.errors import ChargerError, GivenUp, InUse, WrongCharger
+from .charger.errors import BadAnswer, ChargerError, GivenUp, InUse, WrongCharger
 from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
@@ -30,7 +30,11 @@ from .exceptions import address_of
 from .issues import Issue, async_is_reported, async_report, async_withdraw
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
-"""Seconds to the next attempt, each time that the charger is another's."""
+"""Seconds to the next poll after each failure that another poll may cause again.
+
+That is while another client uses the charger, another charger answers, or what
+arrives is not Modbus.
+"""
 
 IN_USE_FOR: Final = 180.0
 """Seconds for which another client holds a charger before that is reported."""
@@ -56,16 +60,17 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         self, hass: HomeAssistant, entry: NexBlueConfigEntry, link: Link
     ) -> None:
         """Take the link to the charger of an entry."""
+        self._scan_interval = timedelta(
+            seconds=entry.options.get(CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL)
+        )
         super().__init__(
             hass,
             LOGGER,
             config_entry=entry,
             name=entry.title,
-            update_interval=timedelta(
-                seconds=entry.options.get(CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL)
-            ),
+            update_interval=self._scan_interval,
         )
-        self._foreign = 0
+        self._setbacks = 0
         self._sightings = hass.data.setdefault(_SIGHTINGS, {})
         self._in_use_since = hass.data.setdefault(_IN_USE_SINCE, {})
         self.charger = Charger(
@@ -142,6 +147,8 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     @override
     async def _async_update_data(self) -> Snapshot:
         """Read the charger."""
+        was_flooded = self.charger.was_flooded
+        self.update_interval = self._scan_interval
         try:
             snapshot = await self.charger.refresh()
         except ChargerError as error:
@@ -152,9 +159,14 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 translation_key=error.key,
                 translation_placeholders=address_of(self.config_entry)
                 | {"detail": str(error)},
-                retry_after=self._back_off(error),
+                retry_after=self._retry_after_failure(error),
             ) from error
-        self._foreign = 0
+        if was_flooded:
+            # The charger can be read, but each poll has to connect again.
+            delay = timedelta(seconds=self._back_off())
+            self.update_interval = max(self._scan_interval, delay)
+        else:
+            self._setbacks = 0
         self._sightings.pop(self._serial_number, None)
         self._in_use_since.pop(self.config_entry.entry_id, None)
         async_withdraw(self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER)
@@ -168,14 +180,19 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             )
         return snapshot
 
-    def _back_off(self, error: ChargerError) -> float | None:
-        """Return the seconds for which somebody else's connection is left alone."""
+    def _retry_after_failure(self, error: ChargerError) -> float | None:
+        """Return the seconds to the next poll, None for the polling interval."""
         if isinstance(error, GivenUp):
-            return error.seconds
-        if not isinstance(error, InUse | WrongCharger):
-            return None
-        self._foreign += 1
-        return BACK_OFF[min(self._foreign, len(BACK_OFF)) - 1]
+            # Home Assistant counts them from the last whole second.
+            return error.seconds + 1
+        if isinstance(error, BadAnswer | InUse | WrongCharger):
+            return self._back_off()
+        return None
+
+    def _back_off(self) -> float:
+        """Return the seconds to the next poll, more each time."""
+        self._setbacks += 1
+        return BACK_OFF[min(self._setbacks, len(BACK_OFF)) - 1]
 
     @property
     def _serial_number(self) -> str:

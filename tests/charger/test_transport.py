@@ -193,9 +193,11 @@ async def answering(chunks: list[bytes]) -> AsyncIterator[Connection]:
     async with server:
         port = server.sockets[0].getsockname()[1]
         connection = await Connection.open("127.0.0.1", port)
-        yield connection
-        connection.close()
-        await asyncio.sleep(0.05)
+        try:
+            yield connection
+        finally:
+            connection.close()
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(("chunks", "outcome"), READ)
@@ -226,6 +228,28 @@ async def test_bytes_of_a_write(
         else:
             with pytest.raises(outcome):
                 await connection.write(UNIT, 1007, [1])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"!", id="garbage"),
+        pytest.param(HEADER + b"\0\5\xc8\x04\2\x12\x34", id="the answer once more"),
+    ],
+)
+async def test_unrequested_data_closes_the_connection(
+    socket_enabled: None, data: bytes
+) -> None:
+    """The socket is closed at once, not by the next request."""
+    answer = HEADER + b"\0\5\xc8\x04\2\x12\x34"
+    async with answering([answer, data]) as connection:
+        raw = connection._client.ctx.transport.get_extra_info("socket")
+        assert await connection.read_input(UNIT, 36, 1) == [0x1234]
+        await asyncio.sleep(0.1)
+        assert raw.fileno() == -1
+        assert connection.was_flooded
+        with pytest.raises(BadAnswer):
+            await connection.read_input(UNIT, 36, 1)
 
 
 @pytest.mark.parametrize(("address", "words"), [(1007, [1]), (1000, [0, 0x2041])])

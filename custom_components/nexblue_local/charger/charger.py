@@ -225,6 +225,11 @@ class Charger:
         self._link.take_back(self._given_up_until)
 
     @property
+    def was_flooded(self) -> bool:
+        """Return whether data that nobody requested closed the connection."""
+        return self._session is not None and self._session.connection.was_flooded
+
+    @property
     def shares_connection(self) -> bool:
         """Return whether others use the connection as well, as behind a gateway."""
         return self._link.users > 1

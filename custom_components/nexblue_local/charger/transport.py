@@ -61,8 +61,10 @@ class Connection:
         self._ended: asyncio.Future[type[BadAnswer | ConnectionCut]] = (
             asyncio.get_running_loop().create_future()
         )
-        self._expected = b"\0"
+        self._expected = b""
         self._length = 0
+        self.was_flooded = False
+        """Whether data that nobody requested has closed the connection."""
 
     @classmethod
     async def open(cls, host: str, port: int) -> Self:
@@ -109,6 +111,12 @@ class Connection:
         """
         if sending:
             return data
+        if not self._expected:
+            self.was_flooded = True
+            self._end(BadAnswer)
+            # The next request may be a minute away.
+            self.close()
+            return b""
         length = int.from_bytes(data[4:6])
         if len(data) < 6 + length and data[2:4] in (b"", b"\0", b"\0\0"):
             if length <= MAX_LENGTH:
@@ -116,9 +124,16 @@ class Connection:
         elif len(data) == 6 + length and data[2:4] == b"\0\0":
             function, body = data[7:8], data[8:]
             if function == self._expected[:1]:
-                if body.startswith(self._expected[1:]) and length == self._length:
-                    return data
-            elif function and function[0] == self._expected[0] | 0x80 and length == 3:
+                is_answer = (
+                    body.startswith(self._expected[1:]) and length == self._length
+                )
+            else:
+                is_answer = (
+                    function == bytes([self._expected[0] | 0x80]) and length == 3
+                )
+            if is_answer:
+                # Whatever follows answers no request.
+                self._expected = b""
                 return data
         self._end(BadAnswer)
         return b""
@@ -174,7 +189,8 @@ class Connection:
         """
         async with self._lock:
             if not self.is_open:
-                raise ConnectionCut("the connection is closed")
+                error = BadAnswer if self.was_flooded else ConnectionCut
+                raise error("the connection is closed")
             self._expected, self._length = expected, length
 
             async def call() -> ModbusPDU:
@@ -189,11 +205,11 @@ class Connection:
                     either, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED
                 )
             except asyncio.CancelledError:
-                self._abandon(request)
+                self._abandon(request, expected[0])
                 raise
             if not request.done():
                 reason = self._ended.result() if self._ended.done() else NoAnswer
-                self._abandon(request)
+                self._abandon(request, expected[0])
                 raise reason(f"no answer to function {expected[0]}")
             try:
                 response = request.result()
@@ -206,9 +222,9 @@ class Connection:
             raise Refused(response.exception_code)
         return response
 
-    def _abandon(self, request: asyncio.Task[ModbusPDU]) -> None:
+    def _abandon(self, request: asyncio.Task[ModbusPDU], function: int) -> None:
         """Close the connection on a request that has no answer yet."""
-        if self._expected[0] in (WRITE_SINGLE, WRITE_MULTIPLE):
+        if function in (WRITE_SINGLE, WRITE_MULTIPLE):
             self._forget_unsent()
         self.close()
         request.cancel()
