@@ -1,8 +1,11 @@
 """What the charger's clock says, and how far off it is."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 from .registers import Clock
+
+DAYLIGHT_SAVING: Final = timedelta(hours=1)
 
 
 def calendar_date(clock: Clock) -> date | None:
@@ -28,8 +31,10 @@ def is_unset(clock: Clock) -> bool:
 def offset(clock: Clock, now: datetime) -> float | None:
     """Return by how many seconds the charger's clock is ahead of a time.
 
-    The document does not say whether the clock shows local time or UTC, so the
-    reading that fits better counts. None when the clock shows no time.
+    The vendor's document says neither whether the clock shows UTC or local time,
+    nor whether `timezone` includes daylight saving time. The clock is therefore
+    compared as UTC, as local time, and as local time an hour further east; the
+    smallest offset counts. None when the clock shows no time.
     """
     day = calendar_date(clock)
     if day is None or clock.time is None:
@@ -42,8 +47,8 @@ def offset(clock: Clock, now: datetime) -> float | None:
         )
     except ValueError:
         return None
-    east = timedelta(minutes=clock.timezone or 0)
-    return min(
-        ((shown - shift - now).total_seconds() for shift in (timedelta(), east)),
-        key=abs,
-    )
+    zones = [timedelta()]
+    if clock.timezone is not None:
+        local = timedelta(minutes=clock.timezone)
+        zones += [local, local + DAYLIGHT_SAVING]
+    return min(((shown - zone - now).total_seconds() for zone in zones), key=abs)
