@@ -1,6 +1,7 @@
 """The action that gives a connection up for a time, on real sockets."""
 
 import asyncio
+import logging
 from unittest.mock import patch
 
 from homeassistant.const import STATE_UNAVAILABLE
@@ -41,6 +42,59 @@ async def test_release_connection(
     await poll(hass, entry)
     assert state(hass, limit) == "10.5"
     assert intent(entry) == {"current_limit": 10.5}
+
+
+async def test_release_connection_is_no_error(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A wanted pause is one line in the log, and its end another."""
+
+    def lines() -> list[tuple[int, str]]:
+        lines = [
+            (record.levelno, record.message)
+            for record in caplog.records
+            if record.name.startswith("custom_components")
+            and record.levelno > logging.DEBUG
+        ]
+        caplog.clear()
+        return lines
+
+    await LIMIT.give(hass)
+    for _ in range(2):
+        caplog.clear()
+        await entry.runtime_data.async_give_up_connection(0.6, force=False)
+        assert state(hass, f"sensor.{PREFIX}_power") == STATE_UNAVAILABLE
+        await poll(hass, entry)
+        ((level, text),) = lines()
+        assert level == logging.INFO
+        assert "connection released" in text
+        await asyncio.sleep(0.7)
+        await poll(hass, entry)
+        assert lines() == [(logging.INFO, "Fetching NexBlue Delta Max data recovered")]
+
+
+async def test_an_outage_after_release_connection(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A charger that is gone when the pause is over is an error as ever."""
+    await entry.runtime_data.async_give_up_connection(0.3, force=False)
+    await simulator.stop()
+    await asyncio.sleep(0.4)
+    caplog.clear()
+    for _ in range(2):
+        await poll(hass, entry)
+    errors = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.levelno for record in errors] == [logging.ERROR]
+    assert "Error fetching" in errors[0].message
+    await simulator.start()
+    await poll(hass, entry)
+    assert state(hass, f"sensor.{PREFIX}_power") == "0.0"
 
 
 async def test_release_connection_without_control(

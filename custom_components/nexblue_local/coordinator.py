@@ -152,6 +152,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         try:
             snapshot = await self.charger.refresh()
         except ChargerError as error:
+            self._log_failure(error)
             self._async_report(error)
             self._async_follow()
             raise UpdateFailed(
@@ -179,6 +180,22 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 **device_info(snapshot.identity),
             )
         return snapshot
+
+    def _log_failure(self, error: ChargerError) -> None:
+        """Log a released connection as information instead of an error.
+
+        The coordinator logs an error for a failure after a success, so
+        `last_update_success` decides whether it does.
+        """
+        cause = None if self.last_exception is None else self.last_exception.__cause__
+        was_released = not self.last_update_success and isinstance(cause, GivenUp)
+        if isinstance(error, GivenUp):
+            # The set-up logs its own failures.
+            if self.data is not None and not was_released:
+                LOGGER.info("%s: connection released for %s", self.name, error)
+            self.last_update_success = False
+        elif was_released:
+            self.last_update_success = True
 
     def _retry_after_failure(self, error: ChargerError) -> float | None:
         """Return the seconds to the next poll, None for the polling interval."""
