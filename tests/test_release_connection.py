@@ -12,9 +12,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import keeper
 from custom_components.nexblue_local.charger.enums import StartStop
-from custom_components.nexblue_local.charger.errors import GivenUp
+from custom_components.nexblue_local.charger.errors import ConnectionReleased
 from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
-from custom_components.nexblue_local.links import async_get_links
+from custom_components.nexblue_local.links import async_get_connection_pool
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import LIMIT, PERIOD, PREFIX, SINGLE, STOP, intent, writes
 from tests.test_init import poll, state
@@ -29,7 +29,7 @@ async def test_release_connection(
     """Nothing connects until the time is over, then everything is as before."""
     await LIMIT.give(hass)
     limit = f"number.{PREFIX}_current_limit"
-    await entry.runtime_data.async_give_up_connection(1.5, force=False)
+    await entry.runtime_data.async_release_connection(1.5, force=False)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
     assert state(hass, limit) == STATE_UNAVAILABLE
@@ -65,7 +65,7 @@ async def test_release_connection_is_no_error(
     await LIMIT.give(hass)
     for _ in range(2):
         caplog.clear()
-        await entry.runtime_data.async_give_up_connection(0.6, force=False)
+        await entry.runtime_data.async_release_connection(0.6, force=False)
         assert state(hass, f"sensor.{PREFIX}_power") == STATE_UNAVAILABLE
         await poll(hass, entry)
         ((level, text),) = lines()
@@ -83,7 +83,7 @@ async def test_an_outage_after_release_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A charger that is gone when the pause is over is an error as ever."""
-    await entry.runtime_data.async_give_up_connection(0.3, force=False)
+    await entry.runtime_data.async_release_connection(0.3, force=False)
     await simulator.stop()
     await asyncio.sleep(0.4)
     caplog.clear()
@@ -149,7 +149,7 @@ async def test_release_connection_restores_before(
     await LIMIT.give(hass)
     await STOP.give(hass)
     await simulator.power_cycle()
-    await entry.runtime_data.async_give_up_connection(1.0, force=False)
+    await entry.runtime_data.async_release_connection(1.0, force=False)
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
 
 
@@ -190,7 +190,7 @@ async def test_release_connection_taken_back_early(
         entry.runtime_data.controller._async_keep()
         # The keep-alive finds out that it is given up, and for how long.
         await asyncio.sleep(0.3)
-        await entry.runtime_data.async_give_up_connection(0.1, force=True)
+        await entry.runtime_data.async_release_connection(0.1, force=True)
         simulator.log.clear()
         await asyncio.sleep(1)
     assert writes(simulator).count((0x10, 1000)) >= 2
@@ -200,13 +200,13 @@ async def test_release_connection_that_is_shared(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """A gateway's other charger would be cut off as well, so that has to be forced."""
-    links = async_get_links(hass)
+    links = async_get_connection_pool(hass)
     link = await links.acquire(simulator.host, simulator.port)
     with pytest.raises(ServiceValidationError, match="Another charger"):
         await act(hass, entry, "release_connection", minutes=1)
     await act(hass, entry, "release_connection", minutes=1, force=True)
     # It is taken back with the charger that gave it up.
-    with pytest.raises(GivenUp):
+    with pytest.raises(ConnectionReleased):
         await link.connect()
     assert await hass.config_entries.async_unload(entry.entry_id)
     await asyncio.sleep(0.2)

@@ -24,10 +24,10 @@ from .const import DOMAIN
 from .coordinator import (
     NexBlueConfigEntry,
     NexBlueCoordinator,
-    async_forget,
-    async_forget_use,
+    async_clear_in_use,
+    async_clear_reports,
 )
-from .links import async_get_links
+from .links import async_get_connection_pool
 from .services import async_setup_services
 from .storage import async_release_removed
 
@@ -62,7 +62,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     @callback
     def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
         if entry.domain == DOMAIN and entry.disabled_by is not None:
-            async_forget(hass, entry)
+            async_clear_reports(hass, entry)
 
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
     return True
@@ -72,7 +72,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     """Set up a charger."""
     if cancel := hass.data.setdefault(_RETRIES, {}).pop(entry.entry_id, None):
         cancel()
-    links = async_get_links(hass)
+    links = async_get_connection_pool(hass)
     link = await links.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
     # Also called when the rest of this fails.
     entry.async_on_unload(partial(links.release, link))
@@ -119,7 +119,7 @@ def _async_retry_soon(
 
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Unload a charger."""
-    async_forget_use(hass, entry)
+    async_clear_in_use(hass, entry)
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
     # What is confirmed has to be stored before a reload loads it.
@@ -129,5 +129,5 @@ async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> 
 
 async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
     """Release control, and take back what was stored and reported."""
-    async_forget(hass, entry)
-    await async_release_removed(hass, entry, async_get_links(hass))
+    async_clear_reports(hass, entry)
+    await async_release_removed(hass, entry, async_get_connection_pool(hass))

@@ -21,7 +21,13 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .charger.charger import Charger, Snapshot
-from .charger.errors import BadAnswer, ChargerError, GivenUp, InUse, WrongCharger
+from .charger.errors import (
+    BadAnswer,
+    ChargerError,
+    ConnectionReleased,
+    InUse,
+    WrongCharger,
+)
 from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
@@ -79,7 +85,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         self.controller = ChargerController(
             hass, entry, self.charger, on_update=self._async_on_update
         )
-        self._remember_energy()
+        self._restore_energies()
 
     @callback
     def _async_on_update(self, snapshot: Snapshot | None) -> None:
@@ -88,15 +94,15 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             if not self.last_update_success:
                 LOGGER.info("Fetching %s data recovered", self.name)
             self.async_set_updated_data(snapshot)
-            self._async_review(snapshot)
+            self._async_update_issues(snapshot)
         # There is nothing to show yet while the charger is set up.
         elif self.data is not None:
             self.data = replace(self.data, settings=self.charger.settings)
             self.async_update_listeners()
-            self._async_review(self.data)
+            self._async_update_issues(self.data)
 
     @callback
-    def _async_review(self, snapshot: Snapshot) -> None:
+    def _async_update_issues(self, snapshot: Snapshot) -> None:
         """Report what the user should mend, and withdraw what is mended."""
         control = self.controller.control
         offset = abs(snapshot.clock_offset or 0.0)
@@ -119,20 +125,20 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             else:
                 async_withdraw(self.hass, self.config_entry, issue)
 
-    async def async_give_up_connection(self, seconds: float, *, force: bool) -> None:
+    async def async_release_connection(self, seconds: float, *, force: bool) -> None:
         """Give the connection up for a time, and show that nothing is read."""
-        await self.controller.async_give_up_connection(seconds, force=force)
+        await self.controller.async_release_connection(seconds, force=force)
         await self.async_refresh()
 
-    def _remember_energy(self) -> None:
+    def _restore_energies(self) -> None:
         """Let the charger measure its first energies by those last shown.
 
         A meter that is not ready yet, right after a power cut, shows nought.
         """
         registry = er.async_get(self.hass)
         for key, remember in (
-            (Reading.lifetime_energy.name, self.charger.remember_lifetime_energy),
-            (Reading.session_energy.name, self.charger.remember_session_energy),
+            (Reading.lifetime_energy.name, self.charger.restore_lifetime_energy),
+            (Reading.session_energy.name, self.charger.restore_session_energy),
         ):
             entity_id = registry.async_get_entity_id(
                 SENSOR_DOMAIN, DOMAIN, f"{self._serial_number}_{key}"
@@ -153,8 +159,8 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             snapshot = await self.charger.refresh()
         except ChargerError as error:
             self._log_failure(error)
-            self._async_report(error)
-            self._async_follow()
+            self._async_report_failure(error)
+            self._async_follow_sighting()
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=error.key,
@@ -172,7 +178,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         self._in_use_since.pop(self.config_entry.entry_id, None)
         async_withdraw(self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER)
         await self.controller.async_observe(snapshot)
-        self._async_review(snapshot)
+        self._async_update_issues(snapshot)
         # A firmware update shows after the restart that comes with it.
         if self.data is not None and self.data.identity != snapshot.identity:
             dr.async_get(self.hass).async_get_or_create(
@@ -188,8 +194,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         `last_update_success` decides whether it does.
         """
         cause = None if self.last_exception is None else self.last_exception.__cause__
-        was_released = not self.last_update_success and isinstance(cause, GivenUp)
-        if isinstance(error, GivenUp):
+        was_released = not self.last_update_success and isinstance(
+            cause, ConnectionReleased
+        )
+        if isinstance(error, ConnectionReleased):
             # The set-up logs its own failures.
             if self.data is not None and not was_released:
                 LOGGER.info("%s: connection released for %s", self.name, error)
@@ -199,7 +207,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
 
     def _retry_after_failure(self, error: ChargerError) -> float | None:
         """Return the seconds to the next poll, None for the polling interval."""
-        if isinstance(error, GivenUp):
+        if isinstance(error, ConnectionReleased):
             # Home Assistant counts them from the last whole second.
             return error.seconds + 1
         if isinstance(error, BadAnswer | InUse | WrongCharger):
@@ -217,7 +225,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         return self.config_entry.unique_id
 
     @callback
-    def _async_report(self, error: ChargerError) -> None:
+    def _async_report_failure(self, error: ChargerError) -> None:
         """Report a failure that the user has to mend."""
         entry = self.config_entry
         host = entry.data[CONF_HOST]
@@ -242,7 +250,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             async_report(self.hass, entry, Issue.IN_USE, host=host)
 
     @callback
-    def _async_follow(self) -> None:
+    def _async_follow_sighting(self) -> None:
         """Go where another entry, at whose address it answered, saw the charger.
 
         This way chargers that swapped their addresses find themselves, without
@@ -261,14 +269,14 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
 
 
 @callback
-def async_forget(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+def async_clear_reports(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Take back what was reported of a charger that is removed or disabled."""
     async_withdraw(hass, entry, *Issue)
-    async_forget_use(hass, entry)
+    async_clear_in_use(hass, entry)
 
 
 @callback
-def async_forget_use(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+def async_clear_in_use(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Begin to count anew for how long another client holds a charger."""
     hass.data.get(_IN_USE_SINCE, {}).pop(entry.entry_id, None)
 

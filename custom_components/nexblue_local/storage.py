@@ -10,7 +10,7 @@ from homeassistant.helpers.storage import Store
 from .charger.charger import Charger
 from .charger.errors import ChargerError
 from .charger.registers import Settings
-from .charger.transport import Links
+from .charger.transport import ConnectionPool
 from .const import CONF_UNIT_ID, DOMAIN, LOGGER
 from .control.control import Control
 
@@ -23,7 +23,7 @@ def intent_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
 
 
 async def async_release_removed(
-    hass: HomeAssistant, entry: ConfigEntry[Any], links: Links
+    hass: HomeAssistant, entry: ConfigEntry[Any], links: ConnectionPool
 ) -> None:
     """Release control of a charger whose entry is removed, if it was taken.
 

@@ -19,7 +19,7 @@ from custom_components.nexblue_local.charger.errors import (
     BadAnswer,
     CannotConnect,
     ConnectionCut,
-    GivenUp,
+    ConnectionReleased,
     InUse,
     NoAnswer,
     NotACharger,
@@ -332,13 +332,13 @@ async def test_layout_outlives_a_clock_that_is_not_set(
 async def test_who_gave_up_takes_back(simulator: Simulator, link: Link) -> None:
     """What somebody else gave up since, stays so."""
     one, other = Charger(link, 200), Charger(link, 200)
-    one.give_up(0.01)
+    one.release_connection(0.01)
     await asyncio.sleep(0.05)
-    other.give_up(60)
-    one.take_back()
-    with pytest.raises(GivenUp):
+    other.release_connection(60)
+    one.reclaim_connection()
+    with pytest.raises(ConnectionReleased):
         await link.connect()
-    other.take_back()
+    other.reclaim_connection()
     assert (await link.connect()).is_open
 
 

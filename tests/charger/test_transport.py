@@ -20,7 +20,11 @@ from custom_components.nexblue_local.charger.errors import (
     NoAnswer,
     Refused,
 )
-from custom_components.nexblue_local.charger.transport import Connection, Link, Links
+from custom_components.nexblue_local.charger.transport import (
+    Connection,
+    ConnectionPool,
+    Link,
+)
 from simulator import Fault, FaultKind, Simulator
 from tests.conftest import requested
 
@@ -368,7 +372,7 @@ async def test_a_closed_link_stays_closed(simulator: Simulator) -> None:
 
 async def test_links_are_shared_and_released(simulator: Simulator) -> None:
     """All users of an address share a link; the last one closes it."""
-    links = Links()
+    links = ConnectionPool()
     link = await links.acquire("127.0.0.1", simulator.port)
     assert await links.acquire("localhost", simulator.port) is link
     with patch.object(

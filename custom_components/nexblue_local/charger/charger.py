@@ -184,7 +184,7 @@ class Charger:
         self.history: deque[tuple[datetime, str]] = deque(maxlen=HISTORY)
         self._session: _Session | None = None
         self._connections = 0
-        self._given_up_until = 0.0
+        self._suspended_until = 0.0
         self._connecting = asyncio.Lock()
         self._failing = False
         self._identity = Identity({})
@@ -204,11 +204,11 @@ class Charger:
         """Return the byte layout in which the date last made sense."""
         return self._layout
 
-    def remember_lifetime_energy(self, value: float, age: float) -> None:
+    def restore_lifetime_energy(self, value: float, age: float) -> None:
         """Take over a lifetime energy in Wh that was shown some seconds ago."""
         self._lifetime_energy.remember(value, self._time() - age)
 
-    def remember_session_energy(self, value: float, age: float) -> None:
+    def restore_session_energy(self, value: float, age: float) -> None:
         """Take over a session energy in kWh that was shown some seconds ago."""
         self._session_energy.remember(value, self._time() - age)
 
@@ -216,13 +216,13 @@ class Charger:
         """Close the connection; the next refresh makes a new one."""
         self._link.disconnect()
 
-    def give_up(self, seconds: float) -> None:
-        """Give the connection up for a time, in which everything raises GivenUp."""
-        self._given_up_until = self._link.give_up(seconds)
+    def release_connection(self, seconds: float) -> None:
+        """Give the connection up for a time, in which everything raises ConnectionReleased."""
+        self._suspended_until = self._link.suspend(seconds)
 
-    def take_back(self) -> None:
+    def reclaim_connection(self) -> None:
         """Take the connection back if this is who gave it up."""
-        self._link.take_back(self._given_up_until)
+        self._link.resume(self._suspended_until)
 
     @property
     def was_flooded(self) -> bool:
@@ -368,12 +368,12 @@ class Charger:
     async def _connected(self, *, patient: bool = True) -> _Session:
         """Return a session with the right charger, made anew where necessary."""
         async with self._connecting:
-            give_up_at = self._time() + (PATIENCE if patient else 0)
+            deadline = self._time() + (PATIENCE if patient else 0)
             while True:
                 try:
                     return await self._connect()
                 except (CannotConnect, ConnectionCut) as error:
-                    is_over = self._time() + RETRY_AFTER > give_up_at
+                    is_over = self._time() + RETRY_AFTER > deadline
                     if is_over or self._link.is_closed:
                         if isinstance(error, ConnectionCut):
                             raise InUse("the connection was cut each time") from error
@@ -404,7 +404,7 @@ class Charger:
             raise WrongCharger(expected, identity.serial_number)
         self._identity = identity
         self.images = session.images
-        self._take_clock(image)
+        self._update_clock(image)
         await self._read_settings(session)
         self._session = session
         self._log("connected")
@@ -422,9 +422,9 @@ class Charger:
         self._settings_read_at = self._time()
 
     async def _read_clock(self, session: _Session) -> None:
-        self._take_clock(await session.read(Clock))
+        self._update_clock(await session.read(Clock))
 
-    def _take_clock(self, image: Image) -> None:
+    def _update_clock(self, image: Image) -> None:
         """Take over the clock, and the byte layout that its date proves.
 
         Without a date that makes sense the layout stays that of the last one.

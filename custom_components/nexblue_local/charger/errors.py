@@ -19,10 +19,10 @@ class CannotConnect(ChargerError):
     key = "cannot_connect"
 
 
-class GivenUp(ChargerError):
+class ConnectionReleased(ChargerError):
     """The connection was given up for a time, for another program to have it."""
 
-    key = "given_up"
+    key = "connection_released"
 
     def __init__(self, seconds: float) -> None:
         """Take how many seconds are left of that time."""

@@ -3,7 +3,7 @@
 A `Connection` is one TCP connection and never reconnects, so what was found
 out about the device at its other end stays true for as long as it lives, and
 as that device answers where it is behind a gateway. A `Link` owns the single
-connection to an address, `Links` all of them.
+connection to an address, `ConnectionPool` all of them.
 """
 
 import asyncio
@@ -18,7 +18,14 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from .errors import BadAnswer, CannotConnect, ConnectionCut, GivenUp, NoAnswer, Refused
+from .errors import (
+    BadAnswer,
+    CannotConnect,
+    ConnectionCut,
+    ConnectionReleased,
+    NoAnswer,
+    Refused,
+)
 
 TIMEOUT = 3.0
 """Seconds to wait for a connection, and for the answer to a request."""
@@ -36,7 +43,7 @@ ACKNOWLEDGE = 5
 MAX_LENGTH = 254
 """The most that the header of an answer may announce."""
 
-NOBODY_HAS_UNIT = (10, 11)
+GATEWAY_FAILURES = (10, 11)
 """Exception codes of gateways for a unit that is not there or is silent."""
 
 
@@ -217,7 +224,7 @@ class Connection:
                 self.close()
                 raise BadAnswer(str(error)) from error
         if response.isError():
-            if response.exception_code in NOBODY_HAS_UNIT:
+            if response.exception_code in GATEWAY_FAILURES:
                 raise NoAnswer(f"nobody has unit id {response.dev_id}")
             raise Refused(response.exception_code)
         return response
@@ -225,13 +232,13 @@ class Connection:
     def _abandon(self, request: asyncio.Task[ModbusPDU], function: int) -> None:
         """Close the connection on a request that has no answer yet."""
         if function in (WRITE_SINGLE, WRITE_MULTIPLE):
-            self._forget_unsent()
+            self._discard_unsent()
         self.close()
         request.cancel()
         # What becomes of it is of no interest, and must not be logged either.
         request.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    def _forget_unsent(self) -> None:
+    def _discard_unsent(self) -> None:
         """Have the close reset the connection.
 
         Otherwise the kernel goes on to deliver a write whose failure has been
@@ -256,24 +263,24 @@ class Link:
         self._address: str | None = None
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
-        self._given_up_until = 0.0
+        self._suspended_until = 0.0
 
-    def give_up(self, seconds: float) -> float:
+    def suspend(self, seconds: float) -> float:
         """Close the connection, and open no other for a time; return until when."""
-        self._given_up_until = time.monotonic() + seconds
+        self._suspended_until = time.monotonic() + seconds
         self.disconnect()
-        return self._given_up_until
+        return self._suspended_until
 
-    def take_back(self, given_up_until: float) -> None:
+    def resume(self, suspended_until: float) -> None:
         """Let the connection be opened again before that time is over.
 
         Where it was given up anew since, that stands.
         """
-        if self._given_up_until == given_up_until:
-            self._given_up_until = 0.0
+        if self._suspended_until == suspended_until:
+            self._suspended_until = 0.0
 
     async def connect(self) -> Connection:
-        """Return the open connection, or open one; CannotConnect or GivenUp."""
+        """Return the open connection, or open one; CannotConnect or ConnectionReleased."""
         async with self._lock:
             if self._connection is None or not self._connection.is_open:
                 self.disconnect()
@@ -293,9 +300,9 @@ class Link:
         if self.is_closed:
             self.disconnect()
             raise CannotConnect("Home Assistant gave the connection up")
-        if (left := self._given_up_until - time.monotonic()) > 0:
+        if (left := self._suspended_until - time.monotonic()) > 0:
             self.disconnect()
-            raise GivenUp(left)
+            raise ConnectionReleased(left)
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""
@@ -309,7 +316,7 @@ class Link:
         self.disconnect()
 
 
-class Links:
+class ConnectionPool:
     """The links of a process: one for each address, shared by all its users.
 
     A charger takes one client at a time, so whoever wants to talk to one that
