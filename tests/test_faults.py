@@ -1,4 +1,4 @@
-"""Every fault of the simulator, whenever it can strike."""
+"""Test each fault of the simulator in each state of the entry, and floods."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -30,7 +30,7 @@ type Strike = Callable[[Simulator], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def _short_timeout() -> Iterator[None]:
-    """Wait for answers only briefly."""
+    """Shorten the timeout of requests."""
     with patch.object(transport, "TIMEOUT", 0.3):
         yield
 
@@ -73,7 +73,7 @@ async def heal(simulator: Simulator) -> None:
 
 
 def open_sockets() -> int:
-    """Return how many sockets this process has."""
+    """Return the number of open sockets of this process."""
     links = []
     for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208 (no race with names)
         with suppress(OSError):
@@ -83,7 +83,7 @@ def open_sockets() -> int:
 
 @pytest.fixture
 async def _nothing_leaks(simulator: Simulator) -> AsyncIterator[None]:
-    """Check that a test leaves no socket and no task behind."""
+    """Check that a test leaves no sockets and no tasks."""
     sockets, tasks = open_sockets(), asyncio.all_tasks()
     yield
     await heal(simulator)
@@ -94,7 +94,7 @@ async def _nothing_leaks(simulator: Simulator) -> AsyncIterator[None]:
 
 
 async def set_up(hass: HomeAssistant, simulator: Simulator) -> MockConfigEntry:
-    """Try to set the charger up."""
+    """Add the entry of the simulated charger, and set it up."""
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
     await hass.config_entries.async_setup(entry.entry_id)
@@ -109,7 +109,7 @@ pytestmark = pytest.mark.usefixtures("_nothing_leaks")
 async def test_set_up(
     hass: HomeAssistant, simulator: Simulator, strike: Strike
 ) -> None:
-    """A set-up that fails is tried again, and succeeds when the fault is over."""
+    """A failed set-up is retried, and succeeds after the fault."""
     await strike(simulator)
     entry = await set_up(hass, simulator)
     assert entry.state is ConfigEntryState.SETUP_RETRY
@@ -126,7 +126,7 @@ async def test_polling(
     strike: Strike,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One line when an outage begins, one when it ends, with the next poll."""
+    """An outage logs one line, recovery another, with the next poll."""
     entry = await set_up(hass, simulator)
     caplog.clear()
     await strike(simulator)
@@ -157,7 +157,7 @@ async def test_polling(
 async def test_unload(
     hass: HomeAssistant, simulator: Simulator, strike: Strike
 ) -> None:
-    """A charger in trouble can be unloaded, even while it is being read."""
+    """A charger can be unloaded during a fault and a poll."""
     entry = await set_up(hass, simulator)
     await strike(simulator)
     simulator.log.clear()
@@ -173,7 +173,7 @@ async def test_unload(
 async def test_reload(
     hass: HomeAssistant, simulator: Simulator, strike: Strike
 ) -> None:
-    """A reload in trouble ends in trouble, and one after it does not."""
+    """A reload fails during the fault, and succeeds after it."""
     entry = await set_up(hass, simulator)
     await strike(simulator)
     await poll(hass, entry)
@@ -191,7 +191,7 @@ async def test_stop(
     simulator: Simulator,
     strike: Strike,
 ) -> None:
-    """Home Assistant stops at once, whatever the charger does."""
+    """Home Assistant stops quickly during a fault and a poll."""
     entry = await set_up(hass, simulator)
     await strike(simulator)
     simulator.log.clear()
@@ -205,10 +205,10 @@ async def test_stop(
     assert reading.done()
 
 
-async def test_short_disturbances_do_not_show(
+async def test_short_disturbances_are_not_visible(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """What is over at the second try does not reach a graph."""
+    """Entities stay available if a retry succeeds."""
     entry = await set_up(hass, simulator)
     seen: list[str] = []
     hass.bus.async_listen(
@@ -223,10 +223,10 @@ async def test_short_disturbances_do_not_show(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_another_client_is_left_alone(
+async def test_polls_are_delayed_for_another_client(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The longer another client holds the charger, the rarer it is disturbed."""
+    """Polls are delayed while another client uses the charger."""
     entry = await set_up(hass, simulator)
     coordinator = entry.runtime_data
     pauses: list[float | None] = []
@@ -245,13 +245,13 @@ async def test_another_client_is_left_alone(
 
 
 class FloodingCharger:
-    """A charger that answers polls, and sends garbage when it is not asked.
+    """A charger that responds to polls, and sends garbage between them.
 
-    The garbage ends with the connection, or after a megabyte.
+    It sends a megabyte at most, or until the connection is closed.
     """
 
     def __init__(self, simulator: Simulator) -> None:
-        """Initialize the charger with the registers of a simulated one."""
+        """Initialize the charger with the registers of a simulated charger."""
         self.simulator = simulator
         self.is_flooding = True
         self.durations: list[float] = []
@@ -330,7 +330,7 @@ async def set_up_flooding(
 async def test_flood_between_polls(
     hass: HomeAssistant, flooding: FloodingCharger
 ) -> None:
-    """A flooded connection is closed at once, and polled less often."""
+    """A flooded connection is closed at once, and polls are delayed."""
     entry = await set_up_flooding(hass, flooding, scan_interval=1)
     await asyncio.sleep(3.7)
     assert state(hass, POWER) == "0.0"
@@ -339,10 +339,10 @@ async def test_flood_between_polls(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_polling_backs_off_while_the_charger_floods(
+async def test_polls_are_delayed_during_a_flood(
     hass: HomeAssistant, flooding: FloodingCharger
 ) -> None:
-    """The interval grows up to a limit, and is normal again after the flood."""
+    """The polling interval grows to a maximum, and is reset after the flood."""
     entry = await set_up_flooding(hass, flooding)
     coordinator = entry.runtime_data
     normal = coordinator.update_interval
@@ -365,7 +365,7 @@ async def test_polling_backs_off_while_the_charger_floods(
 async def test_an_outage_after_a_flood(
     hass: HomeAssistant, simulator: Simulator, flooding: FloodingCharger
 ) -> None:
-    """Recovery from an ordinary outage does not wait for the back-off."""
+    """Polls are not delayed in an outage that follows."""
     entry = await set_up_flooding(hass, flooding)
     coordinator = entry.runtime_data
     normal = coordinator.update_interval
@@ -381,10 +381,10 @@ async def test_an_outage_after_a_flood(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_answers_that_are_not_modbus_back_off(
+async def test_polls_are_delayed_for_garbage(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The longer the answers are garbage, the less often the charger is polled."""
+    """Polls are delayed while the responses are garbage."""
     entry = await set_up(hass, simulator)
     coordinator = entry.runtime_data
     simulator.faults.append(Fault(kind=FaultKind.GARBAGE))

@@ -1,4 +1,4 @@
-"""How far off the charger's clock is."""
+"""Test the offset of the charger's clock."""
 
 from datetime import UTC, datetime
 
@@ -32,6 +32,6 @@ NOW = datetime(2025, 12, 2, 14, 0, 0, tzinfo=UTC)
 def test_offset(
     date: int | None, time: int | None, timezone: int | None, seconds: float | None
 ) -> None:
-    """Local time or UTC, whichever fits."""
+    """The clock may show UTC, or local time with or without `timezone` in summer."""
     clock = Clock({"date": date, "time": time, "timezone": timezone})
     assert offset(clock, NOW) == seconds

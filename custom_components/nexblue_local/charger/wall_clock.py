@@ -1,4 +1,4 @@
-"""What the charger's clock says, and how far off it is."""
+"""The charger's clock (input registers 38-42) and its offset."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -9,10 +9,10 @@ DAYLIGHT_SAVING: Final = timedelta(hours=1)
 
 
 def calendar_date(clock: Clock) -> date | None:
-    """Return the date of the charger's clock, None when it is no date.
+    """Return the date of the charger's clock (input register 38).
 
-    A clock that was never set is a date as well, as long as it is not older
-    than what such clocks start with.
+    Years from 1970 to 2099 are valid, because a clock that was never set may start
+    in 1970. None if the register is unknown or does not hold a valid date.
     """
     if clock.date is None:
         return None
@@ -24,17 +24,19 @@ def calendar_date(clock: Clock) -> date | None:
 
 
 def is_unset(clock: Clock) -> bool:
-    """Return whether the clock shows nothing, as one that was never set may do."""
+    """Return whether the date is zero, as it may be before the clock is set."""
     return clock.date == 0
 
 
 def offset(clock: Clock, now: datetime) -> float | None:
-    """Return by how many seconds the charger's clock is ahead of a time.
+    """Return the seconds by which the charger's clock is ahead of `now`.
 
-    The vendor's document says neither whether the clock shows UTC or local time,
-    nor whether `timezone` includes daylight saving time. The clock is therefore
-    compared as UTC, as local time, and as local time an hour further east; the
-    smallest offset counts. None when the clock shows no time.
+    The vendor's document does not say whether the clock shows UTC or local time,
+    nor whether `timezone` (input register 42, in minutes) includes daylight saving
+    time: a charger that keeps the standard offset there would seem to be an hour
+    ahead all summer. The clock is therefore compared as UTC, as local time, and as
+    local time with one more hour; the smallest offset is returned. None if date or
+    time are unknown or invalid.
     """
     day = calendar_date(clock)
     if day is None or clock.time is None:
