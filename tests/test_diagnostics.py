@@ -1,4 +1,4 @@
-"""Diagnostics tell what is needed, and not who it is about."""
+"""Test the diagnostics, and that they are redacted."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.test_init import poll
 
 
 async def download(hass: HomeAssistant, entry: MockConfigEntry, path: Path) -> str:
-    """Write the diagnostics as Home Assistant would, and return the text."""
+    """Write the diagnostics to a file, and return the text."""
     data = await async_get_config_entry_diagnostics(hass, entry)
     text = json.dumps({"home_assistant": {}, "data": data}, indent=2)
     await hass.async_add_executor_job(path.write_text, text)
@@ -30,7 +30,7 @@ async def download(hass: HomeAssistant, entry: MockConfigEntry, path: Path) -> s
 async def test_contents(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, tmp_path: Path
 ) -> None:
-    """Identity, layout, options, history, errors and raw registers."""
+    """The diagnostics contain values, history and registers, but no identity."""
     simulator.overrides[100] = 77
     await simulator.stop()
     await poll(hass, entry)
@@ -53,7 +53,7 @@ async def test_contents(
 async def test_replay(
     hass: HomeAssistant, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """The simulator serves the file, and Home Assistant shows the same values."""
+    """A replay of the diagnostics has the same values."""
     simulator.charger.plug_in(Car())
     simulator.charger.errors |= 1 << 3
     original = entry_for(simulator)
@@ -81,7 +81,7 @@ async def test_replay(
 
 
 def test_replayed_charger_takes_writes() -> None:
-    """What is written is what is read from then on."""
+    """A replayed charger can be written."""
     charger = ReplayedCharger({"input": {}, "holding": {"1000": "0000 8041"}})
     charger.write(1000, [0x0000, 0x2041])
     assert charger.holding_words() == {1000: 0x0000, 1001: 0x2041}
@@ -93,7 +93,7 @@ def test_replayed_charger_takes_writes() -> None:
 async def test_not_set_up(
     hass: HomeAssistant, simulator: Simulator, tmp_path: Path
 ) -> None:
-    """A charger that cannot be set up says why."""
+    """The diagnostics of a failed set-up contain the reason."""
     await simulator.stop()
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
@@ -104,10 +104,10 @@ async def test_not_set_up(
     assert data["reason"].startswith("No connection to the charger at **REDACTED**")
 
 
-async def test_of_a_stranger_nothing_is_told(
+async def test_another_charger_is_not_included(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, tmp_path: Path
 ) -> None:
-    """The registers are the charger's own, also while another one answers."""
+    """The registers of another charger are not included."""
     simulator.charger.serial_number = "ANOTHER"
     simulator.overrides |= {8: 0x4142}
     simulator.cut()

@@ -1,15 +1,19 @@
-"""Every fault of the simulator, whenever it can strike."""
+"""Test each fault of the simulator in each state of the entry, and floods."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 import logging
 import os
+import struct
+import time
+from typing import Self
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.const import CONF_PORT, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -17,6 +21,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local.charger import transport
 from custom_components.nexblue_local.coordinator import BACK_OFF
 from simulator import Fault, FaultKind, Simulator
+from simulator.server import Request
 from tests.conftest import entry_for, requested
 from tests.test_init import POWER, poll, state
 
@@ -25,7 +30,7 @@ type Strike = Callable[[Simulator], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def _short_timeout() -> Iterator[None]:
-    """Wait for answers only briefly."""
+    """Shorten the timeout of requests."""
     with patch.object(transport, "TIMEOUT", 0.3):
         yield
 
@@ -68,7 +73,7 @@ async def heal(simulator: Simulator) -> None:
 
 
 def open_sockets() -> int:
-    """Return how many sockets this process has."""
+    """Return the number of open sockets of this process."""
     links = []
     for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208 (no race with names)
         with suppress(OSError):
@@ -78,7 +83,7 @@ def open_sockets() -> int:
 
 @pytest.fixture
 async def _nothing_leaks(simulator: Simulator) -> AsyncIterator[None]:
-    """Check that a test leaves no socket and no task behind."""
+    """Check that a test leaves no sockets and no tasks."""
     sockets, tasks = open_sockets(), asyncio.all_tasks()
     yield
     await heal(simulator)
@@ -89,7 +94,7 @@ async def _nothing_leaks(simulator: Simulator) -> AsyncIterator[None]:
 
 
 async def set_up(hass: HomeAssistant, simulator: Simulator) -> MockConfigEntry:
-    """Try to set the charger up."""
+    """Add the entry of the simulated charger, and set it up."""
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
     await hass.config_entries.async_setup(entry.entry_id)
@@ -104,7 +109,7 @@ pytestmark = pytest.mark.usefixtures("_nothing_leaks")
 async def test_set_up(
     hass: HomeAssistant, simulator: Simulator, strike: Strike
 ) -> None:
-    """A set-up that fails is tried again, and succeeds when the fault is over."""
+    """A failed set-up is retried, and succeeds after the fault."""
     await strike(simulator)
     entry = await set_up(hass, simulator)
     assert entry.state is ConfigEntryState.SETUP_RETRY
@@ -121,7 +126,7 @@ async def test_polling(
     strike: Strike,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One line when an outage begins, one when it ends, with the next poll."""
+    """An outage logs one line, recovery another, with the next poll."""
     entry = await set_up(hass, simulator)
     caplog.clear()
     await strike(simulator)
@@ -152,7 +157,7 @@ async def test_polling(
 async def test_unload(
     hass: HomeAssistant, simulator: Simulator, strike: Strike
 ) -> None:
-    """A charger in trouble can be unloaded, even while it is being read."""
+    """A charger can be unloaded during a fault and a poll."""
     entry = await set_up(hass, simulator)
     await strike(simulator)
     simulator.log.clear()
@@ -168,7 +173,7 @@ async def test_unload(
 async def test_reload(
     hass: HomeAssistant, simulator: Simulator, strike: Strike
 ) -> None:
-    """A reload in trouble ends in trouble, and one after it does not."""
+    """A reload fails during the fault, and succeeds after it."""
     entry = await set_up(hass, simulator)
     await strike(simulator)
     await poll(hass, entry)
@@ -186,7 +191,7 @@ async def test_stop(
     simulator: Simulator,
     strike: Strike,
 ) -> None:
-    """Home Assistant stops at once, whatever the charger does."""
+    """Home Assistant stops quickly during a fault and a poll."""
     entry = await set_up(hass, simulator)
     await strike(simulator)
     simulator.log.clear()
@@ -200,10 +205,10 @@ async def test_stop(
     assert reading.done()
 
 
-async def test_short_disturbances_do_not_show(
+async def test_short_disturbances_are_not_visible(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """What is over at the second try does not reach a graph."""
+    """Entities stay available if a retry succeeds."""
     entry = await set_up(hass, simulator)
     seen: list[str] = []
     hass.bus.async_listen(
@@ -218,10 +223,10 @@ async def test_short_disturbances_do_not_show(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_another_client_is_left_alone(
+async def test_polls_are_delayed_for_another_client(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The longer another client holds the charger, the rarer it is disturbed."""
+    """Polls are delayed while another client uses the charger."""
     entry = await set_up(hass, simulator)
     coordinator = entry.runtime_data
     pauses: list[float | None] = []
@@ -236,4 +241,157 @@ async def test_another_client_is_left_alone(
     simulator.occupy(60)
     await poll(hass, entry)
     assert getattr(coordinator.last_exception, "retry_after", None) == BACK_OFF[0]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+class FloodingCharger:
+    """A charger that responds to polls, and sends garbage between them.
+
+    It sends a megabyte at most, or until the connection is closed.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        """Initialize the charger with the registers of a simulated charger."""
+        self.simulator = simulator
+        self.is_flooding = True
+        self.durations: list[float] = []
+        """Seconds until each flooded connection was closed."""
+        self.connections = 0
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        """Start listening."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop listening."""
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                try:
+                    async with asyncio.timeout(0.1 if self.is_flooding else None):
+                        data = await reader.readexactly(12)
+                except TimeoutError:
+                    await self._flood(writer)
+                    break
+                transaction, _, _, unit, function, address, count = struct.unpack(
+                    ">HHHBBHH", data
+                )
+                words = self.simulator.answer(Request(function, address, count, ()))
+                length = 3 + 2 * count
+                writer.write(
+                    struct.pack(
+                        f">HHHBBB{count}H",
+                        *(transaction, 0, length, unit, function, 2 * count, *words),
+                    )
+                )
+        writer.close()
+
+    async def _flood(self, writer: asyncio.StreamWriter) -> None:
+        start = time.monotonic()
+        with suppress(ConnectionError):
+            for _ in range(1000):
+                writer.write(1000 * b"!")
+                await writer.drain()
+                await asyncio.sleep(0.001)
+        self.durations.append(time.monotonic() - start)
+
+
+@pytest.fixture
+async def flooding(
+    simulator: Simulator, _nothing_leaks: None
+) -> AsyncIterator[FloodingCharger]:
+    """Return a charger that floods its connections."""
+    async with FloodingCharger(simulator) as flooding:
+        yield flooding
+
+
+async def set_up_flooding(
+    hass: HomeAssistant, flooding: FloodingCharger, **options: int
+) -> MockConfigEntry:
+    """Set up a charger that floods its connections."""
+    entry = entry_for(flooding.simulator, **options)
+    entry.add_to_hass(hass)
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_PORT: flooding.port}
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    return entry
+
+
+async def test_flood_between_polls(
+    hass: HomeAssistant, flooding: FloodingCharger
+) -> None:
+    """A flooded connection is closed at once, and polls are delayed."""
+    entry = await set_up_flooding(hass, flooding, scan_interval=1)
+    await asyncio.sleep(3.7)
+    assert state(hass, POWER) == "0.0"
+    assert flooding.connections == len(flooding.durations) == 2
+    assert max(flooding.durations) < 0.3
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_polls_are_delayed_during_a_flood(
+    hass: HomeAssistant, flooding: FloodingCharger
+) -> None:
+    """The polling interval grows to a maximum, and is reset after the flood."""
+    entry = await set_up_flooding(hass, flooding)
+    coordinator = entry.runtime_data
+    normal = coordinator.update_interval
+    intervals = []
+    for _ in range(len(BACK_OFF) + 1):
+        await asyncio.sleep(0.2)
+        await poll(hass, entry)
+        intervals.append(coordinator.update_interval)
+    expected = (*BACK_OFF, BACK_OFF[-1])
+    assert intervals == [timedelta(seconds=seconds) for seconds in expected]
+    await asyncio.sleep(0.2)
+    flooding.is_flooding = False
+    # The first poll has to connect again, the second finds the connection open.
+    await poll(hass, entry)
+    await poll(hass, entry)
+    assert coordinator.update_interval == normal
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_outage_after_a_flood(
+    hass: HomeAssistant, simulator: Simulator, flooding: FloodingCharger
+) -> None:
+    """Polls are not delayed in an outage that follows."""
+    entry = await set_up_flooding(hass, flooding)
+    coordinator = entry.runtime_data
+    normal = coordinator.update_interval
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert coordinator.update_interval != normal
+    await flooding.__aexit__()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert not coordinator.last_update_success
+    assert coordinator.update_interval == normal
+    assert getattr(coordinator.last_exception, "retry_after", 0) is None
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_polls_are_delayed_for_garbage(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """Polls are delayed while the responses are garbage."""
+    entry = await set_up(hass, simulator)
+    coordinator = entry.runtime_data
+    simulator.faults.append(Fault(kind=FaultKind.GARBAGE))
+    pauses = []
+    for _ in range(len(BACK_OFF) + 1):
+        await poll(hass, entry)
+        pauses.append(getattr(coordinator.last_exception, "retry_after", None))
+        await asyncio.sleep(0.2)
+    assert tuple(pauses) == (*BACK_OFF, BACK_OFF[-1])
     assert await hass.config_entries.async_unload(entry.entry_id)

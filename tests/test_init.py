@@ -1,4 +1,4 @@
-"""Setting up, losing and unloading a charger."""
+"""Test setting up, polling and unloading a charger."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ POWER = "sensor.nexblue_delta_max_power"
 
 
 async def poll(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """Refresh now rather than in five seconds."""
+    """Poll the charger now."""
     await entry.runtime_data.async_refresh()
     await hass.async_block_till_done()
 
@@ -32,7 +32,7 @@ def state(hass: HomeAssistant, entity_id: str) -> str:
 async def test_set_up_and_unload(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A charger is there after set-up, and left alone after unloading."""
+    """Unloading closes the connection."""
     assert state(hass, POWER) == "0.0"
     assert simulator.is_connected
 
@@ -45,7 +45,7 @@ async def test_set_up_and_unload(
 async def test_reload(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A reload is not stopped by the charger's late free place."""
+    """A reload succeeds although the charger drops the last client late."""
     assert await hass.config_entries.async_reload(entry.entry_id)
     assert entry.state is ConfigEntryState.LOADED
     assert state(hass, POWER) == "0.0"
@@ -54,14 +54,14 @@ async def test_reload(
 async def test_stop_closes_the_connection(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Home Assistant stops without unloading; the charger is free all the same."""
+    """Stopping Home Assistant closes the connection."""
     await hass.async_stop()
     await asyncio.sleep(0.05)
     assert not simulator.is_connected
 
 
 async def test_polling(hass: HomeAssistant, simulator: Simulator) -> None:
-    """The charger is read at the interval of the options without anybody asking."""
+    """The charger is polled at the interval of the options."""
     entry = entry_for(simulator, scan_interval=1)
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -73,7 +73,7 @@ async def test_polling(hass: HomeAssistant, simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "sentence"),
+    ("fault", "reason"),
     [
         (Fault(kind=FaultKind.DROP), "cuts every connection off"),
         (Fault(kind=FaultKind.GARBAGE), "does not speak Modbus"),
@@ -82,16 +82,16 @@ async def test_polling(hass: HomeAssistant, simulator: Simulator) -> None:
     ids=lambda value: value.kind if isinstance(value, Fault) else "",
 )
 async def test_set_up_fails(
-    hass: HomeAssistant, simulator: Simulator, fault: Fault, sentence: str
+    hass: HomeAssistant, simulator: Simulator, fault: Fault, reason: str
 ) -> None:
-    """A charger that cannot be read is tried again later, and left alone till then."""
+    """A failed set-up gives a reason and closes the connection."""
     simulator.faults.append(fault)
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
     assert entry.reason is not None
-    assert sentence in entry.reason
+    assert reason in entry.reason
     await asyncio.sleep(0.05)
     assert not simulator.is_connected
 
@@ -102,7 +102,7 @@ async def test_outage(
     entry: MockConfigEntry,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """An outage makes entities unavailable and one line, its end likewise."""
+    """Entities are unavailable in an outage, which logs one line; so does recovery."""
     await simulator.stop()
     caplog.clear()
     for _ in range(3):
@@ -124,7 +124,7 @@ async def test_outage(
 async def test_wrong_charger(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Another charger at the address is nobody's; the right one comes back."""
+    """Entities are unavailable while another charger responds."""
     simulator.charger.serial_number = "ANOTHER"
     simulator.cut()
     await asyncio.sleep(0.2)
@@ -136,10 +136,10 @@ async def test_wrong_charger(
     assert state(hass, POWER) == "0.0"
 
 
-async def test_firmware_update_shows(
+async def test_firmware_update(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """The device tells the firmware that the charger runs after a restart."""
+    """The device shows the new firmware after the charger restarted."""
 
     def firmware() -> str | None:
         registry = dr.async_get(hass)
@@ -154,10 +154,10 @@ async def test_firmware_update_shows(
     assert firmware() == "04.01.00"
 
 
-async def test_energy_outlives_a_reload(
+async def test_energies_are_restored_after_a_reload(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A meter that shows nought right after the start is not believed."""
+    """A meter that reads zero after a reload does not reset the energies."""
     energy = "sensor.nexblue_delta_max_lifetime_energy"
     session = "sensor.nexblue_delta_max_session_energy"
     assert state(hass, energy) == "1234.5"
@@ -182,7 +182,7 @@ async def test_an_unscheduled_refresh_ends_with_the_entry(
     simulator: Simulator,
     entry: MockConfigEntry,
 ) -> None:
-    """Whoever asks for a refresh does not keep a charger that is unloaded."""
+    """Unloading ends a refresh that was requested by hand."""
     simulator.faults.append(Fault(kind=FaultKind.MUTE))
     refresh = hass.async_create_task(entry.runtime_data.async_refresh())
     await asyncio.sleep(0.1)

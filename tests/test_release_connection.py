@@ -1,6 +1,7 @@
-"""The action that gives a connection up for a time, on real sockets."""
+"""Test the action that releases the connection, on real sockets."""
 
 import asyncio
+import logging
 from unittest.mock import patch
 
 from homeassistant.const import STATE_UNAVAILABLE
@@ -11,9 +12,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import keeper
 from custom_components.nexblue_local.charger.enums import StartStop
-from custom_components.nexblue_local.charger.errors import GivenUp
+from custom_components.nexblue_local.charger.errors import ConnectionReleased
 from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
-from custom_components.nexblue_local.links import async_get_links
+from custom_components.nexblue_local.links import async_get_connection_pool
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import LIMIT, PERIOD, PREFIX, SINGLE, STOP, intent, writes
 from tests.test_init import poll, state
@@ -25,10 +26,10 @@ pytestmark = pytest.mark.usefixtures("quick_commands")
 async def test_release_connection(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Nothing connects until the time is over, then everything is as before."""
+    """Nothing connects during the pause, and polling continues after it."""
     await LIMIT.give(hass)
     limit = f"number.{PREFIX}_charging_current_limit"
-    await entry.runtime_data.async_give_up_connection(1.5, force=False)
+    await entry.runtime_data.async_release_connection(1.5, force=False)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
     assert state(hass, limit) == STATE_UNAVAILABLE
@@ -43,17 +44,70 @@ async def test_release_connection(
     assert intent(entry) == {"current_limit": 10.5}
 
 
+async def test_release_connection_is_no_error(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A pause logs one line of information, and its end another."""
+
+    def lines() -> list[tuple[int, str]]:
+        lines = [
+            (record.levelno, record.message)
+            for record in caplog.records
+            if record.name.startswith("custom_components")
+            and record.levelno > logging.DEBUG
+        ]
+        caplog.clear()
+        return lines
+
+    await LIMIT.give(hass)
+    for _ in range(2):
+        caplog.clear()
+        await entry.runtime_data.async_release_connection(0.6, force=False)
+        assert state(hass, f"sensor.{PREFIX}_power") == STATE_UNAVAILABLE
+        await poll(hass, entry)
+        ((level, text),) = lines()
+        assert level == logging.INFO
+        assert "connection released" in text
+        await asyncio.sleep(0.7)
+        await poll(hass, entry)
+        assert lines() == [(logging.INFO, "Fetching NexBlue Delta Max data recovered")]
+
+
+async def test_an_outage_after_release_connection(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A charger that is not reachable after the pause is logged as an error."""
+    await entry.runtime_data.async_release_connection(0.3, force=False)
+    await simulator.stop()
+    await asyncio.sleep(0.4)
+    caplog.clear()
+    for _ in range(2):
+        await poll(hass, entry)
+    errors = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.levelno for record in errors] == [logging.ERROR]
+    assert "Error fetching" in errors[0].message
+    await simulator.start()
+    await poll(hass, entry)
+    assert state(hass, f"sensor.{PREFIX}_power") == "0.0"
+
+
 async def test_release_connection_without_control(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Where no fallback can fire, any time will do, and nothing is written."""
+    """Without control any duration is accepted, and nothing is written."""
     await SINGLE.give(hass)
     simulator.log.clear()
     await act(hass, entry, "release_connection", minutes=120)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
     assert writes(simulator) == []
-    # A reload takes it back early.
+    # A reload reclaims the connection.
     assert await hass.config_entries.async_reload(entry.entry_id)
     assert simulator.is_connected
 
@@ -61,13 +115,13 @@ async def test_release_connection_without_control(
 async def test_release_connection_in_control(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """The fallback must not fire, unless that is forced."""
+    """A pause longer than the fallback timeout has to be forced."""
     await LIMIT.give(hass)
     simulator.log.clear()
     with pytest.raises(ServiceValidationError, match="for 240 seconds at the most"):
         await act(hass, entry, "release_connection", minutes=5)
     assert simulator.is_connected
-    # The whole timeout counts from a write of its own.
+    # A write restarts the fallback timeout before the pause.
     await act(hass, entry, "release_connection", minutes=4)
     assert writes(simulator)[-1] == (0x10, 1000)
     assert await hass.config_entries.async_reload(entry.entry_id)
@@ -79,7 +133,7 @@ async def test_release_connection_in_control(
 async def test_release_connection_with_the_timeout_of_another(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Whoever has set it, it is the charger's timeout that counts."""
+    """The fallback timeout of the charger counts, whoever set it."""
     await LIMIT.give(hass)
     simulator.charger.change("fallback_timeout", 60)
     simulator.cut()
@@ -91,18 +145,18 @@ async def test_release_connection_with_the_timeout_of_another(
 async def test_release_connection_restores_before(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """What an outage that nobody noticed has undone does not stay so meanwhile."""
+    """Lost settings are restored before the pause."""
     await LIMIT.give(hass)
     await STOP.give(hass)
     await simulator.power_cycle()
-    await entry.runtime_data.async_give_up_connection(1.0, force=False)
+    await entry.runtime_data.async_release_connection(1.0, force=False)
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
 
 
 async def test_release_connection_while_a_limit_runs_out(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Nobody could write the safe limit then: it is refused, or written before."""
+    """A pause beyond the lease is refused; forced, it writes the safe limit first."""
     await lease(entry, 16.0, 100, 7.0)
     with pytest.raises(ServiceValidationError, match=r"for 9\d seconds"):
         await act(hass, entry, "release_connection", minutes=2)
@@ -116,17 +170,17 @@ async def test_release_connection_while_a_limit_runs_out(
 async def test_release_connection_beside_a_longer_lease(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """One that runs on for longer is not ended by a call that is forced."""
+    """A forced pause does not end a lease that lasts longer."""
     await lease(entry, 16.0, 3600, 7.0)
     await act(hass, entry, "release_connection", minutes=10, force=True)
     assert intent(entry) == {"current_limit": 16}
     assert entry.runtime_data.controller.control.lease is not None
 
 
-async def test_release_connection_taken_back_early(
+async def test_release_connection_is_shortened(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Another call with less time ends it, and the keep-alive goes on at once."""
+    """A shorter pause replaces a longer one, and the keep-alive continues after it."""
     await LIMIT.give(hass)
     await act(hass, entry, "release_connection", minutes=120, force=True)
     with (
@@ -134,9 +188,9 @@ async def test_release_connection_taken_back_early(
         patch(PERIOD, lambda timeout: 0.2),
     ):
         entry.runtime_data.controller._async_keep()
-        # The keep-alive finds out that it is given up, and for how long.
+        # The keep-alive fails once, and waits.
         await asyncio.sleep(0.3)
-        await entry.runtime_data.async_give_up_connection(0.1, force=True)
+        await entry.runtime_data.async_release_connection(0.1, force=True)
         simulator.log.clear()
         await asyncio.sleep(1)
     assert writes(simulator).count((0x10, 1000)) >= 2
@@ -145,14 +199,14 @@ async def test_release_connection_taken_back_early(
 async def test_release_connection_that_is_shared(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A gateway's other charger would be cut off as well, so that has to be forced."""
-    links = async_get_links(hass)
+    """A pause that affects another charger behind the gateway has to be forced."""
+    links = async_get_connection_pool(hass)
     link = await links.acquire(simulator.host, simulator.port)
     with pytest.raises(ServiceValidationError, match="Another charger"):
         await act(hass, entry, "release_connection", minutes=1)
     await act(hass, entry, "release_connection", minutes=1, force=True)
-    # It is taken back with the charger that gave it up.
-    with pytest.raises(GivenUp):
+    # Unloading the charger reclaims the connection.
+    with pytest.raises(ConnectionReleased):
         await link.connect()
     assert await hass.config_entries.async_unload(entry.entry_id)
     await asyncio.sleep(0.2)
@@ -163,7 +217,7 @@ async def test_release_connection_that_is_shared(
 async def test_release_connection_is_not_ended_by_another_charger(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A gateway's other charger that is set up in vain takes nothing back."""
+    """A failed set-up of another charger behind the gateway does not end it."""
     gone = MockConfigEntry(
         domain=DOMAIN, unique_id="GONE", data={**entry.data, CONF_UNIT_ID: 7}
     )
@@ -179,7 +233,7 @@ async def test_release_connection_is_not_ended_by_another_charger(
 async def test_release_connection_with_a_safe_limit_that_is_refused(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Not even a call that is forced leaves a limit that should have run out."""
+    """A forced pause fails if the safe limit is refused, which is then retried."""
     await lease(entry, 16.0, 100, 7.0)
     limit = f"number.{PREFIX}_charging_current_limit"
     simulator.faults.append(
@@ -196,7 +250,7 @@ async def test_release_connection_with_a_safe_limit_that_is_refused(
 async def test_release_connection_of_a_charger_that_is_gone(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """In control it cannot be told when the fallback fires, so it is refused."""
+    """A pause in control has to be forced if the charger is not reachable."""
     await LIMIT.give(hass)
     await simulator.stop()
     await asyncio.sleep(0.2)

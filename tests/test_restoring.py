@@ -259,7 +259,7 @@ async def test_phases_over_budget_hold_the_limit(
     # What is commanded meanwhile is kept, and held down as well.
     await number("current_limit", 16, 1000).give(hass)
     await COMMANDS[2].give(hass)  # Writes the limit before the timeout.
-    await entry.runtime_data.async_give_up_connection(0.1, force=False)
+    await entry.runtime_data.async_release_connection(0.1, force=False)
     await asyncio.sleep(0.2)
     await poll(hass, entry)
     limits = {r.words for r in simulator.log if r.words and r.address == 1000}

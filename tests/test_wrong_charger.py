@@ -1,4 +1,4 @@
-"""Another charger at the address, and chargers that swap their addresses."""
+"""Test another charger at the address, and chargers that swap addresses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def other(socket_enabled: None) -> AsyncIterator[Simulator]:
 
 
 async def swap(one: Simulator, another: Simulator) -> None:
-    """Let two chargers swap their addresses."""
+    """Swap the addresses of two chargers."""
     one.cut()
     another.cut()
     one.charger, another.charger = another.charger, one.charger
@@ -36,7 +36,7 @@ async def swap(one: Simulator, another: Simulator) -> None:
 
 
 def issues(hass: HomeAssistant) -> list[str | None]:
-    """Return what has been reported."""
+    """Return the translation keys of the repair issues."""
     return [
         issue.translation_key
         for issue in ir.async_get(hass).issues.values()
@@ -47,7 +47,7 @@ def issues(hass: HomeAssistant) -> list[str | None]:
 async def test_issue(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Another charger is reported, and no more when the right one is back."""
+    """An issue exists while another charger responds."""
     simulator.charger.serial_number = OTHER
     simulator.cut()
     await asyncio.sleep(0.2)
@@ -73,10 +73,10 @@ async def test_issue(
     assert issues(hass) == []
 
 
-async def test_somebody_without_a_serial_number(
+async def test_no_serial_number(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Whoever does not say who it is, perhaps not yet, is no other charger."""
+    """A device without a serial number creates no issue."""
     simulator.overrides[16] = 0xFFFF
     simulator.cut()
     await asyncio.sleep(0.2)
@@ -89,10 +89,10 @@ async def test_somebody_without_a_serial_number(
     assert state(hass, POWER) == "0.0"
 
 
-async def test_issue_goes_with_the_entry(
+async def test_removing_the_entry_deletes_the_issue(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """A charger that is removed is not complained about."""
+    """Removing the entry deletes the issue."""
     simulator.charger.serial_number = OTHER
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
@@ -105,7 +105,7 @@ async def test_issue_goes_with_the_entry(
 
 
 async def set_up(hass: HomeAssistant, *entries: MockConfigEntry) -> None:
-    """Set entries up as Home Assistant does when it starts."""
+    """Set up entries as Home Assistant does when it starts."""
     for entry in entries:
         entry.add_to_hass(hass)
     await hass.config_entries.async_setup(entries[0].entry_id)
@@ -115,7 +115,7 @@ async def set_up(hass: HomeAssistant, *entries: MockConfigEntry) -> None:
 async def test_swap_while_running(
     hass: HomeAssistant, simulator: Simulator, other: Simulator
 ) -> None:
-    """Two chargers that swap addresses are found where the other one was."""
+    """Two chargers that swapped addresses are found."""
     one, two = entry_for(simulator), entry_for(other)
     await set_up(hass, one, two)
     ports = one.data[CONF_PORT], two.data[CONF_PORT]
@@ -136,11 +136,11 @@ async def test_swap_while_running(
 async def test_swap_while_stopped(
     hass: HomeAssistant, simulator: Simulator, other: Simulator
 ) -> None:
-    """The same, when Home Assistant starts after it happened."""
+    """Chargers that swapped addresses before the start are found."""
     one, two = entry_for(simulator), entry_for(other)
     await swap(simulator, other)
     await set_up(hass, one, two)
-    for entry in (one, two, one, two):  # What Home Assistant does by itself, later.
+    for entry in (one, two, one, two):  # Home Assistant retries these later.
         if entry.state is not ConfigEntryState.LOADED:
             await hass.config_entries.async_reload(entry.entry_id)
     for entry, serial in ((one, SERIAL), (two, OTHER)):
@@ -152,7 +152,7 @@ async def test_swap_while_stopped(
 async def test_a_working_charger_is_not_moved(
     hass: HomeAssistant, simulator: Simulator, other: Simulator
 ) -> None:
-    """A charger that is reachable where it should be stays there."""
+    """A reachable charger keeps its address."""
     one, two = entry_for(simulator), entry_for(other)
     await set_up(hass, one, two)
     before = dict(two.data)
@@ -167,7 +167,7 @@ async def test_a_working_charger_is_not_moved(
 async def test_discovery_at_an_address_with_the_wrong_charger(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """An address that another charger took over is looked at when announced."""
+    """A charger that announces itself at the address of another one is found."""
     simulator.charger.serial_number = OTHER
     simulator.cut()
     await asyncio.sleep(0.2)

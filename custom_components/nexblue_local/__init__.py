@@ -1,4 +1,4 @@
-"""NexBlue EV chargers over their local Modbus TCP interface."""
+"""NexBlue EV chargers on the local network, over Modbus TCP."""
 
 from datetime import datetime
 from functools import partial
@@ -19,15 +19,15 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
-from .charger.errors import InUse, WrongCharger
+from .charger.errors import BadAnswer, InUse, WrongCharger
 from .const import DOMAIN
 from .coordinator import (
     NexBlueConfigEntry,
     NexBlueCoordinator,
-    async_forget,
-    async_forget_use,
+    async_clear_in_use,
+    async_clear_reports,
 )
-from .links import async_get_links
+from .links import async_get_connection_pool
 from .services import async_setup_services
 from .storage import async_release_removed
 
@@ -43,26 +43,26 @@ PLATFORMS = [
 ]
 
 RESTORE_RETRY: Final = 5.0
-"""Seconds to the next try to set a charger up that waits for its intent."""
+"""Seconds until the set-up of a charger with settings to restore is retried."""
 
 LEAVE_ALONE: Final = 60.0
-"""The same while somebody else's connection would be disturbed."""
+"""The same if another client uses it, or something else responds."""
 
-# What cancels these tries, by entry.
+# Callbacks that cancel these retries, by entry.
 _RETRIES: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_retries")
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, and forget what was reported of disabled chargers.
+    """Register the actions, and delete the issues of entries that are disabled.
 
-    A reload leaves the reports where they are, and whether they are ignored.
+    A reload keeps the issues, including whether the user ignored them.
     """
     async_setup_services(hass)
 
     @callback
     def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
         if entry.domain == DOMAIN and entry.disabled_by is not None:
-            async_forget(hass, entry)
+            async_clear_reports(hass, entry)
 
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
     return True
@@ -72,10 +72,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     """Set up a charger."""
     if cancel := hass.data.setdefault(_RETRIES, {}).pop(entry.entry_id, None):
         cancel()
-    links = async_get_links(hass)
-    link = await links.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
-    # Also called when the rest of this fails.
-    entry.async_on_unload(partial(links.release, link))
+    pool = async_get_connection_pool(hass)
+    link = await pool.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
+    # This is also called if the set-up fails.
+    entry.async_on_unload(partial(pool.release, link))
 
     coordinator = NexBlueCoordinator(hass, entry, link)
     entry.async_on_unload(coordinator.controller.async_stop)
@@ -96,21 +96,22 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
 def _async_retry_soon(
     hass: HomeAssistant, entry: NexBlueConfigEntry, failure: BaseException | None
 ) -> None:
-    """Set a charger up again without Home Assistant's growing intervals.
+    """Retry the set-up sooner than Home Assistant does.
 
-    They reach ten minutes, for which a charger that is back would be left to
-    its fallback.
+    Its delay grows to ten minutes, during which a charger that is back would stay at
+    its fallback limit.
     """
 
     @callback
     def retry(_: datetime) -> None:
         hass.data[_RETRIES].pop(entry.entry_id)
-        # It may have been removed, disabled or set up by somebody else since.
+        # The entry may have been removed, disabled or set up since.
         if entry.state is ConfigEntryState.SETUP_RETRY:
             hass.config_entries.async_schedule_reload(entry.entry_id)
 
     cause = None if failure is None else failure.__cause__
-    wait = LEAVE_ALONE if isinstance(cause, InUse | WrongCharger) else RESTORE_RETRY
+    backs_off = isinstance(cause, BadAnswer | InUse | WrongCharger)
+    wait = LEAVE_ALONE if backs_off else RESTORE_RETRY
     hass.data[_RETRIES][entry.entry_id] = async_call_later(
         hass, wait, HassJob(retry, cancel_on_shutdown=True)
     )
@@ -118,15 +119,15 @@ def _async_retry_soon(
 
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Unload a charger."""
-    async_forget_use(hass, entry)
+    async_clear_in_use(hass, entry)
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
-    # What is confirmed has to be stored before a reload loads it.
+    # A confirmed command has to be stored before a reload loads it.
     await entry.runtime_data.controller.async_finish()
     return True
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
-    """Release control, and take back what was stored and reported."""
-    async_forget(hass, entry)
-    await async_release_removed(hass, entry, async_get_links(hass))
+    """Release control, and delete the stored settings and the repair issues."""
+    async_clear_reports(hass, entry)
+    await async_release_removed(hass, entry, async_get_connection_pool(hass))

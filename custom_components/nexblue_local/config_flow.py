@@ -27,7 +27,7 @@ from .charger.errors import (
     CannotConnect,
     ChargerError,
     ConnectionCut,
-    GivenUp,
+    ConnectionReleased,
     InUse,
     NoAnswer,
     NotACharger,
@@ -44,14 +44,14 @@ from .const import (
 )
 from .coordinator import charger_name
 from .issues import Issue, async_is_reported
-from .links import async_get_links
+from .links import async_get_connection_pool
 
 # What failed, in the words of someone who sets a charger up.
 FLOW_ERRORS: dict[type[ChargerError], str] = {
     CannotConnect: "cannot_connect",
     InUse: "in_use",
     ConnectionCut: "in_use",
-    GivenUp: "given_up",
+    ConnectionReleased: "connection_released",
     NoAnswer: "wrong_unit",
     Refused: "not_a_charger",
     BadAnswer: "not_a_charger",
@@ -88,7 +88,7 @@ OPTIONS_SCHEMA = vol.Schema(
 
 async def _async_identify(hass: HomeAssistant, data: Mapping[str, Any]) -> Identity:
     """Return who is at an address; raises ChargerError."""
-    links = async_get_links(hass)
+    links = async_get_connection_pool(hass)
     link = await links.acquire(data[CONF_HOST], data[CONF_PORT])
     try:
         return await Charger(link, data[CONF_UNIT_ID]).identify()

@@ -258,7 +258,7 @@ class ChargerController(ChargerKeeper):
         self.control.release()
         await self._async_save()
 
-    async def async_give_up_connection(self, seconds: float, *, force: bool) -> None:
+    async def async_release_connection(self, seconds: float, *, force: bool) -> None:
         """Give the charger's only connection up for a time, then take it back.
 
         While in control that is only for as long as the fallback does not fire
@@ -277,7 +277,7 @@ class ChargerController(ChargerKeeper):
                         self._async_keep()
                         self._on_update(None)
                         raise failed(self._entry, error) from error
-            self._charger.give_up(seconds)
+            self._charger.release_connection(seconds)
 
     async def _prepare_silence(self, seconds: float, *, force: bool) -> None:
         """Write what has to hold while nothing can be written for a time."""

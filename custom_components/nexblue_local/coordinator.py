@@ -1,4 +1,4 @@
-"""Reads the charger at regular intervals."""
+"""Coordinator that polls a charger."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +21,13 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .charger.charger import Charger, Snapshot
-from .charger.errors import ChargerError, GivenUp, InUse, WrongCharger
+from .charger.errors import (
+    BadAnswer,
+    ChargerError,
+    ConnectionReleased,
+    InUse,
+    WrongCharger,
+)
 from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
@@ -30,42 +36,47 @@ from .exceptions import address_of
 from .issues import Issue, async_is_reported, async_report, async_withdraw
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
-"""Seconds to the next attempt, each time that the charger is another's."""
+"""Seconds to the next poll, which grow with each consecutive delay.
+
+Polls are delayed while another client uses the charger, another charger responds,
+or data is received that answers no request.
+"""
 
 IN_USE_FOR: Final = 180.0
-"""Seconds for which another client holds a charger before that is reported."""
+"""Seconds for which another client uses a charger before an issue is reported."""
 
 CLOCK_OFF_BY: Final = 300.0
-"""Seconds by which a charger's clock may be off before that is reported."""
+"""Offset of a charger's clock in seconds from which an issue is reported."""
 
-# Since when chargers are held by another client, by entry.
+# When another client was first seen to use a charger, by entry.
 _IN_USE_SINCE: HassKey[dict[str, float]] = HassKey(f"{DOMAIN}_in_use_since")
 
-# Where chargers answered in the place of others, by serial number.
+# Addresses at which a charger responded instead of another one, by serial number.
 _SIGHTINGS: HassKey[dict[str, Mapping[str, Any]]] = HassKey(f"{DOMAIN}_sightings")
 
 type NexBlueConfigEntry = ConfigEntry[NexBlueCoordinator]
 
 
 class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
-    """Reads one charger."""
+    """Coordinator of one charger."""
 
     config_entry: NexBlueConfigEntry
 
     def __init__(
         self, hass: HomeAssistant, entry: NexBlueConfigEntry, link: Link
     ) -> None:
-        """Take the link to the charger of an entry."""
+        """Initialize the coordinator with the link to the charger of an entry."""
+        self._scan_interval = timedelta(
+            seconds=entry.options.get(CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL)
+        )
         super().__init__(
             hass,
             LOGGER,
             config_entry=entry,
             name=entry.title,
-            update_interval=timedelta(
-                seconds=entry.options.get(CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL)
-            ),
+            update_interval=self._scan_interval,
         )
-        self._foreign = 0
+        self._delayed_polls = 0
         self._sightings = hass.data.setdefault(_SIGHTINGS, {})
         self._in_use_since = hass.data.setdefault(_IN_USE_SINCE, {})
         self.charger = Charger(
@@ -74,28 +85,28 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         self.controller = ChargerController(
             hass, entry, self.charger, on_update=self._async_on_update
         )
-        self._remember_energy()
+        self._restore_energies()
 
     @callback
     def _async_on_update(self, snapshot: Snapshot | None) -> None:
-        """Show what control has changed or read without waiting for the next poll."""
+        """Publish what was read or written between two polls."""
         if snapshot is not None:
             if not self.last_update_success:
                 LOGGER.info("Fetching %s data recovered", self.name)
             self.async_set_updated_data(snapshot)
-            self._async_review(snapshot)
-        # There is nothing to show yet while the charger is set up.
+            self._async_update_issues(snapshot)
+        # During set-up there are no entities yet.
         elif self.data is not None:
             self.data = replace(self.data, settings=self.charger.settings)
             self.async_update_listeners()
-            self._async_review(self.data)
+            self._async_update_issues(self.data)
 
     @callback
-    def _async_review(self, snapshot: Snapshot) -> None:
-        """Report what the user should mend, and withdraw what is mended."""
+    def _async_update_issues(self, snapshot: Snapshot) -> None:
+        """Create and delete the repair issues that depend on what was read."""
         control = self.controller.control
         offset = abs(snapshot.clock_offset or 0.0)
-        # One that is reported has to be clearly better.
+        # Hysteresis, so that the issue does not come and go.
         was_off = async_is_reported(self.hass, self.config_entry, Issue.CLOCK_OFF)
         reports: dict[Issue, tuple[bool, dict[str, str]]] = {
             Issue.CLOCK_OFF: (
@@ -114,20 +125,24 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             else:
                 async_withdraw(self.hass, self.config_entry, issue)
 
-    async def async_give_up_connection(self, seconds: float, *, force: bool) -> None:
-        """Give the connection up for a time, and show that nothing is read."""
-        await self.controller.async_give_up_connection(seconds, force=force)
+    async def async_release_connection(self, seconds: float, *, force: bool) -> None:
+        """Release the connection for some seconds; entities become unavailable.
+
+        Raises ServiceValidationError if that is not safe and not forced, and
+        HomeAssistantError if the charger cannot be prepared.
+        """
+        await self.controller.async_release_connection(seconds, force=force)
         await self.async_refresh()
 
-    def _remember_energy(self) -> None:
-        """Let the charger measure its first energies by those last shown.
+    def _restore_energies(self) -> None:
+        """Restore the energies of the last run, to compare the first reads with.
 
-        A meter that is not ready yet, right after a power cut, shows nought.
+        After a power cut the meter may show zero until it is ready.
         """
         registry = er.async_get(self.hass)
-        for key, remember in (
-            (Reading.lifetime_energy.name, self.charger.remember_lifetime_energy),
-            (Reading.session_energy.name, self.charger.remember_session_energy),
+        for key, restore in (
+            (Reading.lifetime_energy.name, self.charger.restore_lifetime_energy),
+            (Reading.session_energy.name, self.charger.restore_session_energy),
         ):
             entity_id = registry.async_get_entity_id(
                 SENSOR_DOMAIN, DOMAIN, f"{self._serial_number}_{key}"
@@ -137,30 +152,38 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 continue
             value = last.extra_data.as_dict().get("native_value")
             if isinstance(value, int | float):
-                remember(value, (dt_util.utcnow() - last.last_seen).total_seconds())
+                restore(value, (dt_util.utcnow() - last.last_seen).total_seconds())
 
     @override
     async def _async_update_data(self) -> Snapshot:
-        """Read the charger."""
+        """Read the charger; raise UpdateFailed if that fails."""
+        was_flooded = self.charger.was_flooded
+        self.update_interval = self._scan_interval
         try:
             snapshot = await self.charger.refresh()
         except ChargerError as error:
-            self._async_report(error)
-            self._async_follow()
+            self._log_failure(error)
+            self._async_report_failure(error)
+            self._async_follow_sighting()
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=error.key,
                 translation_placeholders=address_of(self.config_entry)
                 | {"detail": str(error)},
-                retry_after=self._back_off(error),
+                retry_after=self._retry_after_failure(error),
             ) from error
-        self._foreign = 0
+        if was_flooded:
+            # The charger can be read, but each poll has to connect again.
+            delay = timedelta(seconds=self._back_off())
+            self.update_interval = max(self._scan_interval, delay)
+        else:
+            self._delayed_polls = 0
         self._sightings.pop(self._serial_number, None)
         self._in_use_since.pop(self.config_entry.entry_id, None)
         async_withdraw(self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER)
         await self.controller.async_observe(snapshot)
-        self._async_review(snapshot)
-        # A firmware update shows after the restart that comes with it.
+        self._async_update_issues(snapshot)
+        # The charger restarts after a firmware update, and is identified again.
         if self.data is not None and self.data.identity != snapshot.identity:
             dr.async_get(self.hass).async_get_or_create(
                 config_entry_id=self.config_entry.entry_id,
@@ -168,14 +191,37 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             )
         return snapshot
 
-    def _back_off(self, error: ChargerError) -> float | None:
-        """Return the seconds for which somebody else's connection is left alone."""
-        if isinstance(error, GivenUp):
-            return error.seconds
-        if not isinstance(error, InUse | WrongCharger):
-            return None
-        self._foreign += 1
-        return BACK_OFF[min(self._foreign, len(BACK_OFF)) - 1]
+    def _log_failure(self, error: ChargerError) -> None:
+        """Log a released connection as information instead of an error.
+
+        The base class logs an error if `last_update_success` is set. It is cleared
+        when the connection is released, and set again for a failure after that.
+        """
+        cause = None if self.last_exception is None else self.last_exception.__cause__
+        was_released = not self.last_update_success and isinstance(
+            cause, ConnectionReleased
+        )
+        if isinstance(error, ConnectionReleased):
+            # Failures during set-up are logged by Home Assistant.
+            if self.data is not None and not was_released:
+                LOGGER.info("%s: connection released for %s", self.name, error)
+            self.last_update_success = False
+        elif was_released:
+            self.last_update_success = True
+
+    def _retry_after_failure(self, error: ChargerError) -> float | None:
+        """Return the seconds to the next poll, None for the polling interval."""
+        if isinstance(error, ConnectionReleased):
+            # The base class counts from the last full second.
+            return error.seconds + 1
+        if isinstance(error, BadAnswer | InUse | WrongCharger):
+            return self._back_off()
+        return None
+
+    def _back_off(self) -> float:
+        """Delay the next poll; return the seconds until it."""
+        self._delayed_polls += 1
+        return BACK_OFF[min(self._delayed_polls, len(BACK_OFF)) - 1]
 
     @property
     def _serial_number(self) -> str:
@@ -183,12 +229,12 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         return self.config_entry.unique_id
 
     @callback
-    def _async_report(self, error: ChargerError) -> None:
-        """Report a failure that the user has to mend."""
+    def _async_report_failure(self, error: ChargerError) -> None:
+        """Create or delete the repair issues about a failure."""
         entry = self.config_entry
         host = entry.data[CONF_HOST]
         if isinstance(error, WrongCharger):
-            # Where that one is, its own entry may want to know.
+            # The entry of the charger that was found may use this address.
             self._sightings[error.found] = entry.data
             async_report(
                 self.hass,
@@ -208,11 +254,11 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             async_report(self.hass, entry, Issue.IN_USE, host=host)
 
     @callback
-    def _async_follow(self) -> None:
-        """Go where another entry, at whose address it answered, saw the charger.
+    def _async_follow_sighting(self) -> None:
+        """Change to the address at which another entry found this charger.
 
-        This way chargers that swapped their addresses find themselves, without
-        a socket to an address at which the serial number was not seen.
+        Chargers that swapped their addresses are found this way, without connecting
+        to an address where their serial number was not seen.
         """
         seen = self._sightings.pop(self._serial_number, None)
         entry = self.config_entry
@@ -221,28 +267,28 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         ):
             return
         LOGGER.info("%s was seen at %s", entry.title, seen[CONF_HOST])
-        # A set-up that fails is tried again anyway.
+        # A failed set-up is retried anyway.
         if entry.state is ConfigEntryState.LOADED:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
 
 
 @callback
-def async_forget(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Take back what was reported of a charger that is removed or disabled."""
+def async_clear_reports(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Delete the repair issues of a charger that is removed or disabled."""
     async_withdraw(hass, entry, *Issue)
-    async_forget_use(hass, entry)
+    async_clear_in_use(hass, entry)
 
 
 @callback
-def async_forget_use(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Begin to count anew for how long another client holds a charger."""
+def async_clear_in_use(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Clear the time since which another client uses a charger."""
     hass.data.get(_IN_USE_SINCE, {}).pop(entry.entry_id, None)
 
 
 def stored_state(
     hass: HomeAssistant, entity_id: str
 ) -> restore_state.StoredState | None:
-    """Return the state that an entity had when Home Assistant last stopped."""
+    """Return the state of an entity when Home Assistant was last stopped."""
     data = restore_state.async_get(hass)
     if hasattr(data, "async_get_stored_state"):
         state: restore_state.StoredState | None = data.async_get_stored_state(entity_id)
@@ -252,7 +298,7 @@ def stored_state(
 
 
 def device_info(identity: Identity) -> DeviceInfo:
-    """Return how the device registry knows a charger."""
+    """Return the device registry information of a charger."""
     assert identity.serial_number is not None
     return DeviceInfo(
         identifiers={(DOMAIN, identity.serial_number)},
@@ -266,5 +312,5 @@ def device_info(identity: Identity) -> DeviceInfo:
 
 
 def charger_name(identity: Identity) -> str:
-    """Return the name that a charger has until the user gives it another."""
+    """Return the default name of a charger, from its brand and model."""
     return " ".join(filter(None, (identity.brand or "NexBlue", identity.model)))

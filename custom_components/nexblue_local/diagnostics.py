@@ -1,4 +1,4 @@
-"""What a report about a problem needs, without what identifies the charger."""
+"""Diagnostics of a charger, without its serial number and address."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -23,7 +23,7 @@ async def async_get_config_entry_diagnostics(
 ) -> dict[str, Any]:
     """Return the diagnostics of a charger.
 
-    `registers` is what `python -m simulator --replay` serves.
+    `python -m simulator --replay` serves the words in `registers`.
     """
     if entry.state is not ConfigEntryState.LOADED:
         failure: dict[str, Any] = {"state": entry.state.value, "reason": entry.reason}
@@ -73,7 +73,7 @@ def _redacted_serial_number() -> dict[int, int]:
 
 
 def _runs(image: Image) -> dict[str, str]:
-    """Return runs of registers by their first address, in hexadecimal words."""
+    """Return consecutive registers by first address, as hexadecimal words."""
     runs: dict[int, list[str]] = {}
     for address in sorted(image):
         start = next(
@@ -86,7 +86,7 @@ def _runs(image: Image) -> dict[str, str]:
 
 
 def _without(data: Any, secrets: tuple[str, ...]) -> Any:
-    """Return data in whose texts secrets are redacted."""
+    """Return data in which the secrets are redacted from all texts."""
     if isinstance(data, Mapping):
         return {key: _without(value, secrets) for key, value in data.items()}
     if isinstance(data, list):

@@ -1,4 +1,4 @@
-"""The errors of commands, in the user's language."""
+"""Translated errors of commands."""
 
 from enum import IntEnum
 from typing import Any
@@ -12,13 +12,13 @@ from .const import CONF_UNIT_ID, DOMAIN
 
 
 def address_of(entry: ConfigEntry[Any]) -> dict[str, str]:
-    """Return what the sentences about a charger mention of its address."""
+    """Return host, port and unit ID as placeholders of translations."""
     keys = (CONF_HOST, CONF_PORT, CONF_UNIT_ID)
     return {key: str(entry.data[key]) for key in keys}
 
 
 def shown(value: Any) -> str:
-    """Return a value of a setting as sentences have it."""
+    """Return the value of a setting as text; a question mark if it is unknown."""
     if value is None:
         return "?"
     if isinstance(value, IntEnum):
@@ -27,14 +27,14 @@ def shown(value: Any) -> str:
 
 
 def failed(entry: ConfigEntry[Any], error: ChargerError) -> HomeAssistantError:
-    """Return the error for a charger that cannot be talked to."""
+    """Return the error for a failure to communicate with the charger."""
     return not_done(entry, error.key, detail=str(error))
 
 
 def not_done(
     entry: ConfigEntry[Any], key: str, **placeholders: str
 ) -> HomeAssistantError:
-    """Return the error for what the charger did not do."""
+    """Return the error for a command that the charger did not execute."""
     return HomeAssistantError(
         translation_domain=DOMAIN,
         translation_key=key,
@@ -43,7 +43,7 @@ def not_done(
 
 
 def invalid(key: str, **placeholders: str) -> ServiceValidationError:
-    """Return the error for what the user can mend."""
+    """Return the error for a command that the user can correct."""
     return ServiceValidationError(
         translation_domain=DOMAIN,
         translation_key=key,

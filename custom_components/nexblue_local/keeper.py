@@ -18,7 +18,7 @@ from .charger.errors import (
     BadAnswer,
     CannotConnect,
     ChargerError,
-    GivenUp,
+    ConnectionReleased,
     InUse,
     Refused,
     WrongCharger,
@@ -128,7 +128,7 @@ class ChargerKeeper:
     def async_stop(self) -> None:
         """Stop for good, also after a command that is still under way."""
         self._is_stopped = True
-        self._charger.take_back()
+        self._charger.reclaim_connection()
         self._async_keep()
 
     async def async_finish(self) -> None:
@@ -169,7 +169,7 @@ class ChargerKeeper:
 
     def _wait_after(self, error: ChargerError, every: float) -> float:
         """Return the seconds to wait after a failure."""
-        if isinstance(error, GivenUp):
+        if isinstance(error, ConnectionReleased):
             # It may be taken back early.
             return min(error.seconds, LEAVE_ALONE)
         if isinstance(error, InUse | WrongCharger):

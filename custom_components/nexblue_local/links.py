@@ -1,27 +1,27 @@
-"""The connections of this Home Assistant to chargers."""
+"""The connection pool of this Home Assistant instance."""
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
-from .charger.transport import Links
+from .charger.transport import ConnectionPool
 from .const import DOMAIN
 
-_LINKS: HassKey[Links] = HassKey(DOMAIN)
+_POOL: HassKey[ConnectionPool] = HassKey(DOMAIN)
 
 
 @callback
-def async_get_links(hass: HomeAssistant) -> Links:
-    """Return the links, which are closed when Home Assistant stops.
+def async_get_connection_pool(hass: HomeAssistant) -> ConnectionPool:
+    """Return the connection pool.
 
-    A stop does not unload the entries that hold them.
+    It is closed when Home Assistant stops, because entries are not unloaded then.
     """
-    if _LINKS not in hass.data:
-        links = hass.data[_LINKS] = Links()
+    if _POOL not in hass.data:
+        pool = hass.data[_POOL] = ConnectionPool()
 
         @callback
         def close(_: Event) -> None:
-            links.close()
+            pool.close()
 
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, close)
-    return hass.data[_LINKS]
+    return hass.data[_POOL]

@@ -150,7 +150,7 @@ async def _async_release_connection(call: ServiceCall) -> None:
     seconds, force = 60 * call.data[ATTR_MINUTES], call.data[ATTR_FORCE]
     await _each(
         call,
-        lambda coordinator: coordinator.async_give_up_connection(seconds, force=force),
+        lambda coordinator: coordinator.async_release_connection(seconds, force=force),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the intent is stored, and what becomes of it with the entry."""
+"""Storage of the desired settings, and their removal with the entry."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from homeassistant.helpers.storage import Store
 from .charger.charger import Charger
 from .charger.errors import ChargerError
 from .charger.registers import Settings
-from .charger.transport import Links
+from .charger.transport import ConnectionPool
 from .const import CONF_UNIT_ID, DOMAIN, LOGGER
 from .control.control import Control
 
@@ -18,23 +18,24 @@ STORAGE_VERSION: Final = 1
 
 
 def intent_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
-    """Return where the intent of an entry is stored."""
+    """Return the store of the desired settings of an entry."""
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
 
 
 async def async_release_removed(
-    hass: HomeAssistant, entry: ConfigEntry[Any], links: Links
+    hass: HomeAssistant, entry: ConfigEntry[Any], pool: ConnectionPool
 ) -> None:
-    """Release control of a charger whose entry is removed, if it was taken.
+    """Delete the stored settings of a removed entry, and release control.
 
-    A charger that cannot be reached has its fallback limit anyway.
+    The fallback limit (holding register 1002) is written once more if Home Assistant
+    was in control. A charger that cannot be reached uses it after its timeout anyway.
     """
     store = intent_store(hass, entry.entry_id)
     stored = await store.async_load()
     await store.async_remove()
     if stored is None or not Control.from_dict(stored).is_in_control:
         return
-    link = await links.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
+    link = await pool.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
     charger = Charger(link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id)
     try:
         connection = await charger.connect()
@@ -42,6 +43,8 @@ async def async_release_removed(
         if limit is not None:
             await charger.write(Settings.fallback_limit, limit, connection)
     except ChargerError as error:
-        LOGGER.warning("%s was removed without a word to it: %s", entry.title, error)
+        LOGGER.warning(
+            "%s was removed, but control could not be released: %s", entry.title, error
+        )
     finally:
-        links.release(link)
+        pool.release(link)

@@ -1,4 +1,4 @@
-"""Reading and writing a charger, on real sockets."""
+"""Test reading and writing a charger on real sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ from custom_components.nexblue_local.charger.errors import (
     BadAnswer,
     CannotConnect,
     ConnectionCut,
-    GivenUp,
+    ConnectionReleased,
     InUse,
     NoAnswer,
     NotACharger,
@@ -44,7 +44,7 @@ FIRST_REFRESH = [(4, 0, 52), (3, 1000, 8), *REFRESH, *REFRESH]
 
 @pytest.fixture(autouse=True)
 def _short_timeout() -> Iterator[None]:
-    """Wait for answers only briefly."""
+    """Shorten the timeout of requests."""
     with patch.object(transport, "TIMEOUT", 0.3):
         yield
 
@@ -64,19 +64,19 @@ def charger(link: Link) -> Charger:
 
 
 def wire(simulator: Simulator) -> list[tuple[int, int, int]]:
-    """Return what was asked since the last call."""
+    """Return the requests since the last call, and clear the log."""
     requests = [(r.function, r.address, r.count) for r in simulator.log]
     simulator.log.clear()
     return requests
 
 
 async def write[T](charger: Charger, register: Register[T], value: T) -> None:
-    """Write over whatever connection there is."""
+    """Write on the current connection."""
     await charger.write(register, value, await charger.connect())
 
 
 async def test_identify(simulator: Simulator, link: Link) -> None:
-    """Whoever has the structure of a charger is identified."""
+    """A charger is identified by its structure."""
     identity = await Charger(link, 200).identify()
     assert identity.serial_number == SERIAL
     assert identity.brand == "NexBlue"
@@ -94,14 +94,14 @@ async def test_identify(simulator: Simulator, link: Link) -> None:
 async def test_not_a_charger(
     simulator: Simulator, link: Link, address: int, word: int
 ) -> None:
-    """Something else that speaks Modbus is not a charger."""
+    """Other Modbus devices are not chargers."""
     simulator.overrides[address] = word
     with pytest.raises(NotACharger):
         await Charger(link, 200).identify()
 
 
 async def test_a_clock_that_was_never_set(simulator: Simulator, link: Link) -> None:
-    """A charger without a date is one all the same."""
+    """A charger without a date is identified."""
     simulator.overrides |= {38: 0, 39: 0}
     assert (await Charger(link, 200).identify()).serial_number == SERIAL
 
@@ -110,7 +110,7 @@ async def test_a_clock_that_was_never_set(simulator: Simulator, link: Link) -> N
 async def test_layout_of_a_charger_without_a_date(
     simulator: Simulator, link: Link, layout: Layout
 ) -> None:
-    """The fallback timeout tells how to read, though not how to write."""
+    """The fallback timeout confirms the layout for reads, but not for writes."""
     simulator.charger.layout = layout
     simulator.overrides |= {38: 0, 39: 0}
     charger = Charger(link, 200, serial_number=SERIAL)
@@ -120,10 +120,8 @@ async def test_layout_of_a_charger_without_a_date(
         await write(charger, Settings.current_limit, 10.0)
 
 
-async def test_a_charger_that_does_not_like_long_reads(
-    simulator: Simulator, charger: Charger
-) -> None:
-    """A length that is refused is split as well."""
+async def test_refused_length(simulator: Simulator, charger: Charger) -> None:
+    """A read of a refused length is split."""
     simulator.faults.append(
         Fault(kind=FaultKind.EXCEPTION, address=100, code=3, times=1)
     )
@@ -131,13 +129,13 @@ async def test_a_charger_that_does_not_like_long_reads(
 
 
 async def test_a_brand_does_not_matter(simulator: Simulator, link: Link) -> None:
-    """A charger is told by its structure, whatever it calls itself."""
+    """A charger is identified without a brand."""
     simulator.overrides |= dict.fromkeys(range(8), 0)
     assert (await Charger(link, 200).identify()).brand is None
 
 
 async def test_requests_of_a_refresh(simulator: Simulator, link: Link) -> None:
-    """Two requests a refresh; settings and clock only when they are due."""
+    """A refresh sends two requests; settings and clock are read when due."""
     now = 0.0
     charger = Charger(link, 200, serial_number=SERIAL, clock=lambda: now)
     await charger.refresh()
@@ -154,7 +152,7 @@ async def test_requests_of_a_refresh(simulator: Simulator, link: Link) -> None:
 
 
 async def test_values(simulator: Simulator, charger: Charger) -> None:
-    """What the simulated charger does is what is read."""
+    """The values of the simulated charger are read."""
     simulator.charger.plug_in(Car())
     simulator.charger._preparing_until = 0
     snapshot = await charger.refresh()
@@ -165,7 +163,7 @@ async def test_values(simulator: Simulator, charger: Charger) -> None:
 
 
 async def test_another_serial_number(simulator: Simulator, link: Link) -> None:
-    """Another charger is neither read further nor written to, and left alone."""
+    """Another charger is not read or written, and the connection is closed."""
     charger = Charger(link, 200, serial_number="ANOTHER")
     with pytest.raises(WrongCharger) as wrong:
         await charger.refresh()
@@ -180,7 +178,7 @@ async def test_another_serial_number(simulator: Simulator, link: Link) -> None:
 async def test_serial_number_is_checked_after_each_connect(
     simulator: Simulator, charger: Charger
 ) -> None:
-    """A charger that is replaced behind the address is noticed before a write."""
+    """A charger that was replaced is not written."""
     await charger.refresh()
     simulator.charger.serial_number = "NB10SIM00002"
     simulator.cut()
@@ -197,7 +195,7 @@ async def test_serial_number_is_checked_after_each_connect(
 async def test_reserved_registers_refused(
     simulator: Simulator, charger: Charger
 ) -> None:
-    """A refused block is split where its gaps are, once for the connection."""
+    """A refused block is split at its gaps, once per connection."""
     simulator.reserved_refused = True
     snapshot = await charger.refresh()
     assert snapshot[Identity.hardware_version] == "1.2"
@@ -215,7 +213,7 @@ async def test_reserved_registers_refused(
 async def test_a_refused_register_is_unknown(
     simulator: Simulator, charger: Charger
 ) -> None:
-    """A charger that lacks documented registers shows all the others."""
+    """Refused registers are unknown, and all others are read."""
     simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, address=400, code=2))
     snapshot = await charger.refresh()
     assert snapshot[Reading.errors] is None
@@ -223,10 +221,10 @@ async def test_a_refused_register_is_unknown(
 
 
 @pytest.mark.parametrize("layout", Layout)
-async def test_layout_is_told_by_the_date(
+async def test_layout_is_detected_by_the_date(
     simulator: Simulator, charger: Charger, layout: Layout
 ) -> None:
-    """Another byte order is noticed, read and written in."""
+    """Another byte order is detected, and used for reads and writes."""
     simulator.charger.layout = layout
     snapshot = await charger.refresh()
     assert charger.layout is layout
@@ -249,7 +247,7 @@ async def test_layout_is_told_by_the_date(
 async def test_nothing_is_written_in_an_uncertain_layout(
     simulator: Simulator, charger: Charger, layout: Layout, overrides: dict[int, int]
 ) -> None:
-    """What might be stored in another order is read, but not written."""
+    """With an uncertain layout, registers are read but not written."""
     simulator.charger.layout = layout
     simulator.overrides |= overrides
     await charger.refresh()
@@ -269,7 +267,7 @@ async def test_writes(simulator: Simulator, charger: Charger) -> None:
     await write(charger, Settings.phase_mode, PhaseMode.SINGLE_PHASE)
     assert (await charger.refresh()).settings.values == {
         "current_limit": 10.5,
-        "fallback_limit": 0.0,  # Below 6 A the charger takes it for 0.
+        "fallback_limit": 0.0,  # The charger treats values below 6 A as 0.
         "fallback_timeout": 60,
         "start_stop": StartStop.STOP,
         "phase_mode": PhaseMode.SINGLE_PHASE,
@@ -283,7 +281,7 @@ async def test_writes(simulator: Simulator, charger: Charger) -> None:
 async def test_settings_are_read_until_they_have_settled(
     simulator: Simulator, link: Link
 ) -> None:
-    """What a write changed shows as soon as the charger shows it."""
+    """After a write the settings are read with each refresh."""
     now = 0.0
     charger = Charger(link, 200, serial_number=SERIAL, clock=lambda: now)
     await charger.refresh()
@@ -303,7 +301,7 @@ async def test_settings_are_read_until_they_have_settled(
 
 
 async def test_a_clock_that_is_set_late(simulator: Simulator, link: Link) -> None:
-    """After a power cut the charger may know its date only some time later."""
+    """Registers can be written as soon as the clock is set."""
     now = 0.0
     charger = Charger(link, 200, serial_number=SERIAL, clock=lambda: now)
     simulator.overrides |= {38: 0, 39: 0}
@@ -318,7 +316,7 @@ async def test_a_clock_that_is_set_late(simulator: Simulator, link: Link) -> Non
 async def test_layout_outlives_a_clock_that_is_not_set(
     simulator: Simulator, charger: Charger
 ) -> None:
-    """Without a date the charger is read in the order that was proved before."""
+    """Without a date the last confirmed layout is used for reads."""
     simulator.charger.layout = Layout.ABCD
     await charger.refresh()
     simulator.overrides |= {38: 0, 39: 0}
@@ -329,21 +327,21 @@ async def test_layout_outlives_a_clock_that_is_not_set(
         await write(charger, Settings.current_limit, 10.0)
 
 
-async def test_who_gave_up_takes_back(simulator: Simulator, link: Link) -> None:
-    """What somebody else gave up since, stays so."""
+async def test_reclaim_connection(simulator: Simulator, link: Link) -> None:
+    """Only the charger that released the connection can reclaim it."""
     one, other = Charger(link, 200), Charger(link, 200)
-    one.give_up(0.01)
+    one.release_connection(0.01)
     await asyncio.sleep(0.05)
-    other.give_up(60)
-    one.take_back()
-    with pytest.raises(GivenUp):
+    other.release_connection(60)
+    one.reclaim_connection()
+    with pytest.raises(ConnectionReleased):
         await link.connect()
-    other.take_back()
+    other.reclaim_connection()
     assert (await link.connect()).is_open
 
 
-async def test_a_layout_that_is_known_late(simulator: Simulator, link: Link) -> None:
-    """A value is put into the words of the layout that was found for it."""
+async def test_a_layout_that_is_detected_late(simulator: Simulator, link: Link) -> None:
+    """A layout that is detected by the write is used for it."""
     charger = Charger(link, 200, serial_number=SERIAL)
     simulator.charger.layout = Layout.ABCD
     simulator.overrides |= {38: 0, 39: 0, 1004: 0, 1005: 0}
@@ -353,8 +351,8 @@ async def test_a_layout_that_is_known_late(simulator: Simulator, link: Link) -> 
     assert simulator.charger.settings["current_limit"] == 10.0
 
 
-async def test_a_stranger_on_a_shared_link(simulator: Simulator, link: Link) -> None:
-    """Whoever looks for another charger does not cut off the one that is there."""
+async def test_wrong_charger_on_a_shared_link(simulator: Simulator, link: Link) -> None:
+    """The wrong charger on a shared link does not close the connection."""
     link.users = 2
     right = Charger(link, 200, serial_number=SERIAL)
     wrong = Charger(link, 200, serial_number="ANOTHER")
@@ -369,14 +367,14 @@ async def test_a_stranger_on_a_shared_link(simulator: Simulator, link: Link) -> 
 
 
 async def test_bad_values_are_not_sent(simulator: Simulator, charger: Charger) -> None:
-    """A value out of range changes nothing and asks for nothing."""
+    """A value out of range raises ValueError and sends nothing."""
     with pytest.raises(ValueError, match="current_limit"):
         await write(charger, Settings.current_limit, 33.0)
     assert all(function in (3, 4) for function, _, _ in wire(simulator))
 
 
 async def test_refused_write(simulator: Simulator, charger: Charger) -> None:
-    """A refusal is an error, and leaves things as they were."""
+    """A refused write raises Refused and changes nothing."""
     simulator.charger.ocpp = Ocpp.REFUSE
     with pytest.raises(Refused):
         await write(charger, Settings.start_stop, StartStop.STOP)
@@ -386,7 +384,7 @@ async def test_refused_write(simulator: Simulator, charger: Charger) -> None:
 async def test_writes_belong_to_a_connection(
     simulator: Simulator, charger: Charger
 ) -> None:
-    """What was planned on one connection is not written over the next."""
+    """Reads and writes for an earlier connection raise ConnectionCut."""
     connection = await charger.connect()
     simulator.cut()
     await asyncio.sleep(0.2)
@@ -399,10 +397,10 @@ async def test_writes_belong_to_a_connection(
     assert wire(simulator) == []
 
 
-async def test_a_silence_behind_a_gateway_ends_what_was_known(
+async def test_no_answer_behind_a_gateway(
     simulator: Simulator, charger: Charger
 ) -> None:
-    """The connection stays, but who is there after that is another question."""
+    """The charger is identified again after a request without a response."""
     connection = await charger.connect()
     simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, code=11, times=1))
     with pytest.raises(NoAnswer):
@@ -418,7 +416,7 @@ async def test_a_silence_behind_a_gateway_ends_what_was_known(
 async def test_a_write_is_never_repeated(
     simulator: Simulator, charger: Charger, kind: FaultKind
 ) -> None:
-    """A write without an answer may have been executed: it is not sent again."""
+    """A write without a response is not sent again; it may have been executed."""
     await charger.refresh()
     simulator.log.clear()
     simulator.faults.append(Fault(kind=kind, function=0x10, executed=True))
@@ -428,10 +426,10 @@ async def test_a_write_is_never_repeated(
     assert wire(simulator) == [(0x10, 1000, 2)]
 
 
-async def test_short_disturbances_do_not_show(
+async def test_single_failures_are_retried(
     simulator: Simulator, charger: Charger
 ) -> None:
-    """A connection that fails once after it worked is replaced at once."""
+    """A refresh is retried immediately after a single failure."""
     await charger.refresh()
     for kind in (FaultKind.DROP, FaultKind.MUTE, FaultKind.GARBAGE):
         simulator.faults.append(Fault(kind=kind, times=1))
@@ -439,7 +437,7 @@ async def test_short_disturbances_do_not_show(
 
 
 async def test_an_outage_fails_fast(simulator: Simulator, charger: Charger) -> None:
-    """While it lasts each refresh makes one attempt; the first success ends it."""
+    """During an outage each refresh connects once."""
     await charger.refresh()
     simulator.faults.append(Fault(kind=FaultKind.GARBAGE))
     with pytest.raises(BadAnswer):
@@ -459,8 +457,8 @@ async def test_an_outage_fails_fast(simulator: Simulator, charger: Charger) -> N
     await charger.refresh()
 
 
-async def test_place_is_freed_late(simulator: Simulator, charger: Charger) -> None:
-    """A connection right after another one's end is tried for a while."""
+async def test_connecting_is_retried(simulator: Simulator, charger: Charger) -> None:
+    """Connecting is retried until the charger has dropped the last client."""
     other = Link(simulator.host, simulator.port)
     await Charger(other, 200).identify()
     other.close()
@@ -470,7 +468,7 @@ async def test_place_is_freed_late(simulator: Simulator, charger: Charger) -> No
 async def test_another_client_holds_the_charger(
     simulator: Simulator, charger: Charger
 ) -> None:
-    """A connection that is cut again and again is in use."""
+    """Connections that are closed repeatedly raise InUse."""
     other = Link(simulator.host, simulator.port)
     await Charger(other, 200).identify()
     with pytest.raises(InUse):
@@ -481,7 +479,7 @@ async def test_another_client_holds_the_charger(
 
 
 async def test_charger_is_off(simulator: Simulator, charger: Charger) -> None:
-    """A charger without power is not there, and comes back by itself."""
+    """Without power connecting fails, and the next refresh recovers."""
     await charger.refresh()
     await simulator.stop()
     with pytest.raises(CannotConnect):
@@ -493,7 +491,7 @@ async def test_charger_is_off(simulator: Simulator, charger: Charger) -> None:
 async def test_two_chargers_share_a_link(
     simulator: Simulator, link: Link, charger: Charger
 ) -> None:
-    """A second user of a link is identified on the same connection."""
+    """Two users of a link share one connection."""
     await charger.refresh()
     identity = await Charger(link, 200).identify()
     assert identity.serial_number == SERIAL
@@ -501,5 +499,5 @@ async def test_two_chargers_share_a_link(
 
 
 def test_simulated_chargers_differ() -> None:
-    """The tests' serial number is the simulator's own."""
+    """The simulator has the serial number of the tests."""
     assert SimulatedCharger().serial_number == SERIAL

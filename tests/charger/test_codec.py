@@ -1,4 +1,4 @@
-"""Words to values and back, in every layout."""
+"""Test the conversion between words and values in each layout."""
 
 import math
 from typing import Any
@@ -40,7 +40,7 @@ ENERGY = {
 
 @pytest.mark.parametrize("layout", Layout)
 def test_layouts(layout: Layout) -> None:
-    """Each layout puts the bytes where its name says."""
+    """The bytes are in the order of the layout's name."""
     assert UINT32.decode(DATE[layout], layout) == 20251202
     assert UINT32.encode(20251202, layout) == DATE[layout]
     assert UINT64.decode(ENERGY[layout], layout) == 123456789012
@@ -53,7 +53,7 @@ def test_layouts(layout: Layout) -> None:
     ("minutes", "word"), [(-60, 0xFFC4), (0, 0), (120, 0x0078), (-570, 0xFDC6)]
 )
 def test_timezone_is_signed(minutes: int, word: int) -> None:
-    """West of UTC is negative."""
+    """Time zones west of UTC are negative."""
     assert INT16.decode([word], Layout.DCBA) == minutes
     assert INT16.encode(minutes, Layout.DCBA) == [word]
 
@@ -66,8 +66,8 @@ def test_timezone_is_signed(minutes: int, word: int) -> None:
         [0x0000, 0x80FF],  # minus infinity
     ],
 )
-def test_no_number_is_unknown(words: list[int]) -> None:
-    """A float register can hold what is no number."""
+def test_not_a_number(words: list[int]) -> None:
+    """NaN and infinity decode to None."""
     assert FLOAT32.decode(words, Layout.DCBA) is None
     assert Reading.decode(dict(enumerate(words, 126)), Layout.DCBA).power is None
 
@@ -87,13 +87,13 @@ def test_no_number_is_unknown(words: list[int]) -> None:
     ],
 )
 def test_text(data: bytes, text: str | None) -> None:
-    """Padding goes, and what is not printable is no text."""
+    """Padding is removed, and text that is not printable decodes to None."""
     words = [int.from_bytes(data[i : i + 2]) for i in range(0, 8, 2)]
     assert Text(4).decode(words, Layout.DCBA) == text
 
 
 def test_values_out_of_range_are_not_encoded() -> None:
-    """What cannot be written raises before anything is sent."""
+    """Values out of range raise ValueError."""
     out_of_range: list[tuple[Register[Any], float]] = [
         (Settings.current_limit, 32.1),
         (Settings.current_limit, -0.1),
@@ -121,7 +121,7 @@ WORD = st.integers(0, 0xFFFF)
     layout=st.sampled_from(Layout),
 )
 def test_any_words_decode(image: dict[int, int], layout: Layout) -> None:
-    """Any contents of the registers give values in range or None."""
+    """Any words decode to a value in range or None."""
     for group in (Identity, Clock, Reading, Settings):
         decoded = group.decode(image, layout)
         for register in group.registers:
@@ -132,7 +132,7 @@ def test_any_words_decode(image: dict[int, int], layout: Layout) -> None:
 
 @given(data=st.data(), layout=st.sampled_from(Layout))
 def test_round_trip(data: st.DataObject, layout: Layout) -> None:
-    """Any words that hold a value are the words of that value."""
+    """Encoding a decoded value returns the same words."""
     data_type: DataType[Any] = data.draw(
         st.sampled_from([UINT16, INT16, UINT32, UINT64, FLOAT32])
     )

@@ -1,4 +1,4 @@
-"""Energy counters under misreads, resets and outages."""
+"""Test energy counters with misreads, resets and outages."""
 
 import pytest
 
@@ -27,7 +27,7 @@ KWH = 1000.0
         pytest.param(
             [(0, 10.0), (5, 0.0), (10, 0.02), (15, 0.04), (20, 0.06)],
             [10.0, 10.0, 10.0, 0.04, 0.06],
-            id="a new session counts from nought",
+            id="a new session starts at zero",
         ),
         pytest.param(
             [(0, 10.0), (3600, 32.0)], [10.0, 32.0], id="an hour without reads"
@@ -43,14 +43,14 @@ KWH = 1000.0
 def test_counter(
     reads: list[tuple[float, float | None]], shown: list[float | None]
 ) -> None:
-    """Misreads are held back, real resets accepted after three reads."""
+    """Misreads are held back, and a reset is accepted after three reads."""
     counter = EnergyCounter(wh_per_unit=KWH, hold=10)
     assert counter.accept(reads[0][1], reads[0][0] - 0.1) is None
     assert [counter.accept(value, now) for now, value in reads] == shown
 
 
 def test_the_first_value_is_confirmed() -> None:
-    """A misread right after the start does not become the measure of all others."""
+    """The first value is accepted when a second read confirms it."""
     counter = EnergyCounter(wh_per_unit=KWH, hold=10)
     assert counter.accept(0.0, 0) is None
     assert not counter.is_settled
@@ -59,25 +59,25 @@ def test_the_first_value_is_confirmed() -> None:
     assert counter.is_settled
 
 
-def test_a_jump_has_to_stand() -> None:
-    """However often it is read, a jump is not believed before its time."""
+def test_a_jump_is_held_back() -> None:
+    """A jump is held back for the whole time, however often it is read."""
     counter = EnergyCounter(wh_per_unit=KWH, hold=10)
-    counter.remember(10.0, -5)
+    counter.restore(10.0, -5)
     shown = [counter.accept(0.0, second) for second in range(13)]
     assert shown == [10.0] * 10 + [0.0] * 3
 
 
 def test_a_meter_that_is_not_ready() -> None:
-    """A first value of nought is not shown before it has stood for its time."""
+    """A first value of zero is held back for the whole time."""
     counter = EnergyCounter(wh_per_unit=KWH, hold=60)
     shown = [counter.accept(0.0, second) for second in range(0, 65, 5)]
     assert shown == [None] * 12 + [0.0]
 
 
-def test_what_was_shown_before_is_the_measure() -> None:
-    """After a restart the first value has to follow the last one."""
+def test_restored_value() -> None:
+    """After a restart the first value is compared with the restored one."""
     counter = EnergyCounter(wh_per_unit=KWH, hold=60)
-    counter.remember(10.0, -3600)
+    counter.restore(10.0, -3600)
     assert counter.is_settled
     assert counter.accept(0.0, 0) == 10.0
     assert counter.accept(12.0, 5) == 12.0

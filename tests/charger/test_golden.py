@@ -1,4 +1,4 @@
-"""The register map against words typed by hand from the vendor's document."""
+"""Test the register map with words from the vendor's document."""
 
 from typing import Any
 
@@ -103,7 +103,7 @@ GOLDEN: list[tuple[Any, int, list[int], Any]] = [
 def test_golden_words(
     register: Any, address: int, words: list[int], value: Any
 ) -> None:
-    """Each register has the document's address, length, type and byte order."""
+    """Address, length, type and byte order are as documented."""
     image = dict(enumerate(words, address))
     assert list(register.addresses) == list(image)
     assert register.decode(image, Layout.DCBA) == value
@@ -114,7 +114,7 @@ def test_golden_words(
 
 
 def test_every_register_has_golden_words() -> None:
-    """A register that is added needs a line above."""
+    """Each register of the map is in GOLDEN."""
     listed = {id(line[0]) for line in GOLDEN}
     for group in (Identity, Clock, Reading, Settings):
         for register in group.registers:
@@ -130,5 +130,5 @@ def test_every_register_has_golden_words() -> None:
     ],
 )
 def test_every_documented_bit_has_a_name(flags: Any, documented_bits: Any) -> None:
-    """The bitsets name the bits that the document names, and no others."""
+    """The flags are the documented bits, and no others."""
     assert [flag.bit_length() - 1 for flag in flags] == list(documented_bits)

@@ -1,4 +1,4 @@
-"""How registers become read requests."""
+"""Test the read requests of register groups, and the imports of the package."""
 
 import ast
 from pathlib import Path
@@ -15,7 +15,7 @@ from custom_components.nexblue_local.charger.registers import (
 
 
 def test_few_requests() -> None:
-    """A refresh costs two requests, identity and settings one each."""
+    """A refresh needs two requests, and identity and settings one each."""
     assert spans(Reading.registers, bridge=4) == [(100, 39), (400, 3)]
     assert spans(Identity.registers + Clock.registers, bridge=4) == [(0, 52)]
     assert spans(Clock.registers, bridge=4) == [(38, 5)]
@@ -23,26 +23,26 @@ def test_few_requests() -> None:
 
 
 def test_split_at_reserved_registers() -> None:
-    """Without a bridge no reserved register is read."""
+    """Without a bridge no reserved registers are read."""
     assert spans(Reading.registers) == [(100, 1), (102, 37), (400, 3)]
     assert spans(Identity.registers + Clock.registers) == [(0, 43), (44, 8)]
 
 
 def test_long_requests_are_divided() -> None:
-    """No request asks for more registers than Modbus allows."""
+    """Read requests do not exceed the maximum of Modbus."""
     assert spans(Reading.registers, bridge=300) == [(100, 39), (400, 3)]
 
 
-FLOORS = Path(__file__).parents[2] / "custom_components" / "nexblue_local"
+INTEGRATION = Path(__file__).parents[2] / "custom_components" / "nexblue_local"
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted(FLOORS.glob("charger/*.py")),
+    sorted(INTEGRATION.glob("charger/*.py")),
     ids=lambda path: path.name,
 )
 def test_charger_imports_no_home_assistant(path: Path) -> None:
-    """What is known about the charger stands on its own floor."""
+    """The package imports no Home Assistant, and only transport.py pymodbus."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

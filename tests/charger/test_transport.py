@@ -1,4 +1,4 @@
-"""The connection, on real sockets, under each fault."""
+"""Test the connection on real sockets, with each fault."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +20,11 @@ from custom_components.nexblue_local.charger.errors import (
     NoAnswer,
     Refused,
 )
-from custom_components.nexblue_local.charger.transport import Connection, Link, Links
+from custom_components.nexblue_local.charger.transport import (
+    Connection,
+    ConnectionPool,
+    Link,
+)
 from simulator import Fault, FaultKind, Simulator
 from tests.conftest import requested
 
@@ -29,7 +33,7 @@ UNIT = 200
 
 @pytest.fixture(autouse=True)
 def _short_timeout() -> Iterator[None]:
-    """Wait for answers only briefly."""
+    """Shorten the timeout of requests."""
     with patch.object(transport, "TIMEOUT", 0.3):
         yield
 
@@ -43,7 +47,7 @@ async def connection(simulator: Simulator) -> AsyncIterator[Connection]:
 
 
 async def test_reads_and_writes(simulator: Simulator, connection: Connection) -> None:
-    """Each of the four functions reaches the wire as documented."""
+    """Each of the four functions sends the documented request."""
     assert await connection.read_input(UNIT, 36, 2) == [0x0100, 1]
     await connection.write(UNIT, 1000, [0x0000, 0x2041])
     await connection.write(UNIT, 1007, [1])
@@ -75,7 +79,7 @@ async def test_faults_close_the_connection(
     fault: Fault,
     error: type[ChargerError],
 ) -> None:
-    """Each failure has its own error, and no answer can come late."""
+    """Each failure has its own error and closes the connection."""
     simulator.faults.append(fault)
     with pytest.raises(error):
         await connection.read_input(UNIT, 100, 39)
@@ -85,10 +89,10 @@ async def test_faults_close_the_connection(
     assert len(simulator.log) == 1
 
 
-async def test_a_cut_is_noticed_at_once(
+async def test_a_closed_connection_fails_immediately(
     simulator: Simulator, connection: Connection
 ) -> None:
-    """A request does not wait out its timeout when the connection is gone."""
+    """A request fails immediately when the connection is closed."""
     simulator.faults.append(Fault(kind=FaultKind.DROP))
     with patch.object(transport, "TIMEOUT", 30), pytest.raises(ConnectionCut):
         async with asyncio.timeout(2):
@@ -96,7 +100,7 @@ async def test_a_cut_is_noticed_at_once(
 
 
 async def test_exception_code(simulator: Simulator, connection: Connection) -> None:
-    """A refusal tells its code and leaves the connection open."""
+    """An exception code raises Refused, and the connection stays open."""
     simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, code=4, times=1))
     with pytest.raises(Refused) as refused:
         await connection.read_input(UNIT, 100, 1)
@@ -108,14 +112,14 @@ async def test_exception_code(simulator: Simulator, connection: Connection) -> N
 async def test_gateway_without_the_unit(
     simulator: Simulator, connection: Connection, code: int
 ) -> None:
-    """A gateway's exception for an absent unit means that nobody answered."""
+    """The exception codes of a gateway for a missing unit raise NoAnswer."""
     simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, code=code))
     with pytest.raises(NoAnswer):
         await connection.read_input(UNIT, 100, 1)
 
 
 async def test_other_unit_id_is_not_answered(connection: Connection) -> None:
-    """The charger is silent for other unit ids."""
+    """A request to another unit ID raises NoAnswer."""
     with pytest.raises(NoAnswer):
         await connection.read_input(1, 100, 1)
 
@@ -123,7 +127,7 @@ async def test_other_unit_id_is_not_answered(connection: Connection) -> None:
 async def test_cancellation_is_a_cancellation(
     simulator: Simulator, connection: Connection
 ) -> None:
-    """A cancelled request closes the connection and stays cancelled."""
+    """A cancelled request raises CancelledError and closes the connection."""
     simulator.faults.append(Fault(kind=FaultKind.MUTE))
     request = asyncio.create_task(connection.read_input(UNIT, 100, 1))
     await requested(simulator)
@@ -133,10 +137,10 @@ async def test_cancellation_is_a_cancellation(
     assert not connection.is_open
 
 
-async def test_close_ends_the_request_under_way(
+async def test_close_fails_a_pending_request(
     simulator: Simulator, connection: Connection
 ) -> None:
-    """Whoever waits for an answer is told when the connection is given up."""
+    """Closing the connection fails a pending request."""
     simulator.faults.append(Fault(kind=FaultKind.MUTE))
     request = asyncio.create_task(connection.read_input(UNIT, 100, 1))
     await requested(simulator)
@@ -175,7 +179,7 @@ WRITE = [
 
 @contextlib.asynccontextmanager
 async def answering(chunks: list[bytes]) -> AsyncIterator[Connection]:
-    """Connect to somebody who answers the first request with these bytes."""
+    """Return a connection to a server that responds with these bytes."""
 
     async def answer(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -193,9 +197,11 @@ async def answering(chunks: list[bytes]) -> AsyncIterator[Connection]:
     async with server:
         port = server.sockets[0].getsockname()[1]
         connection = await Connection.open("127.0.0.1", port)
-        yield connection
-        connection.close()
-        await asyncio.sleep(0.05)
+        try:
+            yield connection
+        finally:
+            connection.close()
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(("chunks", "outcome"), READ)
@@ -205,7 +211,7 @@ async def test_bytes_of_a_read(
     chunks: list[bytes],
     outcome: Any,
 ) -> None:
-    """Exactly the answer to the request is one, and nothing raises elsewhere."""
+    """Only the response to the request is accepted, and nothing else raises."""
     async with answering(chunks) as connection:
         if isinstance(outcome, list):
             assert await connection.read_input(UNIT, 36, 1) == outcome
@@ -219,7 +225,7 @@ async def test_bytes_of_a_read(
 async def test_bytes_of_a_write(
     socket_enabled: None, chunks: list[bytes], outcome: type[ChargerError] | None
 ) -> None:
-    """A write is confirmed by its own echo only."""
+    """A write is confirmed only by its own response."""
     async with answering(chunks) as connection:
         if outcome is None:
             await connection.write(UNIT, 1007, [1])
@@ -228,11 +234,33 @@ async def test_bytes_of_a_write(
                 await connection.write(UNIT, 1007, [1])
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"!", id="garbage"),
+        pytest.param(HEADER + b"\0\5\xc8\x04\2\x12\x34", id="the answer once more"),
+    ],
+)
+async def test_unrequested_data_closes_the_connection(
+    socket_enabled: None, data: bytes
+) -> None:
+    """Data after the response closes the socket without another request."""
+    answer = HEADER + b"\0\5\xc8\x04\2\x12\x34"
+    async with answering([answer, data]) as connection:
+        raw = connection._client.ctx.transport.get_extra_info("socket")
+        assert await connection.read_input(UNIT, 36, 1) == [0x1234]
+        await asyncio.sleep(0.1)
+        assert raw.fileno() == -1
+        assert connection.was_flooded
+        with pytest.raises(BadAnswer):
+            await connection.read_input(UNIT, 36, 1)
+
+
 @pytest.mark.parametrize(("address", "words"), [(1007, [1]), (1000, [0, 0x2041])])
 async def test_a_failed_write_is_not_delivered_later(
     simulator: Simulator, connection: Connection, address: int, words: list[int]
 ) -> None:
-    """The connection of a write without an answer is reset, not closed in order."""
+    """The connection is reset after a write without a response."""
     simulator.faults.append(Fault(kind=FaultKind.MUTE))
     raw = connection._client.ctx.transport.get_extra_info("socket")
     options: list[bytes] = []
@@ -250,7 +278,7 @@ async def test_a_failed_write_is_not_delivered_later(
 async def test_a_failed_write_after_a_cut(
     simulator: Simulator, connection: Connection
 ) -> None:
-    """Nothing is left to reset when the other end has closed already."""
+    """A write fails if the other end closes the connection."""
     simulator.faults.append(Fault(kind=FaultKind.DROP))
     with pytest.raises(ConnectionCut):
         await connection.write(UNIT, 1007, [1])
@@ -259,7 +287,7 @@ async def test_a_failed_write_after_a_cut(
 async def test_whatever_pymodbus_raises_is_a_bad_answer(
     connection: Connection,
 ) -> None:
-    """No exception of pymodbus leaves the one file that knows it."""
+    """Exceptions of pymodbus raise BadAnswer."""
     with (
         patch.object(
             connection._client, "read_input_registers", side_effect=ModbusIOException
@@ -273,7 +301,7 @@ async def test_whatever_pymodbus_raises_is_a_bad_answer(
 async def test_requests_take_turns(
     simulator: Simulator, connection: Connection
 ) -> None:
-    """A second request waits for the answer to the first."""
+    """A second request waits for the response to the first one."""
     simulator.faults.append(Fault(kind=FaultKind.SLOW, seconds=0.1, times=1))
     first, second = await asyncio.gather(
         connection.read_input(UNIT, 36, 1), connection.read_input(UNIT, 37, 1)
@@ -282,7 +310,7 @@ async def test_requests_take_turns(
 
 
 async def test_nothing_listens(socket_enabled: None) -> None:
-    """A closed port is told apart from everything else."""
+    """Connecting to a closed port raises CannotConnect."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(CannotConnect):
@@ -290,7 +318,7 @@ async def test_nothing_listens(socket_enabled: None) -> None:
 
 
 async def test_connecting_takes_too_long(socket_enabled: None) -> None:
-    """A host that does not answer at all is not waited for for ever."""
+    """Connecting has a timeout."""
 
     async def never(*args: object, **kwargs: object) -> None:
         await asyncio.Event().wait()
@@ -303,7 +331,7 @@ async def test_connecting_takes_too_long(socket_enabled: None) -> None:
 
 
 async def test_cancelled_while_connecting(socket_enabled: None) -> None:
-    """A cancelled attempt to connect leaves nothing behind."""
+    """Connecting can be cancelled."""
 
     async def never(*args: object, **kwargs: object) -> None:
         await asyncio.Event().wait()
@@ -317,7 +345,7 @@ async def test_cancelled_while_connecting(socket_enabled: None) -> None:
 
 
 async def test_a_link_has_one_connection(simulator: Simulator) -> None:
-    """Two that connect at the same time get the same connection."""
+    """Concurrent calls of connect return the same connection."""
     link = Link(simulator.host, simulator.port)
     first, second = await asyncio.gather(link.connect(), link.connect())
     assert first is second
@@ -329,40 +357,40 @@ async def test_a_link_has_one_connection(simulator: Simulator) -> None:
 
 
 async def test_a_closed_link_stays_closed(simulator: Simulator) -> None:
-    """After a stop nothing connects again, not even what was on its way."""
+    """A closed link does not connect, and closes a connection in progress."""
     link = Link(simulator.host, simulator.port)
-    on_its_way = asyncio.create_task(link.connect())
+    connecting = asyncio.create_task(link.connect())
     await asyncio.sleep(0)
     link.close()
     with pytest.raises(CannotConnect):
-        await on_its_way
+        await connecting
     with pytest.raises(CannotConnect):
         await link.connect()
     await asyncio.sleep(0.05)
     assert not simulator.is_connected
 
 
-async def test_links_are_shared_and_released(simulator: Simulator) -> None:
-    """All users of an address share a link; the last one closes it."""
-    links = Links()
-    link = await links.acquire("127.0.0.1", simulator.port)
-    assert await links.acquire("localhost", simulator.port) is link
+async def test_connection_pool(simulator: Simulator) -> None:
+    """All users of an address share a link, which the last one closes."""
+    pool = ConnectionPool()
+    link = await pool.acquire("127.0.0.1", simulator.port)
+    assert await pool.acquire("localhost", simulator.port) is link
     with patch.object(
         asyncio.get_running_loop(), "getaddrinfo", side_effect=socket.gaierror
     ):
-        other = await links.acquire("name.invalid", simulator.port)
+        other = await pool.acquire("name.invalid", simulator.port)
     assert other is not link
-    links.release(other)
+    pool.release(other)
 
     connection = await link.connect()
-    links.release(link)
+    pool.release(link)
     still_open = connection.is_open
-    links.release(link)
+    pool.release(link)
     assert (still_open, connection.is_open) == (True, False)
-    links.release(link)  # Twice does no harm.
+    pool.release(link)
 
-    link = await links.acquire("127.0.0.1", simulator.port)
+    link = await pool.acquire("127.0.0.1", simulator.port)
     await asyncio.sleep(0.2)
     connection = await link.connect()
-    links.close()
+    pool.close()
     assert not connection.is_open

@@ -1,1 +1,1 @@
-"""Everything known about the charger; imports no Home Assistant."""
+"""The charger over Modbus TCP; imports no Home Assistant."""

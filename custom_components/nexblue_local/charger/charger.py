@@ -1,4 +1,4 @@
-"""One charger: reads its registers, writes its settings."""
+"""Read the registers of a charger, and write its settings."""
 
 import asyncio
 from collections import deque
@@ -34,53 +34,52 @@ CLOCK_EVERY: Final = 600.0
 """Seconds between reads of the charger's clock."""
 
 PATIENCE: Final = 6.0
-"""Seconds for which a lost connection is made again before that is a failure.
+"""Seconds for which connecting is retried.
 
-A charger that takes one client at a time frees the place of a closed
-connection only when it has noticed the close, and cuts off or refuses whoever
-comes before that.
+A charger accepts one client at a time, and rejects new connections until it has
+noticed that the previous one was closed.
 """
 
 RETRY_AFTER: Final = 1.0
 """Seconds between two attempts to connect."""
 
 SETTLING: Final = 5.0
-"""Seconds after a write in which the settings may still show the old value."""
+"""Seconds after a write in which the old value may still be read."""
 
 LIFETIME_HOLD: Final = 60.0
-"""Seconds for which a lifetime energy that jumped is held back."""
+"""Seconds for which a jump of the lifetime energy is held back."""
 
 SESSION_HOLD: Final = 10.0
-"""Seconds for which a session energy that jumped is held back.
+"""Seconds for which a jump of the session energy is held back.
 
-It does so at the start of each session.
+It is short because each session starts with a reset.
 """
 
 BRIDGE: Final = 4
-"""Reserved registers that a read may include, to cost one request less."""
+"""Maximum number of reserved registers to include in a read to save a request."""
 
 HISTORY: Final = 30
-"""Events of the connection to remember."""
+"""Number of connection events to keep for diagnostics."""
 
 READ_AGAIN_AFTER: Final = (BadAnswer, ConnectionCut, NoAnswer)
-"""Failures after which a read is tried once more, on a new connection."""
+"""Errors after which a refresh is retried once on a new connection."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """Everything that is known about a charger at one time."""
+    """All values of a charger at one time."""
 
     identity: Identity
     clock: Clock
     clock_offset: float | None
-    """Seconds that the charger's clock was ahead when it was last read."""
+    """Seconds by which the charger's clock was ahead when it was last read."""
     reading: Reading
     session_energy_read: float | None
-    """The session energy in kWh as it was read, misreads included."""
+    """Session energy in kWh as it was read, including misreads."""
     settings: Settings
 
     def __getitem__[T](self, register: Register[T]) -> T | None:
-        """Return the value of a register of any group, None when unknown."""
+        """Return the value of a register of any group, None if it is unknown."""
         group = next(
             group
             for group in (self.reading, self.settings, self.identity, self.clock)
@@ -90,10 +89,10 @@ class Snapshot:
 
 
 class _Session:
-    """A connection whose other end has been identified.
+    """A connection on which the charger has been identified.
 
-    That holds until it `is_over`: a gateway keeps the connection when the
-    charger behind it is silent, and nobody knows what becomes of that one.
+    The session `is_over` after a request without a response. A gateway keeps its
+    connection then, but the charger behind it may have been replaced.
     """
 
     def __init__(self, connection: Connection, number: int, unit_id: int) -> None:
@@ -105,7 +104,7 @@ class _Session:
         self._split: set[Span] = set()
 
     async def read(self, *groups: type[RegisterGroup]) -> Image:
-        """Read all registers of groups that are of one table."""
+        """Return the words of all registers of groups in the same table."""
         request = {
             Table.INPUT: self.connection.read_input,
             Table.HOLDING: self.connection.read_holding,
@@ -118,8 +117,8 @@ class _Session:
                 if words is not None:
                     image.update(enumerate(words, span[0]))
                     continue
-                # Most likely for a reserved register inside; a register that
-                # is refused even without its neighbours stays unknown.
+                # Probably because of a reserved register. A register that is
+                # refused on its own stays unknown.
                 self._split.add(span)
             parts = spans(
                 register
@@ -135,7 +134,7 @@ class _Session:
     async def _read_span(
         self, request: Callable[[int, int, int], Awaitable[list[int]]], span: Span
     ) -> list[int] | None:
-        """Return the words of a span, None when its addresses or length are refused."""
+        """Return the words of a span, None if its addresses or length are refused."""
         try:
             return await self._answered(request(self._unit_id, *span))
         except Refused as error:
@@ -144,7 +143,7 @@ class _Session:
             return None
 
     async def write(self, address: int, words: list[int]) -> None:
-        """Write the words of one register of the map."""
+        """Write the words of a register."""
         await self._answered(self.connection.write(self._unit_id, address, words))
 
     async def _answered[T](self, request: Awaitable[T]) -> T:
@@ -156,13 +155,13 @@ class _Session:
 
 
 class Charger:
-    """A charger behind a link, addressed by its Modbus unit id.
+    """A charger at an address and Modbus unit ID.
 
-    Every connection is checked for the charger's serial number before anything
-    else is read from it or written to it.
+    The serial number is checked after each connect, before anything else is read
+    or written.
 
     For diagnostics, `images` holds the words that were last read, and `history`
-    when the connection was made and what ended it.
+    the times of connects and failures.
     """
 
     def __init__(
@@ -174,7 +173,11 @@ class Charger:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take the link, and the serial number unless it is yet to be found out."""
+        """Initialize the charger.
+
+        Without a serial number, any charger at the address is accepted. `clock`
+        returns monotonic seconds, `now` the current time.
+        """
         self._link = link
         self._unit_id = unit_id
         self._serial_number = serial_number
@@ -184,7 +187,7 @@ class Charger:
         self.history: deque[tuple[datetime, str]] = deque(maxlen=HISTORY)
         self._session: _Session | None = None
         self._connections = 0
-        self._given_up_until = 0.0
+        self._suspended_until = 0.0
         self._connecting = asyncio.Lock()
         self._failing = False
         self._identity = Identity({})
@@ -201,36 +204,48 @@ class Charger:
 
     @property
     def layout(self) -> Layout:
-        """Return the byte layout in which the date last made sense."""
+        """Return the byte layout in which values are decoded."""
         return self._layout
 
-    def remember_lifetime_energy(self, value: float, age: float) -> None:
-        """Take over a lifetime energy in Wh that was shown some seconds ago."""
-        self._lifetime_energy.remember(value, self._time() - age)
+    def restore_lifetime_energy(self, value: float, age: float) -> None:
+        """Restore a lifetime energy in Wh that was accepted `age` seconds ago."""
+        self._lifetime_energy.restore(value, self._time() - age)
 
-    def remember_session_energy(self, value: float, age: float) -> None:
-        """Take over a session energy in kWh that was shown some seconds ago."""
-        self._session_energy.remember(value, self._time() - age)
+    def restore_session_energy(self, value: float, age: float) -> None:
+        """Restore a session energy in kWh that was accepted `age` seconds ago."""
+        self._session_energy.restore(value, self._time() - age)
 
     def disconnect(self) -> None:
-        """Close the connection; the next refresh makes a new one."""
+        """Close the connection; the next request connects again."""
         self._link.disconnect()
 
-    def give_up(self, seconds: float) -> None:
-        """Give the connection up for a time, in which everything raises GivenUp."""
-        self._given_up_until = self._link.give_up(seconds)
+    def release_connection(self, seconds: float) -> None:
+        """Close the connection for some seconds, so that another program can use it.
 
-    def take_back(self) -> None:
-        """Take the connection back if this is who gave it up."""
-        self._link.take_back(self._given_up_until)
+        Until then, or until `reclaim_connection`, requests raise ConnectionReleased.
+        """
+        self._suspended_until = self._link.suspend(seconds)
+
+    def reclaim_connection(self) -> None:
+        """End the release of the connection, if this charger released it."""
+        self._link.resume(self._suspended_until)
+
+    @property
+    def was_flooded(self) -> bool:
+        """Return whether data without a request closed the connection."""
+        return self._session is not None and self._session.connection.was_flooded
 
     @property
     def shares_connection(self) -> bool:
-        """Return whether others use the connection as well, as behind a gateway."""
+        """Return whether the connection has other users, as behind a gateway."""
         return self._link.users > 1
 
     async def identify(self) -> Identity:
-        """Connect and return who the charger is; NotACharger when it is none."""
+        """Connect and return the identity (input registers 0-51).
+
+        Raises NotACharger if the structure is not that of a NexBlue charger, or
+        another ChargerError if it cannot be read.
+        """
         session = await self._connected()
         reading = Reading.decode(await session.read(Reading), self._layout)
         if (
@@ -243,11 +258,12 @@ class Charger:
         return self._identity
 
     async def refresh(self) -> Snapshot:
-        """Return everything, read anew as far as it is due.
+        """Read the charger and return all values.
 
-        Raises a ChargerError when the charger cannot be read. A connection that
-        fails after it worked is replaced at once, so that a short disturbance
-        does not show.
+        Measurements are read each time, the settings every SETTINGS_EVERY and the
+        clock every CLOCK_EVERY seconds. Raises ChargerError if the charger cannot be
+        read. The first failure after a success is retried immediately, so that a
+        short disturbance is not visible.
         """
         try:
             try:
@@ -263,11 +279,11 @@ class Charger:
             raise
 
     async def _refresh(self) -> Snapshot:
-        # While an outage lasts the next refresh is soon enough to try again.
+        # During an outage each refresh connects only once.
         session = await self._connected(patient=not self._failing)
         reading, session_energy_read = await self._read_reading(session)
         if not self._lifetime_energy.is_settled:
-            # The very first values have no others to be measured by.
+            # The first value has to be confirmed by a second read.
             reading, session_energy_read = await self._read_reading(session)
         now = self._time()
         if (
@@ -275,8 +291,8 @@ class Charger:
             or self._settings_read_at < self._settings_settled_at
         ):
             await self._read_settings(session)
-        # A clock that was not set yet is looked at more often: nothing can be
-        # written before it shows a date.
+        # A clock without a date is read more often, because the date confirms the
+        # byte layout for writes.
         if now - self._clock_read_at >= (
             CLOCK_EVERY if self._date_agrees else SETTINGS_EVERY
         ):
@@ -292,7 +308,7 @@ class Charger:
         )
 
     async def _read_reading(self, session: _Session) -> tuple[Reading, float | None]:
-        """Return what was read with its energies checked, and one of them as it was."""
+        """Return the reading with checked energies, and the raw session energy."""
         reading = Reading.decode(await session.read(Reading), self._layout)
         now = self._time()
         checked = reading.replace(
@@ -307,26 +323,30 @@ class Charger:
         return self._settings
 
     async def connect(self, *, patient: bool = True) -> int:
-        """Return the number of the connection, made where necessary.
+        """Connect if necessary, and return the number of the connection.
 
-        It counts up with each connection, whose settings have been read.
+        The number increases with each connection. Its settings have been read.
+        If `patient`, connecting is retried for PATIENCE seconds. Raises
+        ChargerError.
         """
         return (await self._connected(patient=patient)).number
 
     async def read_settings(self, connection: int) -> Settings:
-        """Read the settings over a connection; ConnectionCut when it is gone."""
+        """Read the settings (holding registers 1000-1007) on a connection.
+
+        Raises ChargerError; ConnectionCut if the connection has been replaced.
+        """
         await self._read_settings(self._on(connection))
         return self._settings
 
     async def write[T](self, register: Register[T], value: T, connection: int) -> None:
-        """Write one register of the settings over a connection.
+        """Write a register of the settings on a connection.
 
-        The settings may show the old value for a second or two. Raises
-        ValueError for a value out of range, before anything is sent, and a
-        ChargerError when the charger cannot be reached or refuses;
-        ConnectionCut also when the connection is another one by now. A write is
-        never repeated: after NoAnswer and ConnectionCut nobody knows whether it
-        was executed.
+        The old value may be read for another second or two. Raises ValueError if
+        the value is out of range, before anything is sent. Raises NotWritable,
+        Refused, or another ChargerError; ConnectionCut if the connection has been
+        replaced. A write is never repeated: after BadAnswer, ConnectionCut and
+        NoAnswer it may have been executed or not.
         """
         register.encode(value, Layout.DCBA)
         await self.check_writable(connection)
@@ -335,7 +355,10 @@ class Charger:
         await self._on(connection).write(register.address, words)
 
     async def check_writable(self, connection: int) -> None:
-        """Check that something can be written; raises NotWritable."""
+        """Check that registers can be written; raise NotWritable if not.
+
+        Reads the clock and the settings again if necessary.
+        """
         session = self._on(connection)
         if not self._is_writable:
             await self._read_clock(session)
@@ -346,32 +369,32 @@ class Charger:
     def _on(self, connection: int) -> _Session:
         session = self._session
         if session is None or session.is_over or session.number != connection:
-            raise ConnectionCut("the connection is another one by now")
+            raise ConnectionCut("the connection has been replaced")
         return session
 
     @property
     def _is_writable(self) -> bool:
         """Return whether the byte layout is certain.
 
-        The date alone proves the documented layout; another one has to make
-        sense of a second value as well.
+        A valid date confirms the documented layout. Another layout also needs a
+        valid fallback timeout (holding register 1004).
         """
         return self._date_agrees and (
             self._layout is Layout.DCBA or self._settings.fallback_timeout is not None
         )
 
     async def _connected(self, *, patient: bool = True) -> _Session:
-        """Return a session with the right charger, made anew where necessary."""
+        """Return a session with the expected charger; connect if necessary."""
         async with self._connecting:
-            give_up_at = self._time() + (PATIENCE if patient else 0)
+            deadline = self._time() + (PATIENCE if patient else 0)
             while True:
                 try:
                     return await self._connect()
                 except (CannotConnect, ConnectionCut) as error:
-                    is_over = self._time() + RETRY_AFTER > give_up_at
+                    is_over = self._time() + RETRY_AFTER > deadline
                     if is_over or self._link.is_closed:
                         if isinstance(error, ConnectionCut):
-                            raise InUse("the connection was cut each time") from error
+                            raise InUse("each connection was closed") from error
                         raise
                 await asyncio.sleep(RETRY_AFTER)
 
@@ -394,12 +417,12 @@ class Charger:
         expected = self._serial_number or identity.serial_number
         if identity.serial_number != expected:
             if self._link.users <= 1:
-                # The place is freed for those whom this charger belongs to.
+                # The charger may have another user, and accepts one client.
                 self._link.disconnect()
             raise WrongCharger(expected, identity.serial_number)
         self._identity = identity
         self.images = session.images
-        self._take_clock(image)
+        self._update_clock(image)
         await self._read_settings(session)
         self._session = session
         self._log("connected")
@@ -411,18 +434,18 @@ class Charger:
     async def _read_settings(self, session: _Session) -> None:
         image = await session.read(Settings)
         if not self._date_agrees:
-            # Good enough to read by, as long as the clock is not set.
+            # Sufficient for reading while the clock is not set.
             self._layout = _layout_of_settings(image) or self._layout
         self._settings = Settings.decode(image, self._layout)
         self._settings_read_at = self._time()
 
     async def _read_clock(self, session: _Session) -> None:
-        self._take_clock(await session.read(Clock))
+        self._update_clock(await session.read(Clock))
 
-    def _take_clock(self, image: Image) -> None:
-        """Take over the clock, and the byte layout that its date proves.
+    def _update_clock(self, image: Image) -> None:
+        """Update the clock, and the byte layout from its date.
 
-        Without a date that makes sense the layout stays that of the last one.
+        Without a valid date the layout does not change.
         """
         layout = _layout(image)
         self._date_agrees = layout is not None
@@ -433,7 +456,7 @@ class Charger:
 
 
 def _layout(image: Image) -> Layout | None:
-    """Return the layout in which the date makes sense, the documented one first."""
+    """Return the layout in which the date is valid; the documented one is preferred."""
     for layout in Layout:
         if wall_clock.calendar_date(Clock.decode(image, layout)) is not None:
             return layout

@@ -1,7 +1,7 @@
-"""Register words to values and back.
+"""Conversion between register words and values.
 
-Pure functions of words and a layout. A value that the words cannot stand for
-(NaN, an infinity, an unknown state, bytes that are no text) decodes to None.
+Words that hold no valid value (NaN, infinity, an unknown state, bytes that are
+not text) decode to None.
 """
 
 from abc import ABC, abstractmethod
@@ -13,21 +13,21 @@ from typing import override
 
 
 class Layout(StrEnum):
-    """The order of the bytes of a 32- or 64-bit value on the wire.
+    """Byte order of 32- and 64-bit values; A is the most significant byte.
 
-    Strings and 16-bit registers are the same in every layout.
+    Text and 16-bit registers are the same in every layout.
     """
 
     DCBA = "DCBA"
-    """The whole value little-endian: what the vendor documents."""
+    """Little-endian, as the vendor documents it."""
     CDAB = "CDAB"
-    """Big-endian registers, the least significant register first."""
+    """Big-endian registers, least significant register first."""
     ABCD = "ABCD"
-    """The whole value big-endian, as plain Modbus has it."""
+    """Big-endian, the Modbus default."""
 
 
 def _reorder(words: Sequence[int], layout: Layout) -> bytes:
-    """Return the bytes of a value, the most significant first."""
+    """Return the bytes of a value, most significant first."""
     if len(words) == 1 or layout is Layout.ABCD:
         return struct.pack(f">{len(words)}H", *words)
     byte_order = "<" if layout is Layout.DCBA else ">"
@@ -35,7 +35,7 @@ def _reorder(words: Sequence[int], layout: Layout) -> bytes:
 
 
 def _restore(data: bytes, layout: Layout) -> list[int]:
-    """Return the words of a value whose most significant byte is given first."""
+    """Return the words of a value from its bytes, most significant first."""
     count = len(data) // 2
     if count == 1 or layout is Layout.ABCD:
         return list(struct.unpack(f">{count}H", data))
@@ -44,26 +44,26 @@ def _restore(data: bytes, layout: Layout) -> list[int]:
 
 
 class DataType[T](ABC):
-    """How a value lies in registers."""
+    """Base class of the data types of registers."""
 
     def __init__(self, count: int) -> None:
-        """Take the number of registers that a value fills."""
+        """Initialize the data type, which takes `count` registers."""
         self.count = count
 
     @abstractmethod
     def decode(self, words: Sequence[int], layout: Layout) -> T | None:
-        """Return the value of `count` words, or None when they hold none."""
+        """Return the value of `count` words, None if they hold no valid value."""
 
     @abstractmethod
     def encode(self, value: T, layout: Layout) -> list[int]:
-        """Return the `count` words of a value; ValueError when it does not fit."""
+        """Return the `count` words of a value; raise ValueError if it does not fit."""
 
 
 class Number[T: (int, float)](DataType[T]):
-    """A number, by its code in Python's struct module."""
+    """A number, described by its format character of the struct module."""
 
     def __init__(self, code: str) -> None:
-        """Take the struct code, which also tells the number of registers."""
+        """Initialize the number from its format character, such as `f`."""
         self._struct = struct.Struct(f">{code}")
         super().__init__(self._struct.size // 2)
 
@@ -82,7 +82,7 @@ class Number[T: (int, float)](DataType[T]):
 
 
 class Text(DataType[str]):
-    """Printable text, padded with NUL or space; empty text is no value."""
+    """Printable text, padded with NUL or spaces; empty text decodes to None."""
 
     @override
     def decode(self, words: Sequence[int], layout: Layout) -> str | None:
@@ -103,10 +103,10 @@ class Text(DataType[str]):
 
 
 class Enumeration[E: IntEnum](DataType[E]):
-    """One register that holds a member of an enumeration."""
+    """A member of an enumeration in one register."""
 
     def __init__(self, members: type[E]) -> None:
-        """Take the enumeration."""
+        """Initialize the data type with the enumeration."""
         super().__init__(1)
         self._members = members
 
@@ -123,10 +123,10 @@ class Enumeration[E: IntEnum](DataType[E]):
 
 
 class Bitset[F: IntFlag](DataType[F]):
-    """One register of flags; bits without a meaning are kept."""
+    """Flags in one register; undocumented bits are kept."""
 
     def __init__(self, flags: type[F]) -> None:
-        """Take the flags, whose class must keep unknown bits."""
+        """Initialize the data type; the class of flags has to keep unknown bits."""
         super().__init__(1)
         self._flags = flags
 

@@ -1,31 +1,30 @@
-"""Energy counters that statistics can rely on."""
+"""Energy counters without misreads."""
 
 MAX_WATTS = 30_000.0
-"""More than any charger on a household connection takes: 3 x 32 A at 253 V is 24 kW."""
+"""Maximum power; 3 x 32 A at 253 V is 24 kW."""
 
 SLACK_WH = 100.0
-"""A counter may be updated in steps, and reads are not evenly spaced."""
+"""Tolerance: counters advance in steps, and reads are not evenly spaced."""
 
 REPEATS = 3
-"""Reads in a row that have to agree before a jump is believed."""
+"""Consecutive reads that have to agree before a jump is accepted."""
 
 FIRST_REPEATS = 2
-"""Reads in a row that have to agree before there is any value at all."""
+"""Consecutive reads that have to agree before the first value is accepted."""
 
 
 class EnergyCounter:
-    """One counter, whose impossible jumps are held back.
+    """An energy counter that delays impossible jumps until they are confirmed.
 
-    A counter that goes back, or ahead of what the time since the last read
-    allows, keeps its last value until several reads agree on a new course for
-    some time. A real reset is thus accepted late, while a misread never reaches
-    the statistics. Until the first reads agree it has no value; a first value
-    of nought, as of a meter that is not ready yet, has to stand the same time
-    as a reset.
+    If the counter goes back, or advances faster than MAX_WATTS allows, the last
+    value is kept until several reads agree on the new one for `hold` seconds. A
+    real reset is accepted with this delay, and a misread never gets into the
+    statistics. There is no value until the first reads agree. A first value of
+    zero is held back like a reset, because the meter may not be ready yet.
     """
 
     def __init__(self, *, wh_per_unit: float, hold: float) -> None:
-        """Take the size of the counter's unit in Wh, and the time in seconds."""
+        """Initialize the counter; `hold` is in seconds."""
         self._wh_per_unit = wh_per_unit
         self._hold = hold
         self._accepted: tuple[float, float] | None = None
@@ -35,17 +34,17 @@ class EnergyCounter:
 
     @property
     def is_settled(self) -> bool:
-        """Return whether there is a value to measure others by."""
+        """Return whether a value has been accepted or restored."""
         return self._accepted is not None
 
-    def remember(self, value: float, at: float) -> None:
-        """Take over a value that was shown at a time in seconds."""
+    def restore(self, value: float, at: float) -> None:
+        """Restore a value that was accepted `at` a time in seconds."""
         self._accepted = (value, at)
 
     def _follows(
         self, value: float, now: float, earlier: tuple[float, float] | None
     ) -> bool:
-        """Return whether the counter can have got here from an earlier read."""
+        """Return whether the counter can have advanced here from an earlier read."""
         if earlier is None:
             return False
         earlier_value, earlier_time = earlier
@@ -53,7 +52,10 @@ class EnergyCounter:
         return 0 <= added <= MAX_WATTS / 3600 * (now - earlier_time) + SLACK_WH
 
     def accept(self, value: float | None, now: float) -> float | None:
-        """Return the value to show for one that was read at a time in seconds."""
+        """Return the accepted value after `value` was read at `now`, in seconds.
+
+        None if the read value is unknown, or if none has been accepted yet.
+        """
         if value is None:
             return None
         if self._follows(value, now, self._candidate):
@@ -62,12 +64,12 @@ class EnergyCounter:
             self._repeats = 1
             self._since = now
         self._candidate = (value, now)
-        if self._follows(value, now, self._accepted) or self._is_believed(value, now):
+        if self._follows(value, now, self._accepted) or self._is_confirmed(value, now):
             self._accepted = self._candidate
         return None if self._accepted is None else self._accepted[0]
 
-    def _is_believed(self, value: float, now: float) -> bool:
-        has_stood = now - self._since >= self._hold
+    def _is_confirmed(self, value: float, now: float) -> bool:
+        is_held = now - self._since >= self._hold
         if self.is_settled:
-            return has_stood and self._repeats >= REPEATS
-        return self._repeats >= FIRST_REPEATS and (value > 0 or has_stood)
+            return is_held and self._repeats >= REPEATS
+        return self._repeats >= FIRST_REPEATS and (value > 0 or is_held)

@@ -1,17 +1,17 @@
-"""The states, modes and flags that registers hold.
+"""States, modes and flags of the registers.
 
-The members' names are the vendor's and OCPP's; in lower case they are the
-states and translation keys that Home Assistant shows.
+The member names are those of the vendor and of OCPP. In lower case they are the
+states and translation keys in Home Assistant.
 """
 
 from enum import FlagBoundary, IntEnum, IntFlag
 
 
 class ChargePointState(IntEnum):
-    """Chargepoint State (input 100): the nine connector states of OCPP 1.6.
+    """Chargepoint State (input register 100): the connector states of OCPP 1.6.
 
-    The vendor's and OCPP's "Unavailable" goes by OCPP's word for its cause: an
-    entity whose state reads "unavailable" is one that has no state at all.
+    "Unavailable" is called INOPERATIVE here, because "unavailable" is the state of
+    an entity without data in Home Assistant.
     """
 
     AVAILABLE = 0
@@ -26,7 +26,7 @@ class ChargePointState(IntEnum):
 
 
 class PhaseMode(IntEnum):
-    """Phase Charging (input 138) and Runtime Phase Mode (holding 1007)."""
+    """Phase Charging (input register 138) and Runtime Phase Mode (holding 1007)."""
 
     ADAPTIVE = 0
     SINGLE_PHASE = 1
@@ -34,14 +34,14 @@ class PhaseMode(IntEnum):
 
 
 class StartStop(IntEnum):
-    """IF_START (holding 1006)."""
+    """IF_START (holding register 1006)."""
 
     STOP = 0
     START = 1
 
 
 class ChargerErrors(IntFlag, boundary=FlagBoundary.KEEP):
-    """Error Bitset (input 400)."""
+    """Error Bitset (input register 400)."""
 
     CP_VOLTAGE = 1 << 0
     PHASE_LINE_LEAKAGE = 1 << 1
@@ -58,7 +58,7 @@ class ChargerErrors(IntFlag, boundary=FlagBoundary.KEEP):
 
 
 class ChargerWarnings(IntFlag, boundary=FlagBoundary.KEEP):
-    """Warning Bitset (input 401)."""
+    """Warning Bitset (input register 401)."""
 
     METER_CHIP = 1 << 0
     INTER_BOARD_COMMUNICATION = 1 << 1
@@ -73,7 +73,7 @@ class ChargerWarnings(IntFlag, boundary=FlagBoundary.KEEP):
 
 
 class WaitingReasons(IntFlag, boundary=FlagBoundary.KEEP):
-    """Waiting Bitset (input 402): why the car is not getting more."""
+    """Waiting Bitset (input register 402): why the current is limited."""
 
     CT_OFFLINE = 1 << 0
     MAIN_UNIT_OFFLINE = 1 << 1

@@ -1,94 +1,96 @@
-"""What can go wrong between Home Assistant and a charger.
+"""Errors of the communication with a charger.
 
-Each class is one cause that can be told apart from outside, and `key` is the
-name under which its sentence stands in the translations.
+Each class is one cause; `key` is its key in the translations.
 """
 
 from typing import ClassVar
 
 
 class ChargerError(Exception):
-    """Any failure to talk to a charger."""
+    """Base class of all errors of the communication with a charger."""
 
     key: ClassVar[str]
 
 
 class CannotConnect(ChargerError):
-    """Nothing took the connection: no host, no listener, or it was refused."""
+    """The TCP connection failed: no route, nothing listens, refused, or timed out."""
 
     key = "cannot_connect"
 
 
-class GivenUp(ChargerError):
-    """The connection was given up for a time, for another program to have it."""
+class ConnectionReleased(ChargerError):
+    """The connection is released for some time so that another program can use it."""
 
-    key = "given_up"
+    key = "connection_released"
 
     def __init__(self, seconds: float) -> None:
-        """Take how many seconds are left of that time."""
+        """Initialize the error with the `seconds` that are left."""
         super().__init__(f"{seconds:.0f} s")
         self.seconds = seconds
 
 
 class ConnectionCut(ChargerError):
-    """The connection was accepted and then closed from the other end."""
+    """The connection was closed by the other end, or replaced by a new one."""
 
     key = "connection_cut"
 
 
 class InUse(ChargerError):
-    """Every connection was cut at once for several seconds."""
+    """Each connection was closed immediately for several seconds.
+
+    A charger does so while another client is connected.
+    """
 
     key = "in_use"
 
 
 class NoAnswer(ChargerError):
-    """A request was not answered in time, or nobody has that unit id."""
+    """A request timed out, or a gateway reported that the unit does not respond."""
 
     key = "no_answer"
 
 
 class BadAnswer(ChargerError):
-    """An answer that is not Modbus, or not of the request."""
+    """The received data is not Modbus, or not a response to the request."""
 
     key = "bad_answer"
 
 
 class Refused(ChargerError):
-    """The charger answered with a Modbus exception code."""
+    """The charger responded with a Modbus exception code."""
 
     key = "refused"
 
     def __init__(self, code: int) -> None:
-        """Take the exception code."""
+        """Initialize the error with the Modbus exception code."""
         super().__init__(f"exception code {code}")
         self.code = code
 
     @property
     def is_busy(self) -> bool:
-        """Return whether the same request may be taken a little later."""
+        """Return whether the charger is busy (code 6), so that a retry may succeed."""
         return self.code == 6
 
 
 class NotACharger(ChargerError):
-    """What answers does not have the structure of a NexBlue charger."""
+    """The device does not have the structure of a NexBlue charger."""
 
     key = "not_a_charger"
 
 
 class WrongCharger(ChargerError):
-    """Another charger than the expected one answers at the address."""
+    """A charger with another serial number responds at the address."""
 
     key = "wrong_charger"
 
     def __init__(self, expected: str, found: str) -> None:
-        """Take both serial numbers."""
+        """Initialize the error with both serial numbers."""
         super().__init__("another serial number than expected")
         self.expected = expected
         self.found = found
 
 
 class NotWritable(ChargerError):
-    """The byte layout is not certain enough to write anything."""
+    """The byte layout is not certain enough to write registers."""
 
     key = "not_writable"

@@ -1,4 +1,4 @@
-"""What a register is, and how a group of registers becomes typed values."""
+"""Registers, groups of registers with typed values, and read requests."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from .codec import DataType, Layout
 
 
 class Table(StrEnum):
-    """The two tables of registers, whose addresses are independent."""
+    """The two register tables of Modbus; each has its own addresses."""
 
     INPUT = "input"
     HOLDING = "holding"
 
 
 type Image = Mapping[int, int]
-"""The words that were read, by register address; refused registers are absent."""
+"""The 16-bit words that were read, by address; refused registers are missing."""
 
 type Span = tuple[int, int]
-"""The first address and the number of registers of one read request."""
+"""First address and number of registers of a read request."""
 
 MAX_SPAN = 125
-"""The most registers that a Modbus read request may ask for."""
+"""Maximum number of registers in a Modbus read request."""
 
 
 class Register[T]:
-    """One line of the register map, and the attribute that holds its value."""
+    """A register of the map; as an attribute of a group it returns the value."""
 
     name: str
 
@@ -37,17 +37,17 @@ class Register[T]:
         *,
         valid: tuple[float, float] | None = None,
     ) -> None:
-        """Describe a register.
+        """Initialize the register at its first `address`.
 
-        `valid` is the range, both ends included, outside of which a value is
-        impossible: it is read as None and never written.
+        `valid` is the range of possible values, both ends included. Other values
+        are read as None and are not written.
         """
         self.address = address
         self.data_type = data_type
         self.valid = valid
 
     def __set_name__(self, owner: type[RegisterGroup], name: str) -> None:
-        """Enter the register into its group."""
+        """Set the name and the group of the register."""
         self.name = name
         self.group = owner
 
@@ -60,7 +60,7 @@ class Register[T]:
     def __get__(
         self, group: RegisterGroup | None, owner: type[RegisterGroup]
     ) -> Self | T | None:
-        """Return the value in a group, None when it is unknown."""
+        """Return the value in a group, None if it is unknown."""
         if group is None:
             return self
         value: T | None = group.values.get(self.name)
@@ -68,18 +68,18 @@ class Register[T]:
 
     @property
     def addresses(self) -> range:
-        """Return the addresses that the register fills."""
+        """Return the addresses of the register's words."""
         return range(self.address, self.address + self.data_type.count)
 
     def is_valid(self, value: T) -> bool:
-        """Return whether a value is possible."""
+        """Return whether a value is in the valid range."""
         if self.valid is None or not isinstance(value, int | float):
             return True
         low, high = self.valid
         return low <= value <= high
 
     def decode(self, image: Image, layout: Layout) -> T | None:
-        """Return the value, or None when it was not read or is impossible."""
+        """Return the value; None if it was not read or is not possible."""
         words = [image[address] for address in self.addresses if address in image]
         if len(words) < self.data_type.count:
             return None
@@ -87,7 +87,7 @@ class Register[T]:
         return value if value is not None and self.is_valid(value) else None
 
     def encode(self, value: T, layout: Layout) -> list[int]:
-        """Return the words of a value; ValueError when it is out of range."""
+        """Return the words of a value; raise ValueError if it is out of range."""
         if not self.is_valid(value):
             raise ValueError(f"{self.name} cannot be {value!r}, only {self.valid}")
         return self.data_type.encode(value, layout)
@@ -95,16 +95,16 @@ class Register[T]:
 
 @dataclass
 class RegisterGroup:
-    """Registers that belong together, and the values that were read for them."""
+    """Base class of register groups, which hold the values that were read."""
 
     values: Mapping[str, Any]
-    """The values by register name; a missing one is unknown."""
+    """Values by register name; missing ones are unknown."""
 
     table: ClassVar[Table]
     registers: ClassVar[tuple[Register[Any], ...]]
 
     def __init_subclass__(cls, *, table: Table = Table.INPUT) -> None:
-        """Collect the registers of the class, which are all of one table."""
+        """Collect the registers of the class; all of them are in one table."""
         cls.table = table
         cls.registers = tuple(
             member for member in vars(cls).values() if isinstance(member, Register)
@@ -112,7 +112,7 @@ class RegisterGroup:
 
     @classmethod
     def decode(cls, image: Image, layout: Layout) -> Self:
-        """Return the values that the words stand for."""
+        """Return the group with the values of the words."""
         return cls(
             {
                 register.name: register.decode(image, layout)
@@ -121,14 +121,14 @@ class RegisterGroup:
         )
 
     def replace(self, **values: Any) -> Self:
-        """Return a copy with other values for some registers."""
+        """Return a copy in which some values are replaced."""
         return type(self)({**self.values, **values})
 
 
 def spans(registers: Iterable[Register[Any]], *, bridge: int = 0) -> list[Span]:
-    """Return the read requests for registers, as few as possible.
+    """Return the fewest read requests that cover the registers.
 
-    Up to `bridge` addresses between two registers are read along with them.
+    Gaps of up to `bridge` addresses between two registers are read as well.
     """
     result: list[Span] = []
     for register in sorted(registers, key=lambda register: register.address):

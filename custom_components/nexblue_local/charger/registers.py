@@ -1,8 +1,8 @@
-"""The register map: one line a register.
+"""The register map, one line per register.
 
-Addresses, types, units and ranges are those of the vendor's Modbus TCP
-document. A range in `valid` is wider than the documented one where a reading
-may exceed it; outside of it a value is not possible and is read as unknown.
+Addresses, types and units are those of the vendor's Modbus TCP document. The
+ranges in `valid` are wider than the documented ones where a measurement may
+exceed those. Values outside of `valid` are not possible and are read as unknown.
 """
 
 from .codec import FLOAT32, INT16, UINT16, UINT32, UINT64, Bitset, Enumeration, Text
@@ -16,6 +16,7 @@ from .enums import (
 )
 from .model import Register, RegisterGroup, Table
 
+# Possible values of measurements, in the unit of the name.
 AMPERES = (-100.0, 100.0)
 VOLTS = (0.0, 500.0)
 WATTS = (-75_000.0, 75_000.0)
@@ -23,7 +24,7 @@ DEGREES = (-360.0, 360.0)
 
 
 class Identity(RegisterGroup):
-    """Who the charger is (input registers 0-51)."""
+    """Identity of the charger (input registers 0-51)."""
 
     brand = Register(0, Text(8))
     model = Register(8, Text(8))
@@ -52,7 +53,7 @@ class Reading(RegisterGroup):
     voltage_l1 = Register(108, FLOAT32, valid=VOLTS)
     voltage_l2 = Register(110, FLOAT32, valid=VOLTS)
     voltage_l3 = Register(112, FLOAT32, valid=VOLTS)
-    phase_angle_l1 = Register(114, FLOAT32, valid=DEGREES)  # all referenced to L1-N
+    phase_angle_l1 = Register(114, FLOAT32, valid=DEGREES)  # relative to L1-N
     phase_angle_l2 = Register(116, FLOAT32, valid=DEGREES)
     phase_angle_l3 = Register(118, FLOAT32, valid=DEGREES)
     power_l1 = Register(120, FLOAT32, valid=WATTS)
@@ -70,10 +71,10 @@ class Reading(RegisterGroup):
 
 
 class Settings(RegisterGroup, table=Table.HOLDING):
-    """What can be commanded (holding registers 1000-1007)."""
+    """Settings that can be written (holding registers 1000-1007)."""
 
     current_limit = Register(1000, FLOAT32, valid=(0.0, 32.0))  # A
-    fallback_limit = Register(1002, FLOAT32, valid=(0.0, 16.0))  # A, below 6 is 0
+    fallback_limit = Register(1002, FLOAT32, valid=(0.0, 16.0))  # A; below 6 means 0
     fallback_timeout = Register(1004, UINT32, valid=(30, 1800))  # s
     start_stop = Register(1006, Enumeration(StartStop))
     phase_mode = Register(1007, Enumeration(PhaseMode))

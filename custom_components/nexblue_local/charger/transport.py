@@ -1,9 +1,8 @@
-"""Modbus TCP on pymodbus, which no other file knows.
+"""Modbus TCP connections; the only file that imports pymodbus.
 
-A `Connection` is one TCP connection and never reconnects, so what was found
-out about the device at its other end stays true for as long as it lives, and
-as that device answers where it is behind a gateway. A `Link` owns the single
-connection to an address, `Links` all of them.
+A `Connection` is one TCP connection. It never reconnects, so a device that has
+been identified stays the same until the connection is closed. A `Link` holds the
+only connection to an address, and the `ConnectionPool` holds all links.
 """
 
 import asyncio
@@ -18,10 +17,17 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from .errors import BadAnswer, CannotConnect, ConnectionCut, GivenUp, NoAnswer, Refused
+from .errors import (
+    BadAnswer,
+    CannotConnect,
+    ConnectionCut,
+    ConnectionReleased,
+    NoAnswer,
+    Refused,
+)
 
 TIMEOUT = 3.0
-"""Seconds to wait for a connection, and for the answer to a request."""
+"""Seconds to wait for a connection, and for the response to a request."""
 
 READ_HOLDING = 0x03
 READ_INPUT = 0x04
@@ -31,23 +37,23 @@ WRITE_MULTIPLE = 0x10
 ILLEGAL_DATA_ADDRESS = 2
 ILLEGAL_DATA_VALUE = 3
 ACKNOWLEDGE = 5
-"""Exception code of a request that was accepted, and takes its time."""
+"""Exception code of a request that was accepted and takes longer."""
 
 MAX_LENGTH = 254
-"""The most that the header of an answer may announce."""
+"""Maximum length in the header of a response, in bytes."""
 
-NOBODY_HAS_UNIT = (10, 11)
-"""Exception codes of gateways for a unit that is not there or is silent."""
+GATEWAY_FAILURES = (10, 11)
+"""Exception codes of gateways for a unit that is missing or does not respond."""
 
 
 class Connection:
-    """One open connection; requests wait for one another."""
+    """One open connection; it carries one request at a time."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Prepare the connection; `open` makes it."""
-        # With retries a write could be sent twice, and with a reconnect delay
-        # to whatever is at the address by then. Its timeout is never reached:
-        # ours ends the connection, without a dump of the traffic in the log.
+        """Initialize the connection; `open` connects it."""
+        # With retries a write could be sent twice, and with a reconnect delay it
+        # could be sent to another device. The client's timeout is never reached:
+        # TIMEOUT comes first, and does not dump the traffic into the log.
         self._client = AsyncModbusTcpClient(
             host,
             port=port,
@@ -61,21 +67,23 @@ class Connection:
         self._ended: asyncio.Future[type[BadAnswer | ConnectionCut]] = (
             asyncio.get_running_loop().create_future()
         )
-        self._expected = b"\0"
+        self._expected = b""
         self._length = 0
+        self.was_flooded = False
+        """Whether data without a request closed the connection."""
 
     @classmethod
     async def open(cls, host: str, port: int) -> Self:
-        """Connect, or raise CannotConnect."""
+        """Return an open connection; raise CannotConnect if there is none."""
         connection = cls(host, port)
         try:
-            # What the client's own connect() does, less its warning in the log
-            # on every attempt and its pause after success.
+            # The client's connect() does the same, but logs a warning after each
+            # failure and sleeps after success.
             async with asyncio.timeout(TIMEOUT):
                 await connection._client.ctx.call_create()
         except BaseException as error:
             connection.close()
-            # OSError includes TimeoutError, ValueError names that cannot be looked up.
+            # OSError includes TimeoutError; an invalid host name is a ValueError.
             if isinstance(error, OSError | ValueError):
                 raise CannotConnect(f"{host} port {port}: {error}") from error
             raise
@@ -83,11 +91,11 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Return whether requests can still be made."""
+        """Return whether the connection can be used for requests."""
         return self._client.connected and not self._ended.done()
 
     def close(self) -> None:
-        """Close the socket; a request under way fails with ConnectionCut."""
+        """Close the socket; a pending request raises ConnectionCut."""
         self._end(ConnectionCut)
         self._client.close()
 
@@ -96,40 +104,53 @@ class Connection:
             self._ended.set_result(reason)
 
     def _connection_changed(self, connected: bool) -> None:
-        """Take note of a cut, for which pymodbus would wait out its timeout."""
+        """Handle a closed connection; pymodbus would wait for its timeout."""
         if not connected:
             self._end(ConnectionCut)
 
     def _check_packet(self, sending: bool, data: bytes) -> bytes:
-        """Let one whole answer to the request pass, and end on anything else.
+        """Return received data up to the response, and fail on anything else.
 
-        What is not Modbus, pymodbus would wait to be continued; at a body that
-        it cannot decode it raises into the event loop; and it takes the echo of
-        another write for that of this one.
+        `data` is everything since the last complete response. pymodbus waits for
+        more after data that is not Modbus, raises into the event loop if it cannot
+        decode the body, and accepts the response to another write.
         """
         if sending:
             return data
+        if not self._expected:
+            self.was_flooded = True
+            self._end(BadAnswer)
+            # No request is pending that would close it.
+            self.close()
+            return b""
         length = int.from_bytes(data[4:6])
         if len(data) < 6 + length and data[2:4] in (b"", b"\0", b"\0\0"):
             if length <= MAX_LENGTH:
-                return data  # The rest is still on its way.
+                return data  # The response is not complete yet.
         elif len(data) == 6 + length and data[2:4] == b"\0\0":
             function, body = data[7:8], data[8:]
             if function == self._expected[:1]:
-                if body.startswith(self._expected[1:]) and length == self._length:
-                    return data
-            elif function and function[0] == self._expected[0] | 0x80 and length == 3:
+                is_answer = (
+                    body.startswith(self._expected[1:]) and length == self._length
+                )
+            else:
+                is_answer = (
+                    function == bytes([self._expected[0] | 0x80]) and length == 3
+                )
+            if is_answer:
+                # Data after the response belongs to no request.
+                self._expected = b""
                 return data
         self._end(BadAnswer)
         return b""
 
     async def read_input(self, unit_id: int, address: int, count: int) -> list[int]:
-        """Read input registers (0x04)."""
+        """Return the words of input registers (function 0x04)."""
         send = self._client.read_input_registers
         return await self._read(READ_INPUT, count, partial(send, address), unit_id)
 
     async def read_holding(self, unit_id: int, address: int, count: int) -> list[int]:
-        """Read holding registers (0x03)."""
+        """Return the words of holding registers (function 0x03)."""
         send = self._client.read_holding_registers
         return await self._read(READ_HOLDING, count, partial(send, address), unit_id)
 
@@ -148,7 +169,7 @@ class Connection:
         return response.registers
 
     async def write(self, unit_id: int, address: int, words: list[int]) -> None:
-        """Write a value: one register with 0x06, several at once with 0x10."""
+        """Write one register (function 0x06), or several at once (0x10)."""
         if len(words) == 1:
             expected = struct.pack(">BHH", WRITE_SINGLE, address, words[0])
             send = partial(self._client.write_register, address, words[0])
@@ -158,30 +179,32 @@ class Connection:
         try:
             await self._request(expected, 6, partial(send, device_id=unit_id))
         except Refused as error:
-            # This is no refusal: whoever reads it back sees what comes of it.
+            # The write was accepted; reading back shows when it takes effect.
             if error.code != ACKNOWLEDGE:
                 raise
 
     async def _request(
         self, expected: bytes, length: int, send: Callable[[], Awaitable[ModbusPDU]]
     ) -> ModbusPDU:
-        """Make one request and return its answer.
+        """Send a request and return the response.
 
-        `expected` is how the answer has to begin, from its function code on,
-        and `length` what its header has to say. After anything but an answer the
-        connection is closed, so that a late answer cannot be taken for that of
-        the next request.
+        `expected` are the first bytes of the response, beginning with its function
+        code, and `length` is the length in its header. Raises BadAnswer,
+        ConnectionCut, NoAnswer or Refused. Unless a response was received, the
+        connection is closed, so that a late response cannot be mistaken for the
+        response to the next request.
         """
         async with self._lock:
             if not self.is_open:
-                raise ConnectionCut("the connection is closed")
+                error = BadAnswer if self.was_flooded else ConnectionCut
+                raise error("the connection is closed")
             self._expected, self._length = expected, length
 
             async def call() -> ModbusPDU:
                 return await send()
 
-            # In a task of its own, because pymodbus turns a cancellation into
-            # an exception and does not notice that the connection ended.
+            # A separate task, because pymodbus raises ModbusIOException when it
+            # is cancelled, and keeps waiting when the connection is closed.
             request = asyncio.create_task(call())
             either: set[asyncio.Future[Any]] = {request, self._ended}
             try:
@@ -189,37 +212,37 @@ class Connection:
                     either, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED
                 )
             except asyncio.CancelledError:
-                self._abandon(request)
+                self._abandon(request, expected[0])
                 raise
             if not request.done():
                 reason = self._ended.result() if self._ended.done() else NoAnswer
-                self._abandon(request)
-                raise reason(f"no answer to function {expected[0]}")
+                self._abandon(request, expected[0])
+                raise reason(f"no response to function {expected[0]}")
             try:
                 response = request.result()
             except ModbusException as error:
                 self.close()
                 raise BadAnswer(str(error)) from error
         if response.isError():
-            if response.exception_code in NOBODY_HAS_UNIT:
-                raise NoAnswer(f"nobody has unit id {response.dev_id}")
+            if response.exception_code in GATEWAY_FAILURES:
+                raise NoAnswer(f"no device with unit ID {response.dev_id}")
             raise Refused(response.exception_code)
         return response
 
-    def _abandon(self, request: asyncio.Task[ModbusPDU]) -> None:
-        """Close the connection on a request that has no answer yet."""
-        if self._expected[0] in (WRITE_SINGLE, WRITE_MULTIPLE):
-            self._forget_unsent()
+    def _abandon(self, request: asyncio.Task[ModbusPDU], function: int) -> None:
+        """Close the connection while a request is pending."""
+        if function in (WRITE_SINGLE, WRITE_MULTIPLE):
+            self._discard_unsent()
         self.close()
         request.cancel()
-        # What becomes of it is of no interest, and must not be logged either.
+        # Retrieve its exception, so that asyncio does not log it.
         request.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    def _forget_unsent(self) -> None:
-        """Have the close reset the connection.
+    def _discard_unsent(self) -> None:
+        """Discard unsent data when the connection is closed (SO_LINGER).
 
-        Otherwise the kernel goes on to deliver a write whose failure has been
-        reported, whenever the network comes back.
+        Otherwise the kernel would still deliver a failed write when the network
+        comes back.
         """
         transport = self._client.ctx.transport
         if isinstance(transport, asyncio.Transport):
@@ -229,10 +252,10 @@ class Connection:
 
 
 class Link:
-    """The way to an address, with at most one connection at a time."""
+    """An address with at most one connection at a time."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Take the address; nothing is opened yet."""
+        """Initialize the link; it connects when it is used."""
         self.host = host
         self.port = port
         self.users = 0
@@ -240,24 +263,30 @@ class Link:
         self._address: str | None = None
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
-        self._given_up_until = 0.0
+        self._suspended_until = 0.0
 
-    def give_up(self, seconds: float) -> float:
-        """Close the connection, and open no other for a time; return until when."""
-        self._given_up_until = time.monotonic() + seconds
-        self.disconnect()
-        return self._given_up_until
+    def suspend(self, seconds: float) -> float:
+        """Close the connection, and do not connect for a time.
 
-    def take_back(self, given_up_until: float) -> None:
-        """Let the connection be opened again before that time is over.
-
-        Where it was given up anew since, that stands.
+        Return the end of that time on the monotonic clock, for `resume`.
         """
-        if self._given_up_until == given_up_until:
-            self._given_up_until = 0.0
+        self._suspended_until = time.monotonic() + seconds
+        self.disconnect()
+        return self._suspended_until
+
+    def resume(self, suspended_until: float) -> None:
+        """Allow to connect again before the end of the time.
+
+        Does nothing if the link has been suspended again since.
+        """
+        if self._suspended_until == suspended_until:
+            self._suspended_until = 0.0
 
     async def connect(self) -> Connection:
-        """Return the open connection, or open one; CannotConnect or GivenUp."""
+        """Return the open connection, or connect.
+
+        Raises CannotConnect, or ConnectionReleased while the link is suspended.
+        """
         async with self._lock:
             if self._connection is None or not self._connection.is_open:
                 self.disconnect()
@@ -268,7 +297,7 @@ class Link:
             return self._connection
 
     async def address(self) -> str:
-        """Return the IP address of the connection, or of the next one."""
+        """Return the IP address of the connection, or the one to connect to."""
         if self._address is not None and self._connection is not None:
             return self._address
         return await resolve(self.host)
@@ -276,10 +305,10 @@ class Link:
     def _check_allowed(self) -> None:
         if self.is_closed:
             self.disconnect()
-            raise CannotConnect("Home Assistant gave the connection up")
-        if (left := self._given_up_until - time.monotonic()) > 0:
+            raise CannotConnect("the connection pool is closed")
+        if (left := self._suspended_until - time.monotonic()) > 0:
             self.disconnect()
-            raise GivenUp(left)
+            raise ConnectionReleased(left)
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""
@@ -288,26 +317,26 @@ class Link:
             self._connection = None
 
     def close(self) -> None:
-        """Close the connection for good."""
+        """Close the connection, and do not connect again."""
         self.is_closed = True
         self.disconnect()
 
 
-class Links:
-    """The links of a process: one for each address, shared by all its users.
+class ConnectionPool:
+    """Connection pool: one link for each address, shared by all its users.
 
-    A charger takes one client at a time, so whoever wants to talk to one that
-    is already connected has to borrow that connection.
+    A charger accepts one client at a time, so that all users of an address have to
+    share its connection.
     """
 
     def __init__(self) -> None:
-        """Start without links."""
+        """Initialize an empty pool."""
         self._links: list[Link] = []
         self._lock = asyncio.Lock()
         self._is_closed = False
 
     async def acquire(self, host: str, port: int) -> Link:
-        """Return the link to an address; to be released after use.
+        """Return the link to an address; it has to be released after use.
 
         All names of a host share one link.
         """
@@ -328,26 +357,26 @@ class Links:
         return None
 
     def release(self, link: Link) -> None:
-        """Give a link back; the last user's release closes it."""
+        """Release a link; it is closed when its last user releases it."""
         link.users -= 1
         if link.users == 0:
             self._links.remove(link)
             link.close()
 
     def close(self) -> None:
-        """Close every link for good, also those that are still to come."""
+        """Close all links; links that are acquired later do not connect."""
         self._is_closed = True
         for link in self._links:
             link.close()
 
 
 async def resolve(host: str) -> str:
-    """Return the IP address of a host, or the host itself when it has none."""
+    """Return the IP address of a host; the host if it cannot be resolved."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             host, None, type=socket.SOCK_STREAM
         )
-    except OSError, ValueError:  # The latter for names that cannot be looked up.
+    except OSError, ValueError:  # An invalid host name is a ValueError.
         return host
     addresses = {family: str(address[0]) for family, *_, address in reversed(found)}
     return addresses.get(socket.AF_INET) or next(iter(addresses.values()))

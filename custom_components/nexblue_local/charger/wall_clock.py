@@ -1,15 +1,18 @@
-"""What the charger's clock says, and how far off it is."""
+"""The charger's clock (input registers 38-42) and its offset."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 from .registers import Clock
 
+DAYLIGHT_SAVING: Final = timedelta(hours=1)
+
 
 def calendar_date(clock: Clock) -> date | None:
-    """Return the date of the charger's clock, None when it is no date.
+    """Return the date of the charger's clock (input register 38).
 
-    A clock that was never set is a date as well, as long as it is not older
-    than what such clocks start with.
+    Years from 1970 to 2099 are valid, because a clock that was never set may start
+    in 1970. None if the register is unknown or does not hold a valid date.
     """
     if clock.date is None:
         return None
@@ -21,15 +24,19 @@ def calendar_date(clock: Clock) -> date | None:
 
 
 def is_unset(clock: Clock) -> bool:
-    """Return whether the clock shows nothing, as one that was never set may do."""
+    """Return whether the date is zero, as it may be before the clock is set."""
     return clock.date == 0
 
 
 def offset(clock: Clock, now: datetime) -> float | None:
-    """Return by how many seconds the charger's clock is ahead of a time.
+    """Return the seconds by which the charger's clock is ahead of `now`.
 
-    The document does not say whether the clock shows local time or UTC, so the
-    reading that fits better counts. None when the clock shows no time.
+    The vendor's document does not say whether the clock shows UTC or local time,
+    nor whether `timezone` (input register 42, in minutes) includes daylight saving
+    time: a charger that keeps the standard offset there would seem to be an hour
+    ahead all summer. The clock is therefore compared as UTC, as local time, and as
+    local time with one more hour; the smallest offset is returned. None if date or
+    time are unknown or invalid.
     """
     day = calendar_date(clock)
     if day is None or clock.time is None:
@@ -42,8 +49,8 @@ def offset(clock: Clock, now: datetime) -> float | None:
         )
     except ValueError:
         return None
-    east = timedelta(minutes=clock.timezone or 0)
-    return min(
-        ((shown - shift - now).total_seconds() for shift in (timedelta(), east)),
-        key=abs,
-    )
+    zones = [timedelta()]
+    if clock.timezone is not None:
+        local = timedelta(minutes=clock.timezone)
+        zones += [local, local + DAYLIGHT_SAVING]
+    return min(((shown - zone - now).total_seconds() for zone in zones), key=abs)
