@@ -1,4 +1,4 @@
-"""The connections of this Home Assistant to chargers."""
+"""The Modbus connection pool of this Home Assistant."""
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
@@ -12,9 +12,10 @@ _LINKS: HassKey[Links] = HassKey(DOMAIN)
 
 @callback
 def async_get_links(hass: HomeAssistant) -> Links:
-    """Return the links, which are closed when Home Assistant stops.
+    """Return the connection pool, which is created on first use.
 
-    A stop does not unload the entries that hold them.
+    It is closed when Home Assistant stops, because config entries are not
+    unloaded then.
     """
     if _LINKS not in hass.data:
         links = hass.data[_LINKS] = Links()
