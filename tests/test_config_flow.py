@@ -290,6 +290,18 @@ async def test_zeroconf_beside_an_entry_without_a_host(
     assert result["step_id"] == "zeroconf_confirm"
 
 
+async def test_zeroconf_beside_an_entry_with_an_invalid_host(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """A stored host that cannot be looked up does not prevent discovery."""
+    MockConfigEntry(
+        domain=DOMAIN, unique_id="ANOTHER", data=address(simulator, host="a..b")
+    ).add_to_hass(hass)
+    with patch("socket.getaddrinfo", side_effect=UnicodeError):
+        result = await discover(hass, simulator)
+    assert result["step_id"] == "zeroconf_confirm"
+
+
 async def test_zeroconf_revives(hass: HomeAssistant, simulator: Simulator) -> None:
     """A charger that is discovered again is set up without waiting for the next retry."""
     await simulator.stop()
