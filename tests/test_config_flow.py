@@ -1,4 +1,4 @@
-"""Setting chargers up, on real sockets."""
+"""The config flow, on real sockets."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,12 +17,14 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_SCAN_INTERVAL
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.charger import transport
 from custom_components.nexblue_local.charger.transport import Link
+from custom_components.nexblue_local.config_flow import clean_host
 from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
 from simulator import Fault, FaultKind, SimulatedCharger, Simulator
 from tests.conftest import HOST, SERIAL, entry_for
@@ -30,7 +32,7 @@ from tests.conftest import HOST, SERIAL, entry_for
 
 @pytest.fixture(autouse=True)
 def _short_timeout() -> Iterator[None]:
-    """Wait for answers only briefly."""
+    """Shorten the timeout of requests."""
     with patch.object(transport, "TIMEOUT", 0.3):
         yield
 
@@ -45,7 +47,7 @@ def address(simulator: Simulator, **changes: Any) -> dict[str, Any]:
 
 
 async def user_enters(hass: HomeAssistant, data: dict[str, Any]) -> ConfigFlowResult:
-    """Add a charger by its address."""
+    """Enter an address in the form that adds a charger."""
     form = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}
     )
@@ -60,7 +62,7 @@ async def discover(
     name: str = "NexBlue-EVC-Modbus",
     *others: str,
 ) -> ConfigFlowResult:
-    """Have the charger announced, perhaps with other addresses of its own."""
+    """Announce the charger, perhaps with more addresses."""
     return await hass.config_entries.flow.async_init(
         DOMAIN,
         context={"source": SOURCE_ZEROCONF},
@@ -77,7 +79,7 @@ async def discover(
 
 
 async def test_user(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A charger at an address that the user gives."""
+    """A charger is added at the address that the user enters."""
     result = await user_enters(hass, address(simulator))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "NexBlue Delta Max"
@@ -88,15 +90,15 @@ async def test_user(hass: HomeAssistant, simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "changes", "error"),
+    ("fault", "changes", "field", "error"),
     [
-        (Fault(kind=FaultKind.DROP), {}, "in_use"),
-        (Fault(kind=FaultKind.MUTE), {}, "wrong_unit"),
-        (None, {CONF_UNIT_ID: 1}, "wrong_unit"),
-        (Fault(kind=FaultKind.EXCEPTION, code=10), {}, "wrong_unit"),
-        (Fault(kind=FaultKind.GARBAGE), {}, "not_a_charger"),
-        (Fault(kind=FaultKind.EXCEPTION, code=1), {}, "not_a_charger"),
-        (Fault(kind=FaultKind.EXCEPTION, code=2), {}, "not_a_charger"),
+        (Fault(kind=FaultKind.DROP), {}, "base", "in_use"),
+        (Fault(kind=FaultKind.MUTE), {}, CONF_UNIT_ID, "wrong_unit"),
+        (None, {CONF_UNIT_ID: 1}, CONF_UNIT_ID, "wrong_unit"),
+        (Fault(kind=FaultKind.EXCEPTION, code=10), {}, CONF_UNIT_ID, "wrong_unit"),
+        (Fault(kind=FaultKind.GARBAGE), {}, "base", "not_a_charger"),
+        (Fault(kind=FaultKind.EXCEPTION, code=1), {}, "base", "not_a_charger"),
+        (Fault(kind=FaultKind.EXCEPTION, code=2), {}, "base", "not_a_charger"),
     ],
 )
 async def test_user_errors(
@@ -104,14 +106,15 @@ async def test_user_errors(
     simulator: Simulator,
     fault: Fault | None,
     changes: dict[str, Any],
+    field: str,
     error: str,
 ) -> None:
-    """Each error is told apart, and what was entered can be corrected."""
+    """Each failure has its own error, and the user can correct the input."""
     if fault is not None:
         simulator.faults.append(fault)
     result = await user_enters(hass, address(simulator, **changes))
     assert result["type"] is FlowResultType.FORM
-    assert result["errors"] == {"base": error}
+    assert result["errors"] == {field: error}
     await asyncio.sleep(0.05)
     assert not simulator.is_connected
 
@@ -123,7 +126,7 @@ async def test_user_errors(
 
 
 async def test_nothing_listens(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A closed port."""
+    """A closed port is an error of its own."""
     with socket.socket() as unused:
         unused.bind((HOST, 0))
         port = unused.getsockname()[1]
@@ -134,7 +137,7 @@ async def test_nothing_listens(hass: HomeAssistant, simulator: Simulator) -> Non
 async def test_another_client_is_connected(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """A charger whose one place is taken says so, until it is free."""
+    """A charger in use by another client can be added once that has disconnected."""
     other = Link(simulator.host, simulator.port)
     await other.connect()
     result = await user_enters(hass, address(simulator))
@@ -149,7 +152,7 @@ async def test_another_client_is_connected(
 async def test_same_serial_number_again(
     hass: HomeAssistant, socket_enabled: None
 ) -> None:
-    """A charger that moved is found at its new address, once it is verified."""
+    """The entry of a charger that moved gets the address that the user enters."""
     charger = SimulatedCharger(serial_number=SERIAL)
     async with Simulator(charger=charger) as old:
         entry = entry_for(old)
@@ -164,7 +167,7 @@ async def test_same_serial_number_again(
 async def test_probe_borrows_the_connection(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A charger that is set up is asked over the connection that it has."""
+    """A charger that is set up is identified over its open connection."""
     result = await user_enters(hass, address(simulator, host="localhost"))
     assert result["reason"] == "already_configured"
     await hass.async_block_till_done()
@@ -172,7 +175,7 @@ async def test_probe_borrows_the_connection(
 
 
 async def test_zeroconf(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A discovered charger is named, and set up with one click."""
+    """A discovered charger is identified, and added on confirmation."""
     result = await discover(hass, simulator)
     assert result["type"] is FlowResultType.FORM
     assert result["step_id"] == "zeroconf_confirm"
@@ -188,6 +191,8 @@ async def test_zeroconf(hass: HomeAssistant, simulator: Simulator) -> None:
         "port": str(simulator.port),
     }
     assert flow["context"]["unique_id"] == SERIAL
+    # Home Assistant deprecated this flag, which nothing reads.
+    assert "confirm_only" not in flow["context"]
     await asyncio.sleep(0.05)
     assert not simulator.is_connected
 
@@ -199,17 +204,17 @@ async def test_zeroconf(hass: HomeAssistant, simulator: Simulator) -> None:
 async def test_zeroconf_other_unit_id(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The unit id is asked for only when 200 does not answer."""
+    """The user is asked for the unit ID when the default does not respond."""
     simulator.unit_id = 17
     result = await discover(hass, simulator)
     assert result["step_id"] == "unidentified"
-    assert result["errors"] == {"base": "wrong_unit"}
+    assert result["errors"] == {CONF_UNIT_ID: "wrong_unit"}
     assert CONF_UNIT_ID in str(result["data_schema"])
 
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {CONF_UNIT_ID: 18}
     )
-    assert result["errors"] == {"base": "wrong_unit"}
+    assert result["errors"] == {CONF_UNIT_ID: "wrong_unit"}
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {CONF_UNIT_ID: 17}
     )
@@ -219,7 +224,7 @@ async def test_zeroconf_other_unit_id(
 
 
 async def test_zeroconf_in_use(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A charger that another program holds can be added when it is free."""
+    """A discovered charger in use can be added once the other program disconnects."""
     other = Link(simulator.host, simulator.port)
     await other.connect()
     result = await discover(hass, simulator)
@@ -239,7 +244,7 @@ async def test_zeroconf_in_use(hass: HomeAssistant, simulator: Simulator) -> Non
 async def test_zeroconf_errors(
     hass: HomeAssistant, simulator: Simulator, kind: FaultKind | None, reason: str
 ) -> None:
-    """What is no charger, or is not there, is not offered."""
+    """A device that is not a charger, or does not respond, is not offered."""
     if kind is None:
         await simulator.stop()
     else:
@@ -253,7 +258,7 @@ async def test_zeroconf_errors(
 async def test_zeroconf_of_a_known_address(
     hass: HomeAssistant, simulator: Simulator, host: str
 ) -> None:
-    """A charger that is set up is not asked again, however it is addressed."""
+    """A charger that is set up is not connected to, by name or by IP address."""
     MockConfigEntry(
         domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host=host)
     ).add_to_hass(hass)
@@ -265,7 +270,7 @@ async def test_zeroconf_of_a_known_address(
 async def test_zeroconf_of_another_address_of_a_known_charger(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """A charger with two addresses is known by each of them."""
+    """A charger with two addresses is recognized by each of them."""
     MockConfigEntry(
         domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host="127.0.0.9")
     ).add_to_hass(hass)
@@ -274,8 +279,31 @@ async def test_zeroconf_of_another_address_of_a_known_charger(
     assert simulator.log == []
 
 
+async def test_zeroconf_beside_an_entry_without_a_host(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """An entry that has no host does not prevent discovery."""
+    MockConfigEntry(
+        domain=DOMAIN, unique_id="ANOTHER", data={CONF_PORT: simulator.port}
+    ).add_to_hass(hass)
+    result = await discover(hass, simulator)
+    assert result["step_id"] == "zeroconf_confirm"
+
+
+async def test_zeroconf_beside_an_entry_with_an_invalid_host(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """A stored host that cannot be looked up does not prevent discovery."""
+    MockConfigEntry(
+        domain=DOMAIN, unique_id="ANOTHER", data=address(simulator, host="a..b")
+    ).add_to_hass(hass)
+    with patch("socket.getaddrinfo", side_effect=UnicodeError):
+        result = await discover(hass, simulator)
+    assert result["step_id"] == "zeroconf_confirm"
+
+
 async def test_zeroconf_revives(hass: HomeAssistant, simulator: Simulator) -> None:
-    """A charger that announces itself need not wait for the next attempt."""
+    """A charger that is discovered again is set up without waiting for the next retry."""
     await simulator.stop()
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
@@ -290,7 +318,7 @@ async def test_zeroconf_revives(hass: HomeAssistant, simulator: Simulator) -> No
 async def test_zeroconf_of_a_moved_charger_with_its_own_unit_id(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The unit ids of the chargers that are set up are tried as well."""
+    """The unit IDs of the chargers that are set up are tried as well."""
     simulator.unit_id = 17
     entry = MockConfigEntry(
         domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host="127.0.0.9")
@@ -302,7 +330,7 @@ async def test_zeroconf_of_a_moved_charger_with_its_own_unit_id(
 
 
 async def test_announced_twice(hass: HomeAssistant, simulator: Simulator) -> None:
-    """There is one card for a charger, the latest."""
+    """A charger that is discovered twice has one flow, the latest."""
     await discover(hass, simulator)
     latest = await discover(hass, simulator, "NexBlue-EVC-Modbus-2")
     (flow,) = hass.config_entries.flow.async_progress()
@@ -312,7 +340,7 @@ async def test_announced_twice(hass: HomeAssistant, simulator: Simulator) -> Non
 async def test_added_while_its_card_waits(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """A card that could not be identified goes when the charger is added."""
+    """The flow of an unidentified charger is aborted when the charger is added."""
     simulator.unit_id = 17
     await discover(hass, simulator)
     assert len(hass.config_entries.flow.async_progress()) == 1
@@ -321,27 +349,136 @@ async def test_added_while_its_card_waits(
     assert hass.config_entries.flow.async_progress() == []
 
 
-async def test_host_that_cannot_be(hass: HomeAssistant) -> None:
-    """What is no host name is not reachable, and nothing worse."""
-    with patch("socket.getaddrinfo", side_effect=UnicodeError):
-        result = await user_enters(
-            hass, {CONF_HOST: "a..b", CONF_PORT: 502, CONF_UNIT_ID: 200}
-        )
-    assert result["errors"] == {"base": "cannot_connect"}
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("192.168.1.50", "192.168.1.50"),
+        (" 192.168.1.50\t\n", "192.168.1.50"),
+        ("NexBlue-EVC.local", "NexBlue-EVC.local"),
+        ("nexblue_garage", "nexblue_garage"),
+        ("charger.lan.", "charger.lan."),
+        ("4charger", "4charger"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("http://192.168.1.50", "192.168.1.50"),
+        ("HTTPS://charger.lan/", "charger.lan"),
+        ("http://[::1]/", "::1"),
+        ("", None),
+        (" ", None),
+        ("127.0.0.1\0", None),
+        ("::1\0", None),
+        ("fe80::1%\0", None),
+        ("192.168. 1.50", None),
+        ("my charger", None),
+        ("charger\n.lan", None),
+        ("192.168.1.50:502", None),
+        ("charger.lan:502", None),
+        ("[::1]:502", None),
+        ("[::1", None),
+        ("http://192.168.1.50:502/", None),
+        ("http://192.168.1.50/index.html", None),
+        ("http://user@charger.lan/", None),
+        ("http://", None),
+        ("modbus://charger.lan", None),
+        ("192.168.1", None),
+        ("192.168.1.500", None),
+        ("192.168.1.50.1", None),
+        ("1.2.3.٤", None),
+        ("a..b", None),
+        (".lan", None),
+        (".", None),
+        ("-charger", None),
+        ("charger-", None),
+        ("a" * 64, None),
+        (".".join(["a" * 50] * 6), None),
+    ],
+)
+def test_clean_host(text: str, host: str | None) -> None:
+    """The host is cleaned where its meaning is clear, and invalid otherwise."""
+    assert clean_host(text) == host
 
 
-async def test_blanks_around_the_host(
+@pytest.mark.parametrize(
+    "host", ["", " ", "127.0.0.1\0", "127.0.0.1:502", "http://127.0.0.1:80/", "a b"]
+)
+async def test_invalid_host(
+    hass: HomeAssistant, simulator: Simulator, host: str
+) -> None:
+    """An invalid host is an error of its field; nothing is connected to."""
+    with patch("socket.getaddrinfo", wraps=socket.getaddrinfo) as lookup:
+        result = await user_enters(hass, address(simulator, host=host))
+    assert result["errors"] == {CONF_HOST: "invalid_host"}
+    lookup.assert_not_called()
+    assert simulator.log == []
+
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], address(simulator)
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("host", [f" {HOST}\t", f"http://{HOST}/", f"[{HOST}]"])
+async def test_host_is_stored_clean(
+    hass: HomeAssistant, simulator: Simulator, host: str
+) -> None:
+    """The entry has the address alone."""
+    result = await user_enters(hass, address(simulator, host=host))
+    assert result["data"] == address(simulator)
+
+
+LINK = "[Fix](http://evil.tld/)"
+ESCAPED_LINK = r"\[Fix\]\(http\:\/\/evil\.tld\/\)"
+
+
+async def test_zeroconf_escapes_markdown(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """What is pasted with blanks is what was meant."""
-    result = await user_enters(hass, address(simulator, host=f" {simulator.host} "))
-    assert result["data"] == address(simulator)
+    """Text from an unknown device is not rendered as Markdown."""
+    simulator.charger.serial_number = LINK
+    simulator.charger.model = "<b>www.evil.tld"
+    result = await discover(hass, simulator)
+    assert result["description_placeholders"] == {
+        "model": r"NexBlue \<b\>www\.evil\.tld",
+        "serial_number": ESCAPED_LINK,
+        "host": HOST,
+    }
+    # Titles are plain text.
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["title_placeholders"]["name"] == "NexBlue <b>www.evil.tld"
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+    assert result["title"] == "NexBlue <b>www.evil.tld"
+
+
+@pytest.mark.parametrize(
+    ("missing", "name"),
+    [
+        (range(8), "NexBlue Delta Max"),
+        (range(8, 16), "NexBlue charger"),
+        (range(16), "NexBlue charger"),
+    ],
+)
+async def test_charger_without_brand_or_model(
+    hass: HomeAssistant, simulator: Simulator, missing: range, name: str
+) -> None:
+    """A charger that reports no brand or model has a readable name."""
+    simulator.overrides |= dict.fromkeys(missing, 0xFFFF)
+    result = await discover(hass, simulator)
+    assert result["description_placeholders"] is not None
+    assert result["description_placeholders"]["model"] == name
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+    assert result["title"] == name
+    await hass.async_block_till_done()
+    (device,) = dr.async_entries_for_config_entry(
+        dr.async_get(hass), result["result"].entry_id
+    )
+    assert device.name == name
 
 
 async def test_zeroconf_of_a_moved_charger(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The entry follows a charger that has shown its serial number."""
+    """The entry follows a charger that moved, once its serial number is read."""
     entry = MockConfigEntry(
         domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host="127.0.0.9")
     )
@@ -365,7 +502,7 @@ async def test_zeroconf_of_another_charger_at_the_old_address(
 
 
 async def test_ignored(hass: HomeAssistant, simulator: Simulator) -> None:
-    """An ignored charger is left in peace, wherever its announcement comes from."""
+    """An ignored charger is not connected to when it is discovered again."""
     await discover(hass, simulator)
     (flow,) = hass.config_entries.flow.async_progress()
     await hass.config_entries.flow.async_init(
@@ -388,15 +525,22 @@ async def test_ignored(hass: HomeAssistant, simulator: Simulator) -> None:
 async def test_reconfigure(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """The address can be changed, to one where the same charger answers."""
+    """The address can be changed to another one of the same charger."""
     result = await entry.start_reconfigure_flow(hass)
     assert result["step_id"] == "reconfigure"
+    # An invalid host does not interrupt the connection.
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], address(simulator, host="127.0.0.1:502")
+    )
+    assert result["errors"] == {CONF_HOST: "invalid_host"}
+    await asyncio.sleep(0.05)
+    assert simulator.is_connected
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], address(simulator, unit_id=9)
     )
-    assert result["errors"] == {"base": "wrong_unit"}
+    assert result["errors"] == {CONF_UNIT_ID: "wrong_unit"}
     result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], address(simulator, host="localhost")
+        result["flow_id"], address(simulator, host="http://localhost/")
     )
     assert result["reason"] == "reconfigure_successful"
     assert entry.data[CONF_HOST] == "localhost"
@@ -407,7 +551,7 @@ async def test_reconfigure(
 async def test_reconfigure_to_another_charger(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Another charger cannot take the place of the one that is set up."""
+    """The address of another charger is rejected."""
     before = dict(entry.data)
     other = SimulatedCharger(serial_number="ANOTHER")
     async with Simulator(charger=other) as another:
@@ -422,7 +566,7 @@ async def test_reconfigure_to_another_charger(
 async def test_options(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """The polling interval takes effect at once."""
+    """A new polling interval takes effect immediately."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["step_id"] == "init"
     result = await hass.config_entries.options.async_configure(
@@ -439,7 +583,7 @@ async def test_options(
 async def test_options_out_of_range(
     hass: HomeAssistant, entry: MockConfigEntry, seconds: int
 ) -> None:
-    """An interval out of range is refused."""
+    """A polling interval out of range is rejected."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     with pytest.raises(Exception, match=CONF_SCAN_INTERVAL):
         await hass.config_entries.options.async_configure(

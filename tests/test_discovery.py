@@ -1,4 +1,4 @@
-"""Home Assistant's own zeroconf hears a charger's announcement."""
+"""Discovery by the zeroconf integration of Home Assistant."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.conftest import SERIAL
 async def test_announcement_becomes_a_flow(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """From the announcement to the card that the user sees."""
+    """A charger that announces itself starts a config flow."""
     assert await async_setup_component(hass, "zeroconf", {})
     await hass.async_start()
     async with Announcement(simulator.host, simulator.port):

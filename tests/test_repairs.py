@@ -17,10 +17,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local import coordinator as coordinator_module
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.control import fallback
-from custom_components.nexblue_local.issues import Issue
+from custom_components.nexblue_local.repairs import Issue, escape_markdown
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import COMMANDS, LIMIT, number
-from tests.conftest import entry_for
+from tests.conftest import SERIAL, entry_for
+from tests.test_config_flow import ESCAPED_LINK, LINK
 from tests.test_init import poll
 from tests.test_services import act
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("quick_commands")
 
 
 def issues(hass: HomeAssistant) -> set[str]:
-    """Return the issues that stand, by their keys."""
+    """Return the translation keys of the issues."""
     return {
         str(issue.translation_key)
         for (domain, _), issue in ir.async_get(hass).issues.items()
@@ -37,7 +38,7 @@ def issues(hass: HomeAssistant) -> set[str]:
 
 
 async def start_fix(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
-    """Begin to mend that nobody has chosen a fallback."""
+    """Start the repair flow that sets the fallback."""
     assert await async_setup_component(hass, "repairs", {})
     manager = repairs_flow_manager(hass)
     assert manager is not None
@@ -48,7 +49,7 @@ async def start_fix(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, An
 async def go_on(
     hass: HomeAssistant, flow: dict[str, Any], limit: float, timeout: int
 ) -> dict[str, Any]:
-    """Send the form."""
+    """Submit the form."""
     manager = repairs_flow_manager(hass)
     assert manager is not None
     form = {"fallback_limit": limit, "fallback_timeout": timeout}
@@ -58,7 +59,7 @@ async def go_on(
 async def test_nobody_chose_a_fallback(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Who commands the first limit is asked what happens without Home Assistant."""
+    """The first current limit creates the issue; the form shows the present values."""
     await poll(hass, entry)
     assert issues(hass) == set()
     await LIMIT.give(hass)
@@ -66,7 +67,6 @@ async def test_nobody_chose_a_fallback(
 
     flow = await start_fix(hass, entry)
     assert flow["type"] is FlowResultType.FORM
-    # The present values are told, and suggested.
     assert flow["description_placeholders"]["fallback_limit"] == "6 A"
     assert flow["description_placeholders"]["fallback_timeout"] == "300 s"
     suggested = {
@@ -85,12 +85,12 @@ async def test_nobody_chose_a_fallback(
 async def test_a_fallback_that_cannot_be_chosen(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """The form says why, and takes another try."""
+    """The form shows the error, and can be submitted again."""
     await LIMIT.give(hass)
     flow = await start_fix(hass, entry)
     result = await go_on(hass, flow, 4, 120)
     assert result["errors"] == {"base": "not_set"}
-    assert "0, or 6 to 16 A" in result["description_placeholders"]["reason"]
+    assert "6 to 16 A" in result["description_placeholders"]["reason"]
     fault = Fault(kind=FaultKind.EXCEPTION, function=0x10, code=4)
     simulator.faults.append(fault)
     result = await go_on(hass, flow, 8, 120)
@@ -104,7 +104,7 @@ async def test_a_fallback_that_cannot_be_chosen(
 async def test_a_fallback_for_a_charger_that_is_gone(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """A form that is sent after the charger was unloaded says so."""
+    """A form that is submitted after the charger was unloaded aborts."""
     await LIMIT.give(hass)
     flow = await start_fix(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -117,7 +117,7 @@ async def test_a_fallback_for_a_charger_that_is_gone(
 async def test_a_fallback_that_is_chosen_otherwise(
     hass: HomeAssistant, entry: MockConfigEntry, way: str
 ) -> None:
-    """The question goes with its cause."""
+    """The issue is deleted when the fallback is set or control is released."""
     await LIMIT.give(hass)
     assert issues(hass) == {"no_fallback_chosen"}
     if way == "number":
@@ -128,7 +128,7 @@ async def test_a_fallback_that_is_chosen_otherwise(
 
 
 async def in_control(hass: HomeAssistant) -> None:
-    """Take control, with a fallback that was chosen."""
+    """Set a fallback limit and a current limit."""
     await COMMANDS[1].give(hass)
     await LIMIT.give(hass)
 
@@ -136,7 +136,7 @@ async def in_control(hass: HomeAssistant) -> None:
 async def test_fallback_in_spite_of_control(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A fallback although the limit was written in time is reported, for an hour."""
+    """A fallback although the limit was written in time is an issue for an hour."""
     await in_control(hass)
     await poll(hass, entry)
     simulator.charger.fallback_active = True
@@ -154,7 +154,7 @@ async def test_fallback_in_spite_of_control(
 async def test_fallback_that_stays(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """One that came in an outage is reported when writing does not end it."""
+    """A fallback after an outage is an issue when writing does not end it."""
     await in_control(hass)
     await simulator.stop()
     await poll(hass, entry)
@@ -174,7 +174,7 @@ async def test_fallback_that_stays(
 async def test_fallback_of_an_outage(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """One that an outage explains is nothing to repair."""
+    """A fallback that an outage explains is not an issue."""
     await in_control(hass)
     await poll(hass, entry)
     await simulator.stop()
@@ -189,7 +189,7 @@ async def test_fallback_of_an_outage(
 async def test_fallback_of_a_restart(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Neither is one that fired while Home Assistant was gone."""
+    """A fallback while Home Assistant was stopped is not an issue."""
     await in_control(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
     simulator.charger.fallback_active = True
@@ -201,7 +201,7 @@ async def test_fallback_of_a_restart(
 async def test_another_client(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """It is reported once it has held the charger for minutes, until it is gone."""
+    """Another client is an issue once it has been connected for minutes."""
     simulator.occupy(3600)
     await asyncio.sleep(0.05)
     await poll(hass, entry)
@@ -217,7 +217,7 @@ async def test_another_client(
 async def test_another_client_after_an_unload(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """The minutes count from when the charger is wanted again."""
+    """The minutes are counted from the set-up, not from before the unload."""
     simulator.occupy(3600)
     await asyncio.sleep(0.05)
     await poll(hass, entry)
@@ -231,7 +231,7 @@ async def test_another_client_after_an_unload(
 async def test_another_client_from_the_start(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """The tries of a set-up count together; another failure is another matter."""
+    """The minutes are counted over all set-up retries, and end with another failure."""
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
     simulator.occupy(3600)
@@ -249,9 +249,9 @@ async def test_another_client_from_the_start(
 async def test_clock(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A clock that is far off is reported until it is right."""
+    """A clock that is far off is an issue until it is right."""
     wall_clock = simulator.charger.wall_clock
-    # One that is reported has to be clearly better.
+    # The issue is deleted only when the clock is clearly better.
     steps: tuple[tuple[float, set[str]], ...] = (
         (-4.5, set()),
         (-40, {"clock_off"}),
@@ -271,7 +271,7 @@ async def test_clock(
 async def test_an_issue_that_is_ignored_stays_so(
     hass: HomeAssistant, entry: MockConfigEntry
 ) -> None:
-    """A reload does not bring it up again."""
+    """An ignored issue stays ignored after a reload."""
     await number("current_limit", 9, 1000).give(hass)
     issue_id = f"{Issue.NO_FALLBACK_CHOSEN}_{entry.entry_id}"
     ir.async_ignore_issue(hass, DOMAIN, issue_id, ignore=True)
@@ -285,7 +285,7 @@ async def test_an_issue_that_is_ignored_stays_so(
 async def test_issues_go_with_a_charger_that_is_disabled(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, loaded: bool
 ) -> None:
-    """Also with one that is waiting to be set up."""
+    """The issues of a charger are deleted when it is disabled, loaded or not."""
     await number("current_limit", 9, 1000).give(hass)
     if not loaded:
         simulator.charger.serial_number = "ANOTHER"
@@ -301,8 +301,45 @@ async def test_issues_go_with_a_charger_that_is_disabled(
 async def test_issues_go_with_the_entry(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Nothing is left to repair of a charger that was removed."""
+    """The issues of a charger are deleted with its entry."""
     await number("current_limit", 9, 1000).give(hass)
     assert issues(hass) == {"no_fallback_chosen"}
     await hass.config_entries.async_remove(entry.entry_id)
     assert issues(hass) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("NexBlue Delta Max", "NexBlue Delta Max"),
+        (LINK, ESCAPED_LINK),
+        ("www.evil.tld", r"www\.evil\.tld"),
+        ("a@evil.tld", r"a\@evil\.tld"),
+        ("<img src=x>", r"\<img src\=x\>"),
+        ("`a` *b* _c_ ~d~", r"\`a\` \*b\* \_c\_ \~d\~"),
+        ("\\[a]", r"\\\[a\]"),
+        ("Ladesäule 1", "Ladesäule 1"),
+    ],
+)
+def test_escape_markdown(text: str, escaped: str) -> None:
+    """Punctuation is escaped, letters and digits are not."""
+    assert escape_markdown(text) == escaped
+
+
+async def test_issue_escapes_markdown(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Text from an unknown device is not rendered as Markdown."""
+    hass.config_entries.async_update_entry(entry, title=LINK)
+    simulator.charger.serial_number = LINK
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    (issue,) = ir.async_get(hass).issues.values()
+    assert issue.translation_placeholders == {
+        "name": LINK,
+        "charger": ESCAPED_LINK,
+        "host": r"127\.0\.0\.1",
+        "expected": SERIAL,
+        "found": ESCAPED_LINK,
+    }

@@ -19,10 +19,9 @@ from custom_components.nexblue_local import (
 )
 from custom_components.nexblue_local.charger import errors
 from custom_components.nexblue_local.condition import CONDITIONS
-from custom_components.nexblue_local.config_flow import FLOW_ERRORS
+from custom_components.nexblue_local.config_flow import FLOW_ERRORS, INVALID_HOST
 from custom_components.nexblue_local.const import DOMAIN
-from custom_components.nexblue_local.issues import FIXABLE, Issue
-from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA
+from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA, FIXABLE, Issue
 from custom_components.nexblue_local.services import (
     RELEASE_CONNECTION,
     RELEASE_CONTROL,
@@ -92,7 +91,7 @@ def test_errors() -> None:
         )
     )
     assert set(TEXTS["exceptions"]) == keys
-    assert set(TEXTS["config"]["error"]) == set(FLOW_ERRORS.values())
+    assert set(TEXTS["config"]["error"]) == {*FLOW_ERRORS.values(), INVALID_HOST}
 
 
 @pytest.mark.parametrize(
@@ -130,12 +129,16 @@ async def test_services(hass: HomeAssistant) -> None:
 
 
 def test_issues() -> None:
-    """Each issue has a title, and a description or the steps that mend it."""
+    """Each issue has a title, and a description or the steps that fix it."""
     assert set(TEXTS["issues"]) == {str(issue) for issue in Issue}
     for issue, texts in TEXTS["issues"].items():
         assert texts["title"]
         assert ("fix_flow" in texts) == (Issue(issue) in FIXABLE)
         assert ("description" in texts) != ("fix_flow" in texts)
+        # A title is plain text; in Markdown, the name has to be escaped.
+        assert "{name}" in texts["title"]
+        assert "{charger}" not in texts["title"]
+        assert "{name}" not in json.dumps(texts | {"title": ""})
     steps = TEXTS["issues"][Issue.NO_FALLBACK_CHOSEN]["fix_flow"]["step"]
     fields = {str(field) for field in FALLBACK_SCHEMA.schema}
     assert set(steps["fallback"]["data"]) == fields

@@ -11,6 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.repairs import escape_markdown
 from simulator import SimulatedCharger, Simulator
 from tests.conftest import SERIAL, entry_for
 from tests.test_config_flow import discover
@@ -58,7 +59,8 @@ async def test_issue(
     (issue,) = ir.async_get(hass).issues.values()
     assert issue.translation_placeholders == {
         "name": entry.title,
-        "host": simulator.host,
+        "charger": entry.title,
+        "host": escape_markdown(simulator.host),
         "expected": SERIAL,
         "found": OTHER,
     }

@@ -24,8 +24,8 @@ from .const import DOMAIN
 from .coordinator import (
     NexBlueConfigEntry,
     NexBlueCoordinator,
-    async_clear_in_use,
-    async_clear_reports,
+    async_clear_issues,
+    async_reset_in_use_timer,
 )
 from .links import async_get_connection_pool
 from .services import async_setup_services
@@ -62,7 +62,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     @callback
     def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
         if entry.domain == DOMAIN and entry.disabled_by is not None:
-            async_clear_reports(hass, entry)
+            async_clear_issues(hass, entry)
 
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
     return True
@@ -119,7 +119,7 @@ def _async_retry_soon(
 
 async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Unload a charger."""
-    async_clear_in_use(hass, entry)
+    async_reset_in_use_timer(hass, entry)
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
     # A confirmed command has to be stored before a reload loads it.
@@ -129,5 +129,5 @@ async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> 
 
 async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
     """Release control, and delete the stored settings and the repair issues."""
-    async_clear_reports(hass, entry)
+    async_clear_issues(hass, entry)
     await async_release_removed(hass, entry, async_get_connection_pool(hass))

@@ -1,10 +1,11 @@
-"""Finds chargers and sets them up."""
+"""The flows that add, discover and reconfigure chargers."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+import re
 from typing import Any, override
 
 from homeassistant.config_entries import (
-    ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
@@ -42,11 +43,10 @@ from .const import (
     DEFAULT_UNIT_ID,
     DOMAIN,
 )
-from .coordinator import charger_name
-from .issues import Issue, async_is_reported
+from .coordinator import NexBlueConfigEntry, charger_name
 from .links import async_get_connection_pool
+from .repairs import Issue, async_has_issue, escape_markdown
 
-# What failed, in the words of someone who sets a charger up.
 FLOW_ERRORS: dict[type[ChargerError], str] = {
     CannotConnect: "cannot_connect",
     InUse: "in_use",
@@ -57,6 +57,13 @@ FLOW_ERRORS: dict[type[ChargerError], str] = {
     BadAnswer: "not_a_charger",
     NotACharger: "not_a_charger",
 }
+"""The translation key of each error that can occur while a charger is identified."""
+
+INVALID_HOST = "invalid_host"
+
+_URL = re.compile(r"https?://([^/?#@]+)/?", re.IGNORECASE)
+_HOST = re.compile(r"[\w.:%-]{1,253}", re.ASCII)
+_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)", re.ASCII)
 
 
 def _whole_number(low: int, high: int, unit: str | None = None) -> vol.All[int]:
@@ -86,54 +93,77 @@ OPTIONS_SCHEMA = vol.Schema(
 )
 
 
-async def _async_identify(hass: HomeAssistant, data: Mapping[str, Any]) -> Identity:
-    """Return who is at an address; raises ChargerError."""
-    links = async_get_connection_pool(hass)
-    link = await links.acquire(data[CONF_HOST], data[CONF_PORT])
+def clean_host(text: str) -> str | None:
+    """Return the hostname or IP address that a user entered, or None if it is invalid.
+
+    Surrounding spaces, the brackets of an IPv6 address, and the scheme and the
+    final slash of a URL are removed. A port is invalid, because the form has a
+    field for it.
+    """
+    host = text.strip()
+    if url := _URL.fullmatch(host):
+        host = url[1]
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    # Without this, the zone of an IPv6 address could be any text.
+    if not _HOST.fullmatch(host):
+        return None
     try:
-        return await Charger(link, data[CONF_UNIT_ID]).identify()
-    finally:
-        links.release(link)
+        ip_address(host)
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+        # A number at the end would be an incomplete or mistyped IPv4 address.
+        if labels[-1].isdecimal() or not all(map(_LABEL.fullmatch, labels)):
+            return None
+    return host
+
+
+def _clean_address(user_input: dict[str, Any]) -> dict[str, str]:
+    """Clean the host of an address in place; return the errors of the form."""
+    if (host := clean_host(user_input[CONF_HOST])) is None:
+        return {CONF_HOST: INVALID_HOST}
+    user_input[CONF_HOST] = host
+    return {}
 
 
 class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Sets a charger up."""
+    """Add, discover or reconfigure a charger."""
 
     VERSION = 1
 
     _identity: Identity
     _address: dict[str, Any]
-    _discovery_error: str
+    _errors: dict[str, str]
 
     @staticmethod
     @callback
     @override
-    def async_get_options_flow(config_entry: ConfigEntry) -> NexBlueOptionsFlow:
-        """Return the flow that changes the options."""
+    def async_get_options_flow(config_entry: NexBlueConfigEntry) -> NexBlueOptionsFlow:
+        """Return the options flow."""
         return NexBlueOptionsFlow()
 
-    async def _async_identified(
-        self, data: dict[str, Any], errors: dict[str, str]
-    ) -> bool:
-        """Find out who is at an address; enter what failed in the errors."""
-        data[CONF_HOST] = data[CONF_HOST].strip()
+    async def _async_identify(self, address: Mapping[str, Any]) -> dict[str, str]:
+        """Set the unique ID to the serial number of the charger at an address.
+
+        Returns the errors of the form, which is empty on success.
+        """
         try:
-            self._identity = await _async_identify(self.hass, data)
+            self._identity = await _async_read_identity(self.hass, address)
         except ChargerError as error:
-            errors["base"] = FLOW_ERRORS[type(error)]
-            return False
+            key = FLOW_ERRORS[type(error)]
+            return {CONF_UNIT_ID if key == "wrong_unit" else "base": key}
         await self.async_set_unique_id(
             self._identity.serial_number, raise_on_progress=False
         )
-        return True
+        return {}
 
-    def _async_create(self, data: Mapping[str, Any]) -> ConfigFlowResult:
-        # Its address stood for a charger that could not be identified.
-        self._async_abort_others(data[CONF_HOST])
-        return self.async_create_entry(title=charger_name(self._identity), data=data)
+    def _async_create(self, address: Mapping[str, Any]) -> ConfigFlowResult:
+        # The address was the unique ID while the charger could not be identified.
+        self._async_abort_others(address[CONF_HOST])
+        return self.async_create_entry(title=charger_name(self._identity), data=address)
 
     def _async_abort_others(self, unique_id: str | None) -> None:
-        """End the other flows of a charger."""
+        """Abort the other flows with a unique ID."""
         for flow in self._async_in_progress(
             include_uninitialized=True, match_context={"unique_id": unique_id}
         ):
@@ -143,11 +173,15 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Set up a charger at an address that the user gives."""
+        """Add the charger at an address that the user enters."""
         errors: dict[str, str] = {}
-        if user_input is not None and await self._async_identified(user_input, errors):
-            self._abort_if_unique_id_configured(updates=user_input)
-            return self._async_create(user_input)
+        if user_input is not None:
+            errors = _clean_address(user_input) or await self._async_identify(
+                user_input
+            )
+            if not errors:
+                self._abort_if_unique_id_configured(updates=user_input)
+                return self._async_create(user_input)
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(ADDRESS_SCHEMA, user_input),
@@ -158,15 +192,18 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Change the address of a charger."""
-        entry = self._get_reconfigure_entry()
+        entry: NexBlueConfigEntry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
-        if user_input is not None and entry.state is ConfigEntryState.LOADED:
-            # It may be the same charger at another of its addresses, and that
-            # takes no second connection.
-            entry.runtime_data.charger.disconnect()
-        if user_input is not None and await self._async_identified(user_input, errors):
-            self._abort_if_unique_id_mismatch(reason="wrong_charger")
-            return self.async_update_reload_and_abort(entry, data_updates=user_input)
+        if user_input is not None and not (errors := _clean_address(user_input)):
+            if entry.state is ConfigEntryState.LOADED:
+                # The new address may belong to the same charger, which accepts
+                # one connection at a time.
+                entry.runtime_data.charger.disconnect()
+            if not (errors := await self._async_identify(user_input)):
+                self._abort_if_unique_id_mismatch(reason="wrong_charger")
+                return self.async_update_reload_and_abort(
+                    entry, data_updates=user_input
+                )
         return self.async_show_form(
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(
@@ -179,23 +216,24 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_zeroconf(
         self, discovery_info: ZeroconfServiceInfo
     ) -> ConfigFlowResult:
-        """Look at a charger that announced itself."""
+        """Identify a discovered charger, unless its address is known."""
         port = discovery_info.port or DEFAULT_PORT
         addresses = {str(address) for address in discovery_info.ip_addresses}
         entries = self._async_current_entries(include_ignore=True)
         for entry in entries:
-            # A charger takes one client, so one that is known, or is not to be
-            # known, is left in peace; not so one that is at another's address.
+            # A charger accepts one connection, so the connection of one that is
+            # set up or ignored is not disturbed, except where another charger
+            # answers at its address.
             if (
-                entry.data.get(CONF_PORT) == port
-                and await resolve(entry.data[CONF_HOST]) in addresses
-                and not async_is_reported(self.hass, entry, Issue.WRONG_CHARGER)
+                (host := entry.data.get(CONF_HOST)) is not None
+                and entry.data.get(CONF_PORT) == port
+                and await resolve(host) in addresses
+                and not async_has_issue(self.hass, entry, Issue.WRONG_CHARGER)
             ):
                 await self.async_set_unique_id(entry.unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()
 
-        errors: dict[str, str] = {}
-        # A charger that moved may have the unit id of one that is set up.
+        # A charger that moved may have the unit ID of one that is set up.
         known = (entry.data.get(CONF_UNIT_ID) for entry in entries)
         for unit_id in dict.fromkeys(filter(None, (DEFAULT_UNIT_ID, *known))):
             self._address = {
@@ -203,19 +241,19 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
                 CONF_PORT: port,
                 CONF_UNIT_ID: unit_id,
             }
-            if await self._async_identified(self._address, errors):
+            self._errors = await self._async_identify(self._address)
+            if not self._errors:
                 self._abort_if_unique_id_configured(updates=self._address)
-                # An older announcement may have come from another address.
+                # The charger may have been discovered at another address before.
                 self._async_abort_others(self.unique_id)
                 self._set_title(charger_name(self._identity))
                 return await self.async_step_zeroconf_confirm()
-            self._discovery_error = errors["base"]
-            if self._discovery_error != "wrong_unit":
+            if CONF_UNIT_ID not in self._errors:
                 break
 
-        if self._discovery_error not in ("in_use", "wrong_unit"):
-            return self.async_abort(reason=self._discovery_error)
-        # The serial number is not known yet; the address serves to ignore it.
+        if CONF_UNIT_ID not in self._errors and self._errors["base"] != "in_use":
+            return self.async_abort(reason=self._errors["base"])
+        # Without a serial number, the flow is ignored by its address.
         await self.async_set_unique_id(discovery_info.host)
         self._set_title(discovery_info.hostname.removesuffix(".local."))
         return await self.async_step_unidentified()
@@ -230,15 +268,14 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_zeroconf_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask whether a discovered charger is to be set up."""
+        """Confirm that a discovered charger is added."""
         if user_input is not None:
             return self._async_create(self._address)
-        self._set_confirm_only()
         return self.async_show_form(
             step_id="zeroconf_confirm",
             description_placeholders={
-                "model": charger_name(self._identity),
-                "serial_number": self._identity.serial_number or "",
+                "model": escape_markdown(charger_name(self._identity)),
+                "serial_number": escape_markdown(self._identity.serial_number or ""),
                 "host": self._address[CONF_HOST],
             },
         )
@@ -246,27 +283,26 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_unidentified(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Try once more to identify a charger that could not be identified."""
-        errors = {"base": self._discovery_error}
+        """Identify a discovered charger again, after the user solved the problem."""
         if user_input is not None:
             self._address |= user_input
-            if await self._async_identified(self._address, errors):
+            self._errors = await self._async_identify(self._address)
+            if not self._errors:
                 self._abort_if_unique_id_configured(updates=self._address)
                 return self._async_create(self._address)
-            self._discovery_error = errors["base"]
-        asks_for_unit = self._discovery_error == "wrong_unit"
         return self.async_show_form(
             step_id="unidentified",
             data_schema=self.add_suggested_values_to_schema(
-                vol.Schema(UNIT_ID_FIELD if asks_for_unit else {}), self._address
+                vol.Schema(UNIT_ID_FIELD if CONF_UNIT_ID in self._errors else {}),
+                self._address,
             ),
-            errors=errors,
+            errors=self._errors,
             description_placeholders={"host": self._address[CONF_HOST]},
         )
 
     @override
     async def async_step_ignore(self, user_input: dict[str, Any]) -> ConfigFlowResult:
-        """Ignore a discovered charger, and remember its address for that."""
+        """Ignore a discovered charger; its address is stored to recognize it."""
         unique_id = user_input["unique_id"]
         await self.async_set_unique_id(unique_id, raise_on_progress=False)
         data: dict[str, Any] = {}
@@ -280,7 +316,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class NexBlueOptionsFlow(OptionsFlowWithReload):
-    """Changes the options of a charger."""
+    """Change the options of a charger."""
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
@@ -294,3 +330,19 @@ class NexBlueOptionsFlow(OptionsFlowWithReload):
                 OPTIONS_SCHEMA, self.config_entry.options
             ),
         )
+
+
+async def _async_read_identity(
+    hass: HomeAssistant, address: Mapping[str, Any]
+) -> Identity:
+    """Return the identity of the charger at an address, or raise ChargerError.
+
+    An open connection to the same address is shared, because a charger accepts
+    only one.
+    """
+    pool = async_get_connection_pool(hass)
+    link = await pool.acquire(address[CONF_HOST], address[CONF_PORT])
+    try:
+        return await Charger(link, address[CONF_UNIT_ID]).identify()
+    finally:
+        pool.release(link)

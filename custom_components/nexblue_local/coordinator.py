@@ -33,7 +33,7 @@ from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
 from .controller import ChargerController
 from .exceptions import address_of
-from .issues import Issue, async_is_reported, async_report, async_withdraw
+from .repairs import Issue, async_create_issue, async_delete_issues, async_has_issue
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
 """Seconds to the next poll, which grow with each consecutive delay.
@@ -107,7 +107,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         control = self.controller.control
         offset = abs(snapshot.clock_offset or 0.0)
         # Hysteresis, so that the issue does not come and go.
-        was_off = async_is_reported(self.hass, self.config_entry, Issue.CLOCK_OFF)
+        was_off = async_has_issue(self.hass, self.config_entry, Issue.CLOCK_OFF)
         reports: dict[Issue, tuple[bool, dict[str, str]]] = {
             Issue.CLOCK_OFF: (
                 offset >= CLOCK_OFF_BY * (0.8 if was_off else 1.0),
@@ -121,9 +121,9 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         }
         for issue, (stands, placeholders) in reports.items():
             if stands:
-                async_report(self.hass, self.config_entry, issue, **placeholders)
+                async_create_issue(self.hass, self.config_entry, issue, **placeholders)
             else:
-                async_withdraw(self.hass, self.config_entry, issue)
+                async_delete_issues(self.hass, self.config_entry, issue)
 
     async def async_release_connection(self, seconds: float, *, force: bool) -> None:
         """Release the connection for some seconds; entities become unavailable.
@@ -180,7 +180,9 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             self._delayed_polls = 0
         self._sightings.pop(self._serial_number, None)
         self._in_use_since.pop(self.config_entry.entry_id, None)
-        async_withdraw(self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER)
+        async_delete_issues(
+            self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER
+        )
         await self.controller.async_observe(snapshot)
         self._async_update_issues(snapshot)
         # The charger restarts after a firmware update, and is identified again.
@@ -236,7 +238,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         if isinstance(error, WrongCharger):
             # The entry of the charger that was found may use this address.
             self._sightings[error.found] = entry.data
-            async_report(
+            async_create_issue(
                 self.hass,
                 entry,
                 Issue.WRONG_CHARGER,
@@ -246,12 +248,12 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             )
         if not isinstance(error, InUse):
             self._in_use_since.pop(entry.entry_id, None)
-            async_withdraw(self.hass, entry, Issue.IN_USE)
+            async_delete_issues(self.hass, entry, Issue.IN_USE)
             return
         now = time.monotonic()
         since = self._in_use_since.setdefault(entry.entry_id, now)
         if now - since >= IN_USE_FOR:
-            async_report(self.hass, entry, Issue.IN_USE, host=host)
+            async_create_issue(self.hass, entry, Issue.IN_USE, host=host)
 
     @callback
     def _async_follow_sighting(self) -> None:
@@ -273,15 +275,15 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
 
 
 @callback
-def async_clear_reports(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Delete the repair issues of a charger that is removed or disabled."""
-    async_withdraw(hass, entry, *Issue)
-    async_clear_in_use(hass, entry)
+def async_clear_issues(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Delete all issues of a charger that is removed or disabled."""
+    async_delete_issues(hass, entry, *Issue)
+    async_reset_in_use_timer(hass, entry)
 
 
 @callback
-def async_clear_in_use(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Clear the time since which another client uses a charger."""
+def async_reset_in_use_timer(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Restart the time for which another client holds a charger."""
     hass.data.get(_IN_USE_SINCE, {}).pop(entry.entry_id, None)
 
 
@@ -312,5 +314,5 @@ def device_info(identity: Identity) -> DeviceInfo:
 
 
 def charger_name(identity: Identity) -> str:
-    """Return the default name of a charger, from its brand and model."""
-    return " ".join(filter(None, (identity.brand or "NexBlue", identity.model)))
+    """Return the default name of a charger, which may report no brand or model."""
+    return f"{identity.brand or 'NexBlue'} {identity.model or 'charger'}"

@@ -1,11 +1,14 @@
-"""Repairs that the user makes in a form."""
+"""The repair issues of a charger, and the form that fixes one of them."""
 
-from typing import Any
+from enum import StrEnum
+import re
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
@@ -15,12 +18,89 @@ import voluptuous as vol
 
 from .charger.model import Register
 from .charger.registers import Settings
-from .coordinator import NexBlueConfigEntry
+from .const import DOMAIN
+
+if TYPE_CHECKING:
+    from .coordinator import NexBlueConfigEntry
+
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+
+
+class Issue(StrEnum):
+    """A repair issue; the value is its translation key."""
+
+    CLOCK_OFF = "clock_off"
+    FALLBACK_FIRED = "fallback_fired"
+    IN_USE = "in_use"
+    NO_FALLBACK_CHOSEN = "no_fallback_chosen"
+    WRONG_CHARGER = "wrong_charger"
+
+
+FIXABLE = {Issue.NO_FALLBACK_CHOSEN}
+ERRORS = {Issue.IN_USE, Issue.WRONG_CHARGER}
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that the frontend's Markdown shows as it is.
+
+    All ASCII punctuation is escaped, because a bare URL becomes a link as well.
+    """
+    return _PUNCTUATION.sub(r"\\\g<0>", text)
+
+
+def _issue_id(entry: ConfigEntry[Any], issue: Issue) -> str:
+    return f"{issue}_{entry.entry_id}"
+
+
+@callback
+def async_create_issue(
+    hass: HomeAssistant, entry: ConfigEntry[Any], issue: Issue, **placeholders: str
+) -> None:
+    """Create an issue of a charger, or replace its placeholders.
+
+    Titles are plain text and use `name`. Descriptions are Markdown and use
+    `charger` and the other placeholders, which are escaped: serial numbers come
+    from whatever device answers at the address.
+    """
+    escaped = {"charger": entry.title} | placeholders
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _issue_id(entry, issue),
+        data={"entry_id": entry.entry_id},
+        is_fixable=issue in FIXABLE,
+        severity=ir.IssueSeverity.ERROR
+        if issue in ERRORS
+        else ir.IssueSeverity.WARNING,
+        translation_key=issue,
+        translation_placeholders={
+            "name": entry.title,
+            **{key: escape_markdown(value) for key, value in escaped.items()},
+        },
+    )
+
+
+@callback
+def async_delete_issues(
+    hass: HomeAssistant, entry: ConfigEntry[Any], *issues: Issue
+) -> None:
+    """Delete issues of a charger; those that do not exist are skipped."""
+    for issue in issues:
+        ir.async_delete_issue(hass, DOMAIN, _issue_id(entry, issue))
+
+
+@callback
+def async_has_issue(hass: HomeAssistant, entry: ConfigEntry[Any], issue: Issue) -> bool:
+    """Return whether a charger has an issue."""
+    registry = ir.async_get(hass)
+    return registry.async_get_issue(DOMAIN, _issue_id(entry, issue)) is not None
+
 
 FALLBACK: tuple[tuple[Register[Any], float, str], ...] = (
     (Settings.fallback_limit, 0.1, "A"),
     (Settings.fallback_timeout, 1, "s"),
 )
+"""The settings of the form: register, step and unit."""
 
 
 def _selector(register: Register[Any], step: float, unit: str) -> NumberSelector:
@@ -42,23 +122,23 @@ FALLBACK_SCHEMA = vol.Schema(
 )
 
 
-class ChooseFallbackFlow(RepairsFlow):
-    """Asks what the charger shall do when Home Assistant is gone."""
+class FallbackRepairFlow(RepairsFlow):
+    """Set the fallback limit and the fallback timeout of a charger."""
 
     def __init__(self, entry_id: str) -> None:
-        """Take the entry of the charger."""
+        """Initialize the flow for a config entry."""
         self._entry_id = entry_id
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
     ) -> RepairsFlowResult:
-        """Go to the only step; what comes with the start is no input."""
+        """Show the form; the input of this step is the issue, not the user's."""
         return await self.async_step_fallback()
 
     async def async_step_fallback(
         self, user_input: dict[str, Any] | None = None
     ) -> RepairsFlowResult:
-        """Ask for fallback limit and timeout, and write them."""
+        """Ask for the settings and write them to the charger."""
         entry: NexBlueConfigEntry | None = self.hass.config_entries.async_get_entry(
             self._entry_id
         )
@@ -83,7 +163,7 @@ class ChooseFallbackFlow(RepairsFlow):
             description_placeholders={
                 "reason": reason,
                 **{
-                    register.name: "?"
+                    register.name: "unknown"
                     if (value := present.get(register.name)) is None
                     else f"{value:g} {unit}"
                     for register, _, unit in FALLBACK
@@ -95,6 +175,6 @@ class ChooseFallbackFlow(RepairsFlow):
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the flow of the one issue that has one."""
+    """Return the flow of the only fixable issue."""
     assert data is not None
-    return ChooseFallbackFlow(str(data["entry_id"]))
+    return FallbackRepairFlow(str(data["entry_id"]))
