@@ -75,8 +75,10 @@ def say(text: str) -> None:
 
 
 def free_port(wanted: int) -> int:
-    """Return a port to listen on, the wanted one if it is free."""
+    """Return the wanted port of `HOST`, or any other that is free if it is in use."""
     with socket.socket() as probe:
+        # The port of a demo that just ended is free, though its connections may linger.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
             probe.bind((HOST, wanted))
             return wanted
