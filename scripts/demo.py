@@ -1,11 +1,12 @@
-"""A real Home Assistant that discovers a simulated charger: scripts/demo."""
+"""Run a real Home Assistant that discovers a simulated charger: scripts/demo."""
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
 import fcntl
 import os
+from pathlib import Path
 import re
 import signal
 import socket
@@ -26,6 +27,7 @@ SOCKET = FOLDER / "http.socket"
 DASHBOARD = "nexblue-charger"
 CONFIGURATION = """\
 automation: !include automations.yaml
+energy:
 history:
 logbook:
 repairs:
@@ -34,7 +36,7 @@ recorder:
 zeroconf:
 """
 
-# The switches of the simulated world, by their register.
+# The names of the simulated world's switches, in the order of their registers.
 WORLD = ("Car plugged in", "Charger has power", "OCPP in charge")
 
 
@@ -54,29 +56,31 @@ def world_configuration(port: int) -> str:
             f"        unique_id: world_{address}",
             "        slave: 1",
             f"        address: {address}",
-            "        scan_interval: 2",
+            "        scan_interval: 5",
             "        verify: {}",
         ]
     return "\n".join([*lines, ""])
 
 
-DISCOVERY_TIMEOUT = 20.0
-CHARGING_TIMEOUT = 60.0
+DISCOVERY_TIMEOUT = 20.0  # s
+CHARGING_TIMEOUT = 60.0  # s
 
 # Set by scripts/isolated.
 ISOLATED = "NEXBLUE_ISOLATED" in os.environ
-# Where the outer process makes the dashboard available.
+# The port on which the outer process serves Home Assistant's web interface.
 PUBLIC_PORT = int(os.environ.get("NEXBLUE_DEMO_PORT", "0"))
 
 
 def say(text: str) -> None:
-    """Tell what happens."""
+    """Print a progress message."""
     print(f"==> {text}", flush=True)
 
 
 def free_port(wanted: int) -> int:
-    """Return a port to listen on, the wanted one if it is free."""
+    """Return the wanted port of `HOST`, or any other that is free if it is in use."""
     with socket.socket() as probe:
+        # The port of a demo that just ended is free, though its connections may linger.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
             probe.bind((HOST, wanted))
             return wanted
@@ -88,7 +92,7 @@ def free_port(wanted: int) -> int:
 async def first[T](
     ask: Callable[[], Awaitable[T | None]], timeout: float | None
 ) -> T | None:
-    """Ask until there is an answer, and return it; None after a time."""
+    """Call `ask` until it returns a value, and return that; None after `timeout` s."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout):
             while True:
@@ -99,13 +103,13 @@ async def first[T](
 
 
 async def discovered_flow(home: HomeAssistantProcess) -> dict[str, Any] | None:
-    """Return the flow of the discovered charger, if there is one."""
+    """Return the config flow of the discovered charger, None before there is one."""
     flows = await home.call("config_entries/flow/progress")
     return next((flow for flow in flows if flow["handler"] == DOMAIN), None)
 
 
 async def add_by_address(home: HomeAssistantProcess, port: int) -> None:
-    """Add the charger as a user would who knows its address."""
+    """Add the charger by its address, as a user does."""
     flows = "/api/config/config_entries/flow"
     flow = await home.post(flows, {"handler": DOMAIN})
     await home.post(
@@ -114,19 +118,37 @@ async def add_by_address(home: HomeAssistantProcess, port: int) -> None:
 
 
 async def configured_entry(home: HomeAssistantProcess) -> str | None:
-    """Return the id of the charger's entry once it is set up."""
+    """Return the ID of the charger's config entry, None before it is loaded."""
     entries = await home.call("config_entries/get", domain=DOMAIN)
     return next((e["entry_id"] for e in entries if e["state"] == "loaded"), None)
 
 
-async def leave_dashboard(home: HomeAssistantProcess) -> None:
-    """Make a dashboard of Home Assistant's own cards."""
-    entities = {
+async def registered_entities(home: HomeAssistantProcess) -> dict[str, dict[str, Any]]:
+    """Return the registry entries of the demo's entities by domain and key."""
+    return {
         f"{entity['entity_id'].partition('.')[0]}."
         f"{entity['unique_id'].partition('_')[2]}": entity
         for entity in await home.call("config/entity_registry/list")
         if entity["platform"] in (DOMAIN, "modbus")
     }
+
+
+async def configure_energy(
+    home: HomeAssistantProcess, entities: dict[str, dict[str, Any]]
+) -> None:
+    """Add the charger to the Energy dashboard as an individual device."""
+    charger = {
+        "name": "Charger",
+        "stat_consumption": entities["sensor.lifetime_energy"]["entity_id"],
+        "stat_rate": entities["sensor.power"]["entity_id"],
+    }
+    await home.call("energy/save_prefs", device_consumption=[charger])
+
+
+async def create_dashboard(
+    home: HomeAssistantProcess, entities: dict[str, dict[str, Any]]
+) -> None:
+    """Create the charger's dashboard, and make it the first page that opens."""
 
     def named(key: str) -> dict[str, Any]:
         entity = entities[key]
@@ -226,10 +248,13 @@ async def leave_dashboard(home: HomeAssistantProcess) -> None:
             ]
         },
     )
+    await home.call(
+        "frontend/set_system_data", key="core", value={"default_panel": DASHBOARD}
+    )
 
 
 def charging_line(states: dict[str, str]) -> str | None:
-    """Return one line of live values, None before they are there."""
+    """Return the current values as one line of text, None before they are known."""
     values = {key.partition("_")[2]: state for key, state in states.items()}
     if "lifetime_energy" not in values:
         return None
@@ -250,17 +275,20 @@ def charging_line(states: dict[str, str]) -> str | None:
 async def set_up(
     home: HomeAssistantProcess, simulator: Simulator, *, url: str, manual: bool
 ) -> None:
-    """Have the charger found and added."""
+    """Wait until the charger is discovered, and add it.
+
+    With `manual`, wait until the user has added it.
+    """
     flow = await first(lambda: discovered_flow(home), DISCOVERY_TIMEOUT)
     if flow is None:
-        say("Multicast does not work on this machine: the charger was not heard.")
+        say("The charger was not discovered: multicast does not work on this machine.")
         say(f"Adding the charger by its address, {HOST} port {simulator.port}")
         await add_by_address(home, simulator.port)
         return
     found = flow["context"]["title_placeholders"]
     say(f"Home Assistant discovered a {found['name']} at {found['host']}")
     if manual:
-        say(f"It is yours to add: {url}/config/integrations/dashboard")
+        say(f"Add it yourself: {url}/config/integrations/dashboard")
         await first(lambda: configured_entry(home), timeout=None)
         return
     say("Confirming it, as the Add button does")
@@ -268,7 +296,7 @@ async def set_up(
 
 
 async def watch(home: HomeAssistantProcess, *, once: bool) -> None:
-    """Print live values; with `once` only until the car charges."""
+    """Print the current values repeatedly; with `once`, until the car charges."""
     is_terminal = sys.stdout.isatty()
     while True:
         line = charging_line(await home.states(DOMAIN))
@@ -285,11 +313,11 @@ async def watch(home: HomeAssistantProcess, *, once: bool) -> None:
 
 
 async def run_isolated(arguments: list[str]) -> int | None:
-    """Run the demo in a network namespace of its own, and lead a port into it.
+    """Run the demo in a network namespace, and forward a port to it.
 
-    There mDNS works both ways whatever the machine's network looks like, and
-    this Home Assistant neither shows up on that network nor finds anything on
-    it. Returns the exit code, None where namespaces cannot be had.
+    In a namespace, mDNS works on every machine, and this Home Assistant can neither
+    be seen on the real network nor discover anything there. Return the exit code, or
+    None where namespaces are not available.
     """
     isolated = str(ROOT / "scripts" / "isolated")
     with contextlib.suppress(OSError):
@@ -313,8 +341,14 @@ async def run_isolated(arguments: list[str]) -> int | None:
                 await demo.wait()
 
 
-async def run(options: argparse.Namespace) -> None:
-    """Run the demo."""
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path, *, manual: bool = False
+) -> AsyncIterator[HomeAssistantProcess]:
+    """Run Home Assistant with a charger that is set up and a car that charges.
+
+    With `manual`, the user adds the charger.
+    """
     say("Starting Home Assistant in .demo (about ten seconds)")
     async with contextlib.AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(
@@ -324,12 +358,11 @@ async def run(options: argparse.Namespace) -> None:
             WorldControls(simulator, free_port(5021))
         )
         port = free_port(PORT)
-        # Outside of a namespace this Home Assistant keeps to loopback, so that
-        # it is not seen on the network.
+        # Without a namespace, Home Assistant must not be visible on the real network.
         adapters = {} if ISOLATED else {"configured_adapters": ["lo"]}
         home = await stack.enter_async_context(
             HomeAssistantProcess(
-                FOLDER,
+                folder,
                 port,
                 configuration=CONFIGURATION + world_configuration(controls.port),
                 storage={"core.network": adapters},
@@ -340,13 +373,21 @@ async def run(options: argparse.Namespace) -> None:
         url = f"http://{HOST}:{PUBLIC_PORT or port}"
         say(f"Announcing a charger by mDNS on {HOST} port {simulator.port}")
         await stack.enter_async_context(Announcement(HOST, simulator.port))
-        await set_up(home, simulator, url=url, manual=options.manual)
+        await set_up(home, simulator, url=url, manual=manual)
         if await first(lambda: configured_entry(home), CHARGING_TIMEOUT) is None:
             raise StartFailed("the charger was not set up")
         say("The charger is set up; plugging a car in")
         simulator.charger.plug_in(Car())
-        await leave_dashboard(home)
-        say(f"Dashboard: {url}/{DASHBOARD}  (Ctrl-C ends the demo)")
+        entities = await registered_entities(home)
+        await configure_energy(home, entities)
+        await create_dashboard(home, entities)
+        say(f"Dashboard: {url}  (Ctrl-C ends the demo)")
+        yield home
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Run the demo until it is cancelled, or with `once` until the car charges."""
+    async with running(FOLDER, manual=options.manual) as home:
         try:
             async with asyncio.timeout(CHARGING_TIMEOUT if options.once else None):
                 await watch(home, once=options.once)
@@ -356,9 +397,9 @@ async def run(options: argparse.Namespace) -> None:
         say("The car charges. Done.")
 
 
-def take_turn() -> None:
-    """End if another demo uses this checkout's .demo folder."""
-    # Held until the process ends, and by none that it starts.
+def lock_folder() -> None:
+    """Exit with an error if another demo uses this checkout's .demo folder."""
+    # Held until this process ends, and not inherited by the processes it starts.
     lock = os.open(__file__, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -367,19 +408,20 @@ def take_turn() -> None:
 
 
 async def supervise(options: argparse.Namespace) -> int:
-    """Run the demo where it runs best, and end it cleanly when told to."""
+    """Run the demo, in a namespace where possible, and stop it in order on a signal."""
     task = asyncio.current_task()
     assert task is not None
 
     def end() -> None:
-        # Told twice, as by Ctrl-C and then by the outer process, it still
-        # takes its time to stop Home Assistant.
+        # Ctrl-C also reaches the outer process, which then sends a second signal. That
+        # must not interrupt the stopping of Home Assistant.
         if not task.cancelling():
             task.cancel()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, end)
     if not ISOLATED:
-        take_turn()
+        lock_folder()
         code = await run_isolated(sys.argv[1:])
         if code is not None:
             return code
@@ -388,16 +430,16 @@ async def supervise(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Read the options and run until the user has enough."""
+    """Parse the options and run the demo; return the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument(
-        "--manual", action="store_true", help="leave the discovered charger to you"
+        "--manual", action="store_true", help="let you add the discovered charger"
     )
     parser.add_argument("--once", action="store_true", help="end when the car charges")
     options = parser.parse_args()
     try:
         return asyncio.run(supervise(options))
-    except KeyboardInterrupt, asyncio.CancelledError:
+    except asyncio.CancelledError:
         print()
         return 0
     except StartFailed as error:

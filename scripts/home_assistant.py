@@ -1,9 +1,10 @@
-"""A Home Assistant process of our own, and its API as the frontend uses it."""
+"""Run Home Assistant as a process, and call the API that its frontend uses."""
 
 import asyncio
 from collections.abc import Mapping
 import contextlib
 import json
+import os
 from pathlib import Path
 import shutil
 import sys
@@ -37,16 +38,18 @@ homeassistant:
   time_zone: Europe/Stockholm
   unit_system: metric
   auth_providers:
-    # First, so that the frontend logs this machine's browser in by itself.
+    # First, so that the frontend logs in browsers on this machine without asking.
     - type: trusted_networks
       trusted_networks: [127.0.0.1, "::1"]
       allow_bypass_login: true
     - type: homeassistant
+  # The default module has requirements that nothing else here needs.
+  auth_mfa_modules: []
 """
 
 
 def stored_charger(port: int, serial_number: str) -> dict[str, Any]:
-    """Return the storage of a Home Assistant that has a charger on this machine."""
+    """Return the storage files of a Home Assistant with a charger on this machine."""
     now = "2026-01-01T00:00:00+00:00"
     entry: dict[str, Any] = {
         "created_at": now,
@@ -70,13 +73,14 @@ def stored_charger(port: int, serial_number: str) -> dict[str, Any]:
 
 
 class StartFailed(Exception):
-    """Home Assistant did not come up."""
+    """Home Assistant did not start."""
 
 
 class HomeAssistantProcess:
-    """A Home Assistant in a folder of its own; an asynchronous context manager.
+    """A Home Assistant process with a configuration folder of its own.
 
-    The folder is made anew, unless it is to go on where it was.
+    An asynchronous context manager. The folder is created, and replaced if it exists;
+    with `fresh=False`, Home Assistant starts on the existing one.
     """
 
     def __init__(
@@ -88,17 +92,21 @@ class HomeAssistantProcess:
         storage: Mapping[str, Mapping[str, Any]] | None = None,
         fresh: bool = True,
     ) -> None:
-        """Take the folder, the web interface's port, more YAML and storage files."""
+        """Initialize the process.
+
+        `port` is the TCP port of the web interface, `configuration` is appended to
+        configuration.yaml, and `storage` holds the data of files in .storage by name.
+        """
         self.url = f"http://{HOST}:{port}"
         self.folder = folder
         self._fresh = fresh
         self.started_at = 0.0
         self._configuration = CONFIGURATION + configuration
         self._storage = {
-            # Only the user is left to be made: the other steps also set up
-            # integrations that want the internet.
+            # Only the user has to be created: the other steps also set up
+            # integrations that need the internet.
             "onboarding": {"done": ["core_config", "analytics", "integration"]},
-            # From YAML these would be on trial until somebody confirms them.
+            # From YAML, these would be reverted unless a user confirms them.
             "http": {
                 "stable": HTTP_DEFAULTS | {"server_port": port},
                 "pending": None,
@@ -118,11 +126,11 @@ class HomeAssistantProcess:
 
     @property
     def log(self) -> Path:
-        """Return the file that Home Assistant's output goes to."""
+        """Return the file with Home Assistant's output."""
         return self.folder / "console.log"
 
     async def __aenter__(self) -> Self:
-        """Start Home Assistant, onboard it and log in."""
+        """Start Home Assistant and log in; raise StartFailed if it does not start."""
         if self._fresh:
             await asyncio.to_thread(self._prepare)
         self._session = aiohttp.ClientSession(self.url)
@@ -155,7 +163,7 @@ class HomeAssistantProcess:
                 )
             )
         (self.folder / "configuration.yaml").write_text(self._configuration)
-        # Where the frontend's editor stores what is made with it.
+        # The frontend's automation editor writes to this file.
         (self.folder / "automations.yaml").write_text("[]\n")
         (self.folder / "custom_components").symlink_to(ROOT / "custom_components")
 
@@ -165,19 +173,20 @@ class HomeAssistantProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "homeassistant", "--config", str(self.folder)),
-                # What is missing would be installed now, slowly.
-                "--skip-pip",
+                # All requirements are installed. A missing one is an error at once,
+                # instead of a slow download.
+                env=os.environ | {"UV_OFFLINE": "1"},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C is for us; we stop it in order.
+                # Ctrl-C must not reach it: it is stopped in `_stop`.
                 start_new_session=True,
             )
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 await self._wait_until_up(self._process)
         except TimeoutError as error:
-            raise StartFailed(f"not up after {START_TIMEOUT:g} s") from error
+            raise StartFailed(f"it did not start within {START_TIMEOUT:g} s") from error
 
     async def _wait_until_up(self, process: asyncio.subprocess.Process) -> None:
         assert self._session is not None
@@ -202,7 +211,7 @@ class HomeAssistantProcess:
         self._session.headers["Authorization"] = f"Bearer {self._token}"
 
     async def _onboard(self, client: dict[str, str]) -> str:
-        """Make the user, and return an authorization code."""
+        """Create the user and return an authorization code."""
         user = await self.post(
             "/api/onboarding/users",
             client
@@ -217,7 +226,7 @@ class HomeAssistantProcess:
         return code
 
     async def _enter(self, client: dict[str, str]) -> str:
-        """Log in as this machine's browser would, and return a code."""
+        """Log in like a browser on this machine and return an authorization code."""
         flow = await self.post(
             "/auth/login_flow",
             client
@@ -231,14 +240,14 @@ class HomeAssistantProcess:
         return code
 
     async def post(self, path: str, data: Mapping[str, Any]) -> Any:
-        """Make a POST request and return the answer."""
+        """Send a POST request and return the response."""
         assert self._session is not None
         async with self._session.post(path, json=dict(data)) as response:
             response.raise_for_status()
             return await response.json()
 
     async def call(self, command: str, **fields: Any) -> Any:
-        """Send a command over a websocket and return its result."""
+        """Send a WebSocket command and return its result."""
         assert self._session is not None
         async with self._session.ws_connect("/api/websocket") as socket:
             await socket.receive_json()
@@ -251,7 +260,7 @@ class HomeAssistantProcess:
         return answer["result"]
 
     async def states(self, domain: str) -> dict[str, str]:
-        """Return the states of an integration's entities by unique id."""
+        """Return the states of an integration's entities by unique ID."""
         registry = await self.call("config/entity_registry/list")
         states = {
             state["entity_id"]: state["state"]

@@ -1,6 +1,6 @@
-"""Print what the installed Home Assistant wants of the packages in requirements/newest.in.
+"""Print which versions of the packages in requirements/newest.in Home Assistant requires.
 
-scripts/setup latest installs that, as nobody has pinned it yet.
+scripts/setup latest installs them, because they are not pinned yet.
 """
 
 from importlib.util import find_spec
@@ -13,19 +13,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def package(requirement: str) -> str:
-    """Return the name of the package that a requirement is about."""
+    """Return the package name of a requirement."""
     return re.split(r"[^\w.-]", requirement.strip())[0].lower().replace("_", "-")
 
 
 def main() -> None:
-    """Print the requirements, one a line."""
+    """Print the requirements, one per line."""
     home_assistant = find_spec("homeassistant")
     assert home_assistant is not None
     assert home_assistant.origin is not None
     components = Path(home_assistant.origin).parent / "components"
     lines = (ROOT / "requirements" / "newest.in").read_text().splitlines()
     wanted = {package(line) for line in lines if line and not line.startswith("#")}
-    # The test plugin loads the supervisor's component.
+    # The test plugin and analytics, which is always set up, import the hassio integration.
     wanted.add("aiohasupervisor")
     found = {
         requirement

@@ -1,4 +1,4 @@
-"""A NexBlue charger, a car and the mains, to run the integration against."""
+"""Simulate a NexBlue charger, a car and the mains."""
 
 from .charger import Ocpp, SimulatedCharger
 from .faults import Fault, FaultKind

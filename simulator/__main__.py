@@ -17,16 +17,16 @@ from .server import Simulator
 from .world import Car
 
 HELP = """\
-commands, one a line on standard input:
+commands on standard input, one per line:
   plug [phases=1|3] [max_current=A] [charge=KWH] [battery=KWH]
   unplug
-  power-cycle [SECONDS]        the settings are lost
-  ocpp none|refuse|ignore      what becomes of start and stop
+  power-cycle [SECONDS]        switch the power off and on; the settings are lost
+  ocpp none|refuse|ignore      how an OCPP back end handles start and stop
   fault KIND [name=value ...]  drop, mute, slow, exception, garbage, truncated
                                with function=, address=, times=, seconds=,
                                code=, executed=1
-  occupy SECONDS               a dead peer keeps the only connection
-  clear                        end all faults
+  occupy SECONDS               a dead client occupies the only connection
+  clear                        remove all faults
   status                       print state, currents and power
   quit
 """
@@ -35,7 +35,7 @@ type Handler = Callable[[Simulator, list[str]], Coroutine[Any, Any, None]]
 
 
 def _options(words: list[str]) -> dict[str, Any]:
-    """Return name=value words as numbers."""
+    """Parse `name=value` words with numeric values."""
     pairs = (word.split("=", 1) for word in words)
     return {name: float(v) if "." in v else int(v) for name, v in pairs}
 
@@ -87,8 +87,8 @@ COMMANDS: dict[str, Handler] = {
 }
 
 
-async def _obey(simulator: Simulator, commands: asyncio.StreamReader) -> None:
-    """Carry out commands until quit; the end of the input is not the end."""
+async def _read_commands(simulator: Simulator, commands: asyncio.StreamReader) -> None:
+    """Execute commands until `quit`; keep running when the input ends."""
     while line := (await commands.readline()).decode():
         words = shlex.split(line)
         if not words:
@@ -98,7 +98,7 @@ async def _obey(simulator: Simulator, commands: asyncio.StreamReader) -> None:
         try:
             await COMMANDS[words[0]](simulator, words[1:])
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            print(f"not understood: {line.strip()} ({error})\n{HELP}", file=sys.stderr)
+            print(f"invalid command: {line.strip()} ({error})\n{HELP}", file=sys.stderr)
     await asyncio.get_running_loop().create_future()
 
 
@@ -127,19 +127,19 @@ async def _run(options: argparse.Namespace) -> None:
             flush=True,
         )
         commands = asyncio.StreamReader()
-        # Without a terminal or pipe to read from there are no commands.
+        # There are no commands if standard input is not a terminal or a pipe.
         with contextlib.suppress(OSError, ValueError):
             await asyncio.get_running_loop().connect_read_pipe(
                 lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
             )
-        await _obey(simulator, commands)
+        await _read_commands(simulator, commands)
 
 
 def main() -> None:
-    """Read the options and run."""
+    """Parse the options and run."""
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="A NexBlue charger with a car, on Modbus TCP.",
+        description="Simulate a NexBlue charger with a car on Modbus TCP.",
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -147,16 +147,22 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5020)
     parser.add_argument("--unit-id", type=int, default=200)
     parser.add_argument("--serial", default="NB10SIM00001", help="serial number")
-    parser.add_argument("--car", action="store_true", help="start with a car")
-    parser.add_argument("--announce", action="store_true", help="announce by mDNS")
+    parser.add_argument("--car", action="store_true", help="plug a car in at start")
+    parser.add_argument(
+        "--announce", action="store_true", help="announce the charger by mDNS"
+    )
     parser.add_argument(
         "--replay",
         type=Path,
         metavar="FILE",
-        help="serve the registers of a diagnostics file; no others are there",
+        help="serve the registers of a diagnostics file, and no others",
     )
     parser.add_argument(
-        "--ocpp", type=Ocpp, choices=Ocpp, default=Ocpp.NONE, help="start/stop is ..."
+        "--ocpp",
+        type=Ocpp,
+        choices=Ocpp,
+        default=Ocpp.NONE,
+        help="how an OCPP back end handles start and stop",
     )
     parser.add_argument(
         "--reserved-refused",

@@ -1,4 +1,4 @@
-"""The mDNS announcement of a simulated charger."""
+"""Announce a simulated charger by mDNS."""
 
 from types import TracebackType
 from typing import Self
@@ -11,10 +11,13 @@ NAME = "NexBlue-EVC-Modbus"
 
 
 class Announcement:
-    """Tells the network that a charger is at an address; a context manager."""
+    """The mDNS announcement of a charger, as an asynchronous context manager."""
 
     def __init__(self, address: str, port: int, *, name: str = NAME) -> None:
-        """Take the IP address and port; loopback is announced to loopback only."""
+        """Initialize the announcement.
+
+        A loopback address is announced on the loopback interface only.
+        """
         self._zeroconf = AsyncZeroconf(
             interfaces=[address]
             if address.startswith("127.")
@@ -30,7 +33,7 @@ class Announcement:
 
     async def __aenter__(self) -> Self:
         """Announce the charger."""
-        # The vendor's service type has an underscore inside, which DNS-SD bars.
+        # `strict` rejects the vendor's service type: DNS-SD forbids underscores in names.
         announced = await self._zeroconf.async_register_service(
             self._info, strict=False, allow_name_change=True
         )
@@ -43,6 +46,6 @@ class Announcement:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Say goodbye."""
+        """Withdraw the announcement."""
         await self._zeroconf.async_unregister_all_services()
         await self._zeroconf.async_close()

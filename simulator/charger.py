@@ -1,4 +1,4 @@
-"""The behaviour behind the registers: what the charger does with a car."""
+"""Simulate a charger: its settings, measurements and behavior with a car."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,10 +28,10 @@ from custom_components.nexblue_local.charger.registers import (
 from .world import Car, Mains, PerPhase, phase_shift
 
 MIN_CURRENT = 6.0
-"""The least current in A that a car can be offered (IEC 61851)."""
+"""The lowest current in A that a charger can offer (IEC 61851)."""
 
 STEP = 0.5
-"""Seconds of simulated time in which currents are taken as constant."""
+"""Simulated time in s for which currents are constant."""
 
 NO_ERRORS = ChargerErrors(0)
 NO_WARNINGS = ChargerWarnings(0)
@@ -41,7 +41,7 @@ ANGLES: PerPhase = (0.0, 240.0, 120.0)
 
 
 class Ocpp(StrEnum):
-    """What an OCPP back end in charge does to a write of register 1006."""
+    """How a charger controlled by an OCPP back end handles a write of register 1006."""
 
     NONE = "none"
     REFUSE = "refuse"
@@ -49,10 +49,10 @@ class Ocpp(StrEnum):
 
 
 class Refusal(Exception):
-    """A write that the charger answers with an exception code."""
+    """A request that the charger answers with a Modbus exception."""
 
     def __init__(self, code: int) -> None:
-        """Take the Modbus exception code."""
+        """Initialize the refusal with a Modbus exception code."""
         super().__init__(code)
         self.code = code
 
@@ -68,18 +68,18 @@ POWER_ON: dict[str, Any] = {
     "start_stop": StartStop.START,
     "phase_mode": PhaseMode.ADAPTIVE,
 }
-"""The settings after a power cycle, some of which the document leaves open."""
+"""The settings after a power cycle; the vendor's document does not give all of them."""
 
 
 @dataclass(kw_only=True)
 class SimulatedCharger:
-    """A charger without its network."""
+    """A charger without its Modbus server."""
 
     serial_number: str = "NB10SIM00001"
     model: str = "Delta Max"
     layout: Layout = Layout.DCBA
     ocpp: Ocpp = Ocpp.NONE
-    read_back_delay: float = 1.0  # s until a written value can be read
+    read_back_delay: float = 1.0  # s before a written value can be read
     app_fallback_current: float = 6.0  # A
     app_max_current: float = 16.0  # A
     errors: ChargerErrors = NO_ERRORS
@@ -91,7 +91,7 @@ class SimulatedCharger:
     wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone()
 
     def __post_init__(self) -> None:
-        """Switch the power on."""
+        """Initialize the measurements and switch the power on."""
         self._now = self.clock()
         self.currents: PerPhase = (0.0, 0.0, 0.0)
         self.session_energy = 0.0  # kWh
@@ -100,7 +100,7 @@ class SimulatedCharger:
             self.plug_in(self.car)
 
     def power_on(self) -> None:
-        """Start with the settings that a power cycle leaves."""
+        """Reset the settings, as a power cycle does."""
         self.settings = dict(POWER_ON)
         self._read_back: list[tuple[float, dict[str, Any]]] = [
             (self._now, dict(self.settings))
@@ -112,7 +112,7 @@ class SimulatedCharger:
         self._has_charged = False
 
     def plug_in(self, car: Car) -> None:
-        """Connect a car, which starts a session."""
+        """Connect a car; a session starts."""
         self.advance()
         self.car = car
         self.session_energy = 0.0
@@ -120,19 +120,19 @@ class SimulatedCharger:
         self._preparing_until = self._now + PREPARING_SECONDS
 
     def unplug(self) -> None:
-        """Disconnect the car, which ends the session."""
+        """Disconnect the car; the session ends."""
         self.advance()
         self.car = None
 
     @property
     def offered(self) -> float:
-        """Return the current in A that the car is offered, 0 below the least."""
+        """Return the current in A offered to the car: 0, or at least `MIN_CURRENT`."""
         limit = min(self.settings["current_limit"], self.app_max_current)
         return limit if limit >= MIN_CURRENT else 0.0
 
     @property
     def state(self) -> ChargePointState:
-        """Return the state that register 100 shows."""
+        """Return the state of register 100."""
         if self.errors:
             return ChargePointState.FAULTED
         if self.car is None:
@@ -151,13 +151,13 @@ class SimulatedCharger:
 
     @property
     def phases(self) -> int:
-        """Return the number of phases that the car can draw from."""
+        """Return the number of phases that the car charges on."""
         if self.car is None or self.settings["phase_mode"] is PhaseMode.SINGLE_PHASE:
             return 1
         return self.car.phases
 
     def advance(self) -> None:
-        """Let the time pass that has passed."""
+        """Simulate the time since the last call."""
         end = self.clock()
         step = max(STEP, (end - self._now) / 2000)
         while self._now < end:
@@ -171,7 +171,7 @@ class SimulatedCharger:
             self._has_charged = True
             if self._now >= self._switching_until:
                 target = self.car.wanted(self.offered)
-        # The current of a car that is told to stop falls faster than it rose.
+        # A car reduces its current faster than it increases it.
         ramp = self.car.ramp * seconds if self.car else math.inf
         current = self.currents[0]
         current += max(-4 * ramp, min(ramp, target - current))
@@ -266,7 +266,10 @@ class SimulatedCharger:
         }
 
     def holding_words(self) -> dict[int, int]:
-        """Return the words of the holding registers, as far as they show yet."""
+        """Return the words of all holding registers.
+
+        Written values appear after `read_back_delay`.
+        """
         self.advance()
         while len(self._read_back) > 1 and self._read_back[1][0] <= self._now:
             del self._read_back[0]
@@ -286,7 +289,7 @@ class SimulatedCharger:
         }
 
     def write(self, address: int, words: list[int]) -> None:
-        """Write holding registers; Refusal when the charger will not."""
+        """Write holding registers; raise Refusal if the charger does not accept them."""
         self.advance()
         written = dict(enumerate(words, address))
         registers = [
@@ -317,7 +320,7 @@ class SimulatedCharger:
         self.settings[name] = value
 
     def change(self, name: str, value: Any) -> None:
-        """Change a setting as somebody else does, such as the app; it shows at once."""
+        """Change a setting without Modbus, as the app does; it can be read at once."""
         self.settings[name] = value
         self._show_settings(0)
 

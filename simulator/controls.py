@@ -1,8 +1,11 @@
-"""The simulated world's switches, on a Modbus port of their own.
+"""Control the simulated world through Modbus registers on a port of their own.
 
-Home Assistant's own modbus integration can flip them. Holding registers of any
-unit id, 0 or 1 each: 0 a car is plugged in, 1 the charger has power, 2 an OCPP
-back end is in charge and refuses start and stop.
+Home Assistant's modbus integration can show the registers as switches. They are holding
+registers of any unit ID, each 0 or 1:
+
+- 0: a car is plugged in
+- 1: the charger has power
+- 2: an OCPP back end controls the charger, which refuses start and stop
 """
 
 from typing import Any, Self
@@ -19,16 +22,16 @@ PLUGGED, POWER, OCPP = range(3)
 
 
 class WorldControls:
-    """The switches of a simulator's world; an asynchronous context manager."""
+    """The Modbus server of the switches, as an asynchronous context manager."""
 
     def __init__(self, simulator: Simulator, port: int = 0) -> None:
-        """Take the simulator whose world it is."""
+        """Initialize the switches of a simulator; port 0 is any free port."""
         self.port = port
         self._simulator = simulator
         self._server: ModbusTcpServer | None = None
 
     async def __aenter__(self) -> Self:
-        """Listen."""
+        """Start the server."""
         device = SimDevice(
             0,
             [SimData(0, count=3, values=0, datatype=DataType.REGISTERS)],
@@ -42,13 +45,13 @@ class WorldControls:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Listen no more."""
+        """Stop the server."""
         if self._server is not None:
             self._server.close()
 
     @property
     def states(self) -> list[int]:
-        """Return how the switches stand."""
+        """Return the state of each switch, 0 or 1."""
         charger = self._simulator.charger
         return [
             int(charger.car is not None),
@@ -65,14 +68,14 @@ class WorldControls:
         registers: list[int],
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
-        """Flip the switches that are written, and show how all stand."""
+        """Set the switches that are written, and return the state of all."""
         for offset, value in enumerate(values or ()):
-            await self.flip(address + offset, on=bool(value))
+            await self.set(address + offset, on=bool(value))
         registers[: len(self.states)] = self.states
         return None
 
-    async def flip(self, switch: int, *, on: bool) -> None:
-        """Set a switch; nothing happens when it stands so already."""
+    async def set(self, switch: int, *, on: bool) -> None:
+        """Set a switch; do nothing if it already has this state."""
         simulator = self._simulator
         charger = simulator.charger
         if bool(self.states[switch]) is on:

@@ -1,46 +1,46 @@
-"""Faults of a charger and its network, to be switched on while it runs."""
+"""Faults of a charger and its network, which can be added while it runs."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class FaultKind(StrEnum):
-    """What happens to a request."""
+    """How a request is answered."""
 
     DROP = "drop"
-    """The connection is closed instead of an answer."""
+    """The connection is closed without an answer."""
     MUTE = "mute"
-    """No answer."""
+    """There is no answer."""
     SLOW = "slow"
-    """The answer comes after some seconds."""
+    """The answer is delayed."""
     EXCEPTION = "exception"
-    """The answer is an exception code."""
+    """The answer is a Modbus exception."""
     GARBAGE = "garbage"
     """The answer is not Modbus."""
     TRUNCATED = "truncated"
-    """The answer to a read holds one register less than was asked for."""
+    """The answer to a read lacks the last register."""
 
 
 @dataclass(kw_only=True)
 class Fault:
-    """A fault that meets some or all requests."""
+    """A fault that affects all requests, or those that match."""
 
     kind: FaultKind
     function: int | None = None
-    """Only requests with this function code."""
+    """Match only this function code."""
     address: int | None = None
-    """Only requests that start at this register."""
+    """Match only requests that start at this register."""
     times: int | None = None
-    """How many requests it still meets; None for all."""
+    """Number of requests that are still affected; None for all."""
     seconds: float = 5.0
-    """How long an answer is held back."""
+    """Delay of a slow answer in s."""
     code: int = 4
-    """The exception code."""
+    """Modbus exception code."""
     executed: bool = False
-    """Whether a write takes effect all the same."""
+    """Whether a write takes effect despite the fault."""
 
-    def meets(self, function: int, address: int) -> bool:
-        """Return whether a request falls under the fault, and count it."""
+    def affects(self, function: int, address: int) -> bool:
+        """Return whether the fault affects a request, and count the request."""
         if self.function not in (None, function):
             return False
         if self.address not in (None, address):

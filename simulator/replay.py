@@ -1,4 +1,4 @@
-"""A charger from a diagnostics file: its registers as they were."""
+"""Replay the registers of a diagnostics file."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,10 @@ from .charger import ILLEGAL_DATA_ADDRESS, Refusal, SimulatedCharger
 
 
 class ReplayedCharger(SimulatedCharger):
-    """A charger whose registers stay as they are, except for what is written."""
+    """A charger whose registers change only when they are written."""
 
     def __init__(self, registers: dict[str, dict[str, str]]) -> None:
-        """Take the registers of a diagnostics file."""
+        """Initialize the charger with the registers of a diagnostics file."""
         super().__init__()
         self._words = {
             Table(table): {
@@ -27,7 +27,7 @@ class ReplayedCharger(SimulatedCharger):
 
     @classmethod
     def load(cls, path: Path) -> ReplayedCharger:
-        """Read a file as Home Assistant downloads it."""
+        """Return the charger of a diagnostics file as downloaded from Home Assistant."""
         diagnostics: dict[str, Any] = json.loads(path.read_text())
         return cls(diagnostics["data"]["registers"])
 

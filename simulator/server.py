@@ -1,4 +1,4 @@
-"""The simulated charger's Modbus TCP server."""
+"""Serve a simulated charger on Modbus TCP."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ HOLDING_RANGES = (range(1000, 2000),)
 
 @dataclass(frozen=True)
 class Request:
-    """A request that was received, in the order of the wire."""
+    """A received request; `words` are the values of a write."""
 
     function: int
     address: int
@@ -33,47 +33,47 @@ class Request:
 
 @dataclass(kw_only=True)
 class Simulator:
-    """A charger on the network; an asynchronous context manager.
+    """A charger on the network, as an asynchronous context manager.
 
-    `reserved_refused` makes reserved registers answer with exception 2, alone
-    or inside a block, instead of zeros.
+    Like the real one, it accepts one connection at a time. With `reserved_refused`, a read
+    that includes reserved registers is answered with exception 2 instead of zeros.
     """
 
     charger: SimulatedCharger = field(default_factory=SimulatedCharger)
     host: str = "127.0.0.1"
-    port: int = 0  # 0 for any that is free
+    port: int = 0  # 0 is any free port
     unit_id: int = 200
-    slot_release: float = 0.5  # s until the place of a closed connection is free
+    slot_release: float = 0.5  # s before a closed connection can be replaced
     reserved_refused: bool = False
     faults: list[Fault] = field(default_factory=list)
     overrides: dict[int, int] = field(default_factory=dict)
-    """Words that input and holding registers show in place of their own."""
+    """Words by address that replace those of input and holding registers."""
 
     def __post_init__(self) -> None:
-        """Prepare the log and the place for the one client."""
+        """Initialize the request log and the connection."""
         self.log: list[Request] = []
         self._server: _Server | None = None
         self._client: _Handler | None = None
         self._occupied_until = 0.0
 
     async def __aenter__(self) -> Self:
-        """Start to listen."""
+        """Start the server."""
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop the server."""
         await self.stop()
 
     async def start(self) -> None:
-        """Listen, on the same port as before if it had been stopped."""
+        """Start the server, on the same port as before if it was stopped."""
         server = _Server(self)
         await server.serve_forever(background=True)
         self._server = server
         self.port = server.port
 
     async def stop(self) -> None:
-        """Close the connection and listen no more."""
+        """Close the connection and stop the server."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -81,7 +81,7 @@ class Simulator:
         self._occupied_until = 0.0
 
     async def power_cycle(self, seconds: float = 0.0) -> None:
-        """Cut the power for a time; the settings are lost."""
+        """Switch the power off for `seconds` and on again; the settings are lost."""
         await self.stop()
         await asyncio.sleep(seconds)
         self.charger.advance()
@@ -90,26 +90,26 @@ class Simulator:
 
     @property
     def is_listening(self) -> bool:
-        """Return whether the charger has power and network."""
+        """Return whether the server runs."""
         return self._server is not None
 
     @property
     def is_connected(self) -> bool:
-        """Return whether a client holds the one place."""
+        """Return whether a client is connected."""
         return self._client is not None
 
     def occupy(self, seconds: float) -> None:
-        """Give the one place to a dead peer for a time."""
+        """Refuse clients for `seconds`, as if a dead one were still connected."""
         self.cut()
         self._occupied_until = asyncio.get_running_loop().time() + seconds
 
     def cut(self) -> None:
-        """Close the client's connection."""
+        """Close the connection of the client."""
         if self._client is not None:
             self._client.hang_up()
 
     def admit(self, client: _Handler) -> bool:
-        """Give the one place to a client, if it is free."""
+        """Accept a client if no other is connected; return whether it was accepted."""
         now = asyncio.get_running_loop().time()
         if self._client is not None or now < self._occupied_until:
             return False
@@ -117,14 +117,14 @@ class Simulator:
         return True
 
     def leave(self, client: _Handler) -> None:
-        """Notice that a client is gone; its place is free a little later."""
+        """Handle the end of a connection; the next one is accepted after `slot_release`."""
         if self._client is client:
             self._client = None
             free_at = asyncio.get_running_loop().time() + self.slot_release
             self._occupied_until = max(self._occupied_until, free_at)
 
     def answer(self, request: Request) -> list[int]:
-        """Execute a request and return the words read; Refusal otherwise."""
+        """Execute a request and return the words read; raise Refusal if it is refused."""
         if request.function in WRITES:
             self.charger.write(request.address, list(request.words))
             return []
@@ -149,17 +149,17 @@ class Simulator:
 
 
 class _Server(ModbusTcpServer):
-    """pymodbus's server, with our handler for its connections."""
+    """A pymodbus server that uses `_Handler` for its connections."""
 
     def __init__(self, simulator: Simulator) -> None:
-        # The handler answers by itself; the server merely insists on a device.
+        # The handler answers all requests, but the server requires a device.
         device = SimDevice(0, [SimData(0, datatype=DataType.REGISTERS)])
         super().__init__(device, address=(simulator.host, simulator.port))
         self.simulator = simulator
 
     @property
     def port(self) -> int:
-        """Return the port that is listened on."""
+        """Return the TCP port of the server."""
         listener: Any = self.transport
         port: int = listener.sockets[0].getsockname()[1]
         return port
@@ -170,7 +170,7 @@ class _Server(ModbusTcpServer):
 
 
 class _Handler(ServerRequestHandler):
-    """One connection."""
+    """A connection of a client."""
 
     def __init__(self, server: _Server) -> None:
         super().__init__(server, None, None, None)
@@ -191,7 +191,7 @@ class _Handler(ServerRequestHandler):
             self._answering.cancel()
 
     def hang_up(self) -> None:
-        """Close the connection from the charger's end."""
+        """Close the connection."""
         if self.transport:
             self.transport.close()
 
@@ -225,7 +225,7 @@ class _Handler(ServerRequestHandler):
             (
                 fault
                 for fault in simulator.faults
-                if fault.meets(request.function, request.address)
+                if fault.affects(request.function, request.address)
             ),
             None,
         )

@@ -59,7 +59,7 @@ async def command(socket_enabled: None) -> AsyncIterator[Command]:
 
 
 async def test_commands(command: Command) -> None:
-    """Cars, faults and what is not understood, while it runs."""
+    """Cars, faults and invalid commands while it runs."""
     started = re.fullmatch(
         rf"charger NB10SIM00001 at 127\.0\.0\.1 port (\d+), unit id {UNIT}\n",
         await command.line(),
@@ -87,7 +87,7 @@ async def test_commands(command: Command) -> None:
         await connection.write(UNIT, 1006, [0])
 
     await command.type("fault fire")
-    assert (await command.stderr.readline()).startswith(b"not understood: fault fire")
+    assert (await command.stderr.readline()).startswith(b"invalid command: fault fire")
     await command.type("occupy 60")
     with pytest.raises(ConnectionCut):
         await connection.read_input(UNIT, 100, 1)

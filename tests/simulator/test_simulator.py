@@ -287,6 +287,6 @@ async def test_dead_peer(simulator: Simulator) -> None:
 def test_faults_choose_requests() -> None:
     """A fault meets the requests that it names, as often as it says."""
     fault = Fault(kind=FaultKind.DROP, function=4, address=100, times=2)
-    assert not fault.meets(3, 100)
-    assert not fault.meets(4, 101)
-    assert [fault.meets(4, 100) for _ in range(3)] == [True, True, False]
+    assert not fault.affects(3, 100)
+    assert not fault.affects(4, 101)
+    assert [fault.affects(4, 100) for _ in range(3)] == [True, True, False]

@@ -1,0 +1,22 @@
+"""The configuration of ruff, as pre-commit uses it."""
+
+import asyncio
+from pathlib import Path
+import sys
+
+import pytest
+
+from scripts.home_assistant import ROOT
+
+
+@pytest.mark.skipif(
+    not Path(sys.executable).with_name("ruff").exists(),
+    reason="ruff is installed only with the oldest Home Assistant",
+)
+async def test_excluded_file() -> None:
+    """An excluded file passes even if it is named on the command line."""
+    ruff = Path(sys.executable).with_name("ruff")
+    process = await asyncio.create_subprocess_exec(
+        ruff, "check", "typings/voluptuous.pyi", cwd=ROOT
+    )
+    assert await process.wait() == 0
