@@ -1,20 +1,35 @@
-"""The actions, on real sockets."""
+"""Actions, on real sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+import json
+from pathlib import Path
+import time
 from typing import Any
 from unittest.mock import patch
 
+from homeassistant.components.websocket_api.automation import (
+    async_get_services_for_target,
+)
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+    floor_registry as fr,
+    label_registry as lr,
+)
+from homeassistant.helpers.service import async_get_all_descriptions
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-import voluptuous as vol
 
 from custom_components.nexblue_local import services
+from custom_components.nexblue_local.charger import transport
 from custom_components.nexblue_local.charger.enums import PhaseMode
 from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import DOMAIN
@@ -36,12 +51,28 @@ from tests.test_init import poll, state
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
 
+MESSAGES: dict[str, dict[str, str]] = json.loads(
+    (Path(services.__file__).parent / "translations/en.json").read_text()
+)["exceptions"]
+
 ALL = {
     "current_limit": 12,
     "fallback_limit": 8,
     "fallback_timeout": 120,
     "phase_mode": "single_phase",
 }
+
+
+def key_of(error: HomeAssistantError) -> str | None:
+    """Return the translation key of an error, whose message must be complete."""
+    key = error.translation_key
+    assert error.translation_domain == DOMAIN
+    assert key in MESSAGES
+    message = MESSAGES[key]["message"]
+    # This raises if a placeholder is missing.
+    message = message.format(**(error.translation_placeholders or {}))
+    assert str(error) == message.rstrip(".")
+    return key
 
 
 def device_of(hass: HomeAssistant, entry: MockConfigEntry) -> str:
@@ -79,14 +110,14 @@ async def test_set_limits(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("wrong", "message"),
     [
-        ({"current_limit": 40}, "takes 0 to 32 as current_limit"),
-        ({"current_limit": float("nan")}, "takes 0 to 32 as current_limit"),
-        ({"fallback_limit": 4}, "0, or 6 to 16 A"),
-        ({"fallback_limit": -1}, "takes 0 to 16 as fallback_limit"),
-        ({"fallback_timeout": 10}, "takes 30 to 1800 as fallback_timeout"),
-        ({"safe_limit": 33, "valid_for": 60}, "takes 0 to 32 as safe_limit"),
+        ({"current_limit": 40}, "Current limit must be between 0 and 32 A"),
+        ({"current_limit": float("nan")}, "Current limit must be between 0 and 32 A"),
+        ({"fallback_limit": 4}, "must be 0 A, or between 6 and 16 A"),
+        ({"fallback_limit": -1}, "Fallback limit must be between 0 and 16 A"),
+        ({"fallback_timeout": 10}, "Fallback timeout must be between 30 and 1800 s"),
+        ({"safe_limit": 33, "valid_for": 60}, "Limit afterwards must be between 0"),
     ],
 )
 async def test_set_limits_all_or_none(
@@ -94,32 +125,74 @@ async def test_set_limits_all_or_none(
     simulator: Simulator,
     entry: MockConfigEntry,
     wrong: dict[str, Any],
-    sentence: str,
+    message: str,
 ) -> None:
-    """One value that is not valid, and nothing is written."""
+    """Nothing is written if one of the values is invalid."""
     simulator.log.clear()
-    with pytest.raises(ServiceValidationError, match=sentence):
+    with pytest.raises(ServiceValidationError, match=message) as raised:
         await act(hass, entry, "set_limits", **(ALL | wrong))
+    assert key_of(raised.value)
     assert writes(simulator) == []
     assert intent(entry) == {}
 
 
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("action", "data", "key"),
     [
-        ({}, "at least one"),
-        ({"fallback_limit": 6, "valid_for": 60, "safe_limit": 6}, "current_limit"),
-        ({"current_limit": 6, "valid_for": 60}, "lease"),
-        ({"current_limit": 6, "valid_for": 5, "safe_limit": 6}, "valid_for"),
-        ({"phase_mode": "two_phases"}, "two_phases|must be one of"),
+        ("set_limits", {}, "no_setting"),
+        ("set_limits", {"limit": 6}, "unknown_field"),
+        ("set_limits", {"current_limit": "much"}, "not_a_number"),
+        ("set_limits", {"current_limit": None}, "not_a_number"),
+        ("set_limits", {"current_limit": True}, "not_a_number"),
+        ("set_limits", {"current_limit": 10**400}, "not_a_number"),
+        ("set_limits", {"fallback_timeout": [60]}, "not_a_number"),
+        ("set_limits", {"phase_mode": "two_phases"}, "unknown_phase_mode"),
+        ("set_limits", {"phase_mode": ["adaptive"]}, "unknown_phase_mode"),
+        ("set_limits", {"current_limit": 6, "valid_for": 60}, "time_limit_incomplete"),
+        ("set_limits", {"current_limit": 6, "safe_limit": 6}, "time_limit_incomplete"),
+        (
+            "set_limits",
+            {"fallback_limit": 6, "valid_for": 60, "safe_limit": 6},
+            "time_limit_without_current_limit",
+        ),
+        *(
+            ("set_limits", {"current_limit": 6, "safe_limit": 6, "valid_for": v}, key)
+            for v, key in (
+                (5, "valid_for_out_of_range"),
+                ({"days": 2}, "valid_for_out_of_range"),
+                ("soon", "not_a_duration"),
+                (float("nan"), "not_a_duration"),
+                ({}, "not_a_duration"),
+                (None, "not_a_duration"),
+            )
+        ),
+        ("release_control", {"fallback_limit": "low"}, "not_a_number"),
+        ("release_control", {"fallback_limit": 17}, "fallback_limit_out_of_range"),
+        ("release_control", {"minutes": 17}, "unknown_field"),
+        ("release_connection", {}, "missing_field"),
+        ("release_connection", {"minutes": "long"}, "not_a_number"),
+        ("release_connection", {"minutes": 0}, "minutes_out_of_range"),
+        ("release_connection", {"minutes": float("nan")}, "minutes_out_of_range"),
+        ("release_connection", {"minutes": 2, "force": "maybe"}, "not_a_boolean"),
+        ("set_limits", {"current_limit": 6, "entity_id": "x"}, "invalid_target"),
+        ("set_limits", {"current_limit": 6, "area_id": [{}]}, "invalid_target"),
     ],
 )
-async def test_set_limits_that_make_no_sense(
-    hass: HomeAssistant, entry: MockConfigEntry, data: dict[str, Any], sentence: str
+async def test_invalid_calls(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    action: str,
+    data: dict[str, Any],
+    key: str,
 ) -> None:
-    """What does not belong together is refused as well."""
-    with pytest.raises(vol.Invalid, match=sentence):
-        await act(hass, entry, "set_limits", **data)
+    """Each mistake has a translated error, and nothing is written."""
+    simulator.log.clear()
+    with pytest.raises(ServiceValidationError) as raised:
+        await act(hass, entry, action, **data)
+    assert key_of(raised.value) == key
+    assert simulator.is_connected
+    assert writes(simulator) == []
 
 
 async def test_set_limits_over_the_phase_budget(
@@ -128,8 +201,9 @@ async def test_set_limits_over_the_phase_budget(
     """Neither are the limits beside a switch of the phases that is not allowed."""
     await SINGLE.give(hass)
     simulator.log.clear()
-    with pytest.raises(ServiceValidationError, match="allowed from"):
+    with pytest.raises(ServiceValidationError) as raised:
         await act(hass, entry, "set_limits", current_limit=9, phase_mode="three_phase")
+    assert key_of(raised.value) == "phase_budget"
     assert writes(simulator) == []
     assert intent(entry) == {"phase_mode": PhaseMode.SINGLE_PHASE}
 
@@ -191,7 +265,7 @@ async def test_set_limits_while_the_phases_are_lost(
     simulator.log.clear()
     with (
         patch.object(simulator.charger, "_set", lose),
-        pytest.raises(ServiceValidationError, match="allowed from"),
+        pytest.raises(ServiceValidationError, match="Try again after"),
     ):
         await act(hass, entry, "set_limits", fallback_limit=8, phase_mode="three_phase")
     # That was restored, which leaves no switch for what was asked for.
@@ -211,11 +285,15 @@ async def lease(
     )
 
 
+@pytest.mark.parametrize(
+    "valid_for", [{"minutes": 3}, {"hours": 0, "seconds": 180}, "00:03:00", 180, "180"]
+)
 async def test_a_lease_as_it_is_asked_for(
-    hass: HomeAssistant, entry: MockConfigEntry
+    hass: HomeAssistant, entry: MockConfigEntry, valid_for: Any
 ) -> None:
-    """The action makes one of the seconds that it is given."""
-    await act(hass, entry, "set_limits", current_limit=16, valid_for=180, safe_limit=6)
+    """A duration is accepted in all notations of Home Assistant."""
+    call = {"current_limit": 16, "valid_for": valid_for, "safe_limit": 6}
+    await act(hass, entry, "set_limits", **call)
     found = entry.runtime_data.controller.control.lease
     assert found is not None
     assert (found.valid_for.total_seconds(), found.safe_limit) == (180, 6)
@@ -248,7 +326,7 @@ async def test_a_lease_is_kept_with_its_limit(
     """Whether it is found out later, or the charger makes less of it."""
     controller = entry.runtime_data.controller
     simulator.faults += gone_with(0x10)
-    with pytest.raises(HomeAssistantError, match="shows when"):
+    with pytest.raises(HomeAssistantError, match="may or may not"):
         await lease(entry, 15.0, 60, 7.0)
     simulator.faults.clear()
     await asyncio.sleep(0.2)
@@ -262,7 +340,7 @@ async def test_a_lease_is_kept_with_its_limit(
 
     with (
         patch.object(simulator.charger, "_set", clamp),
-        pytest.raises(HomeAssistantError, match="made 13 of 20"),
+        pytest.raises(HomeAssistantError, match="reduced 20 A to 13 A"),
     ):
         await lease(entry, 20.0, 50, 6.0)
     assert intent(entry) == {"current_limit": 13.0}
@@ -339,7 +417,7 @@ async def test_release_control_forgets_what_was_refused(
 @pytest.mark.parametrize(
     ("limit", "fault", "sentence"),
     [
-        (3, None, "0, or 6 to 16 A"),
+        (3, None, "0 A, or between 6 and 16 A"),
         (10, Fault(kind=FaultKind.EXCEPTION, address=1002), "refused"),
     ],
 )
@@ -375,25 +453,287 @@ async def other(
         await hass.config_entries.async_remove(other.entry_id)
 
 
+async def limit(hass: HomeAssistant, current_limit: float, **target: Any) -> None:
+    """Set the current limit of a target."""
+    call = {"current_limit": current_limit, **target}
+    await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
+
+
 async def test_several_chargers(
     hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry
 ) -> None:
-    """One call serves several, and none where one of them is none."""
+    """One call sets several chargers, and none if the target is wrong."""
     devices = [device_of(hass, entry), device_of(hass, other)]
-
-    async def limit(current_limit: float, *more: str) -> None:
-        call = {"device_id": [*devices, *more], "current_limit": current_limit}
-        await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
-
-    await limit(9)
+    await limit(hass, 9, device_id=devices)
     assert intent(entry) == intent(other) == {"current_limit": 9}
-    with pytest.raises(ServiceValidationError):
-        await limit(8, "nobody")
+    with pytest.raises(ServiceValidationError, match="nobody"):
+        await limit(hass, 8, device_id=[*devices, "nobody"])
     assert intent(entry) == intent(other) == {"current_limit": 9}
+
+
+async def test_several_chargers_of_which_one_is_not_set_up(
+    hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry
+) -> None:
+    """It fails, the other one is set."""
+    devices = [device_of(hass, entry), device_of(hass, other)]
     assert await hass.config_entries.async_unload(other.entry_id)
-    with pytest.raises(ServiceValidationError):
-        await limit(8)
-    assert intent(entry) == {"current_limit": 9}
+    with pytest.raises(ServiceValidationError, match="not set up") as raised:
+        await limit(hass, 8, device_id=devices)
+    assert key_of(raised.value) == "chargers_failed"
+    assert intent(entry) == {"current_limit": 8}
+    with pytest.raises(ServiceValidationError) as raised:
+        await limit(hass, 8, device_id=devices[1])
+    assert key_of(raised.value) == "not_loaded"
+    await hass.config_entries.async_set_disabled_by(
+        other.entry_id, ConfigEntryDisabler.USER
+    )
+    await limit(hass, 7, device_id=devices)
+    assert intent(entry) == {"current_limit": 7}
+    with pytest.raises(ServiceValidationError) as raised:
+        await limit(hass, 7, device_id=devices[1])
+    assert key_of(raised.value) == "no_charger"
+
+
+async def test_six_chargers_of_which_one_is_dead(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    """The others do not wait, neither for it nor for one another."""
+    async with AsyncExitStack() as stack:
+        simulators = [
+            await stack.enter_async_context(
+                Simulator(
+                    charger=SimulatedCharger(
+                        serial_number=f"NB{number}", read_back_delay=0.0
+                    )
+                )
+            )
+            for number in range(6)
+        ]
+        entries = [entry_for(simulator) for simulator in simulators]
+        for number, entry in enumerate(entries):
+            entry.add_to_hass(hass)
+            hass.config_entries.async_update_entry(entry, title=f"Bay {number}")
+            assert await hass.config_entries.async_setup(entry.entry_id)
+        devices = [device_of(hass, entry) for entry in entries]
+        simulators[0].faults.append(Fault(kind=FaultKind.MUTE))
+        for simulator in simulators[1:]:
+            simulator.faults.append(Fault(kind=FaultKind.SLOW, seconds=0.2))
+        with patch.object(transport, "TIMEOUT", 2.0):
+            begin = time.monotonic()
+            call = hass.async_create_task(limit(hass, 9, device_id=devices))
+            while any(intent(entry) != {"current_limit": 9} for entry in entries[1:]):
+                await asyncio.sleep(0.01)
+                assert time.monotonic() - begin < 1.5
+            assert not call.done()
+            with pytest.raises(HomeAssistantError, match="Bay 0: ") as raised:
+                await call
+        assert not isinstance(raised.value, ServiceValidationError)
+        assert key_of(raised.value) == "chargers_failed"
+        assert "1 of 6 chargers" in str(raised.value)
+        assert "Bay 1" not in str(raised.value)
+        assert intent(entries[0]) == {}
+        for entry in entries:
+            await hass.config_entries.async_remove(entry.entry_id)
+
+
+async def test_invalid_value_for_several_chargers(
+    hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry
+) -> None:
+    """It is one error, as it is not the fault of a charger."""
+    devices = [device_of(hass, entry), device_of(hass, other)]
+    with pytest.raises(ServiceValidationError) as raised:
+        await limit(hass, 33, device_id=devices)
+    assert key_of(raised.value) == "current_limit_out_of_range"
+
+
+async def test_names_of_chargers_that_fail(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    other: MockConfigEntry,
+) -> None:
+    """A charger has its address in an error until the user renames it."""
+    registry = dr.async_get(hass)
+    devices = [device_of(hass, entry), device_of(hass, other)]
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, function=0x10))
+    with pytest.raises(
+        HomeAssistantError, match=r"NexBlue Delta Max \(127\.0\.0\.1\): "
+    ):
+        await limit(hass, 9, device_id=devices)
+    registry.async_update_device(devices[0], name_by_user="Garage")
+    with pytest.raises(HomeAssistantError, match="Garage: The charger"):
+        await limit(hass, 9, device_id=devices)
+
+
+async def place(hass: HomeAssistant, device_id: str) -> dict[str, Any]:
+    """Put a device into an area, floor and label; return all ways to target it."""
+    floor = fr.async_get(hass).async_create("Basement")
+    area = ar.async_get(hass).async_create("Garage", floor_id=floor.floor_id)
+    label = lr.async_get(hass).async_create("Flexible load")
+    dr.async_get(hass).async_update_device(
+        device_id, area_id=area.id, labels={label.label_id}
+    )
+    return {
+        "area_id": area.id,
+        "floor_id": [floor.floor_id],
+        "label_id": label.label_id,
+        "device_id": device_id,
+    }
+
+
+def foreign_device(hass: HomeAssistant) -> dr.DeviceEntry:
+    """Return a device of another integration, with a switch."""
+    foreign = MockConfigEntry(domain="other")
+    foreign.add_to_hass(hass)
+    device = dr.async_get(hass).async_get_or_create(
+        config_entry_id=foreign.entry_id, identifiers={("other", "1")}
+    )
+    er.async_get(hass).async_get_or_create(
+        "switch",
+        "other",
+        "1",
+        config_entry=foreign,
+        device_id=device.id,
+        suggested_object_id="other",
+    )
+    return device
+
+
+@pytest.mark.parametrize("kind", ["area_id", "floor_id", "label_id", "device_id"])
+async def test_targets_with_devices_of_others(
+    hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry, kind: str
+) -> None:
+    """Devices and entities of other integrations are left out."""
+    target = await place(hass, device_of(hass, entry))
+    foreign = foreign_device(hass)
+    dr.async_get(hass).async_update_device(
+        foreign.id, area_id=target["area_id"], labels={target["label_id"]}
+    )
+    if kind == "device_id":
+        target["device_id"] = [foreign.id, target["device_id"]]
+    await limit(hass, 9, **{kind: target[kind]})
+    assert (intent(entry), intent(other)) == ({"current_limit": 9}, {})
+
+
+async def test_targets_by_entity(
+    hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry
+) -> None:
+    """Each entity of a charger stands for it."""
+    foreign_device(hass)
+    switch, sensor = f"switch.{PREFIX}_allow_charging", f"sensor.{PREFIX}_controlled_by"
+    await limit(hass, 9, entity_id=[switch, sensor, "switch.other"])
+    assert (intent(entry), intent(other)) == ({"current_limit": 9}, {})
+
+
+@pytest.mark.parametrize("kind", ["area_id", "floor_id", "label_id", "device_id"])
+async def test_targets_without_a_charger(
+    hass: HomeAssistant, entry: MockConfigEntry, kind: str
+) -> None:
+    """A target in which nothing is ours is an error."""
+    target = await place(hass, foreign_device(hass).id)
+    with pytest.raises(ServiceValidationError) as raised:
+        await limit(hass, 9, **{kind: target[kind]})
+    assert key_of(raised.value) == "no_charger"
+    assert intent(entry) == {}
+
+
+async def test_no_target(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """An action never acts on all chargers because none was named."""
+    with pytest.raises(ServiceValidationError) as raised:
+        await limit(hass, 9)
+    assert key_of(raised.value) == "no_charger"
+
+
+@pytest.mark.parametrize(
+    "kind", ["area_id", "floor_id", "label_id", "device_id", "entity_id"]
+)
+async def test_targets_that_do_not_exist(
+    hass: HomeAssistant, entry: MockConfigEntry, kind: str
+) -> None:
+    """Something that was removed is named, and nothing is written."""
+    target = {"device_id": [device_of(hass, entry)]}
+    target[kind] = [*target.get(kind, []), "switch.gone"]
+    with pytest.raises(ServiceValidationError, match=r"exist: switch\.gone") as raised:
+        await limit(hass, 9, **target)
+    assert key_of(raised.value) == "target_not_found"
+    assert intent(entry) == {}
+
+
+@pytest.mark.skipif(
+    "exclude" not in services.TARGET_FIELDS, reason="needs Home Assistant 2026.11"
+)
+async def test_targets_with_exclusions(
+    hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry
+) -> None:
+    """A charger is left out if its device or one of its entities is."""
+    target = await place(hass, device_of(hass, entry))
+    dr.async_get(hass).async_update_device(
+        device_of(hass, other), area_id=target["area_id"]
+    )
+    exclude = {"entity_id": [f"switch.{PREFIX}_allow_charging"]}
+    await limit(hass, 9, area_id=target["area_id"], exclude=exclude)
+    assert (intent(entry), intent(other)) == ({}, {"current_limit": 9})
+
+
+async def test_description_of_set_limits(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """Home Assistant understands the target and the section."""
+    description = (await async_get_all_descriptions(hass))[DOMAIN]["set_limits"]
+    assert description["target"] == {
+        "entity": [{"integration": DOMAIN, "domain": ["switch"]}]
+    }
+    section = description["fields"]["time_limit"]
+    assert section["collapsed"] is True
+    selectors = {
+        name: field["selector"]
+        for fields in (description["fields"], section["fields"])
+        for name, field in fields.items()
+        if "selector" in field
+    }
+    assert "duration" in selectors["valid_for"]
+    assert set(selectors) == set(services.FIELDS["set_limits"])
+
+
+async def test_actions_are_offered_for_a_charger(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """The automation editor shows them when a charger is selected."""
+    foreign = foreign_device(hass)
+
+    async def offered(device_id: str) -> set[str]:
+        found = await async_get_services_for_target(
+            hass, {"device_id": [device_id]}, expand_group=True
+        )
+        return {name for name in found if name.startswith(DOMAIN)}
+
+    assert await offered(device_of(hass, entry)) == {
+        f"{DOMAIN}.{action}" for action in services.FIELDS
+    }
+    assert await offered(foreign.id) == set()
+
+
+@pytest.mark.parametrize(
+    ("allowed_from", "shown"),
+    [("19:35:00.000001", "19:36"), ("19:36:00", "19:36"), ("23:59:30", "00:00")],
+)
+async def test_time_of_the_next_phase_switch(
+    hass: HomeAssistant, entry: MockConfigEntry, allowed_from: str, shown: str
+) -> None:
+    """It is local, and not before the switch is allowed."""
+    await hass.config.async_set_time_zone("Europe/Berlin")
+    local = datetime.fromisoformat(f"2026-06-01T{allowed_from}+02:00")
+    budget = entry.runtime_data.controller.control.budget
+    with (
+        patch.object(budget, "allowed_from", return_value=dt_util.as_utc(local)),
+        patch.object(dt_util, "utcnow", return_value=local - timedelta(minutes=5)),
+        pytest.raises(ServiceValidationError) as raised,
+    ):
+        entry.runtime_data.controller._check(
+            Settings({"phase_mode": PhaseMode.SINGLE_PHASE})
+        )
+    assert key_of(raised.value) == "phase_budget"
+    assert str(raised.value).endswith(f"Try again after {shown}")
 
 
 async def test_each_charger_has_a_lease_of_its_own(
@@ -420,7 +760,7 @@ async def test_several_chargers_of_which_one_fails(
     entry: MockConfigEntry,
     other: MockConfigEntry,
 ) -> None:
-    """The others have their turn, and the failure is told."""
+    """The failure does not affect the other."""
     simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, function=0x10))
     devices = [device_of(hass, entry), device_of(hass, other)]
     call = {"device_id": devices, "current_limit": 0}
@@ -429,9 +769,7 @@ async def test_several_chargers_of_which_one_fails(
     assert (intent(entry), intent(other)) == ({}, {"current_limit": 0})
 
 
-async def test_settings_of_the_schema() -> None:
-    """The action takes each limit of the register map."""
+async def test_settings_of_the_action(hass: HomeAssistant) -> None:
+    """The action sets each limit of the register map."""
     names = {register.name for register in Settings.registers} - {"start_stop"}
-    wanted = {"current_limit": 6, "fallback_limit": 6, "fallback_timeout": 60}
-    call = {"device_id": "x", **wanted, "phase_mode": "adaptive"}
-    assert names < set(services.SET_LIMITS(call))
+    assert names == set(services.SETTINGS)

@@ -22,12 +22,7 @@ from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS, INVALID_HOST
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA, FIXABLE, Issue
-from custom_components.nexblue_local.services import (
-    RELEASE_CONNECTION,
-    RELEASE_CONTROL,
-    SET_LIMITS,
-    async_setup_services,
-)
+from custom_components.nexblue_local.services import FIELDS, async_setup_services
 from custom_components.nexblue_local.trigger import TRIGGERS
 
 INTEGRATION = Path(sensor.__file__).parent
@@ -73,7 +68,7 @@ def test_icons() -> None:
 
 
 def test_errors() -> None:
-    """Each failure has a sentence, in the flow and for the log."""
+    """Each error has a message, in actions and in the flow."""
     keys = {
         error.key
         for error in vars(errors).values()
@@ -83,13 +78,17 @@ def test_errors() -> None:
     }
     source = "".join(
         (INTEGRATION / name).read_text()
-        for name in ("controller.py", "control/control.py", "exceptions.py")
+        for name in ("controller.py", "control/control.py", "services.py")
     )
     keys |= set(
         re.findall(
-            r'(?:Rejected\(|invalid\(|not_done\(\s*self._entry,)\s*"(\w+)"', source
+            r"(?:Rejected\(|invalid\(|not_done\(\s*self._entry,|translation_key=)"
+            r'\s*"(\w+)"',
+            source,
         )
     )
+    limits = ("current_limit", "fallback_limit", "fallback_timeout", "safe_limit")
+    keys |= {f"{name}_out_of_range" for name in limits}
     assert set(TEXTS["exceptions"]) == keys
     assert set(TEXTS["config"]["error"]) == {*FLOW_ERRORS.values(), INVALID_HOST}
 
@@ -111,21 +110,25 @@ async def test_services(hass: HomeAssistant) -> None:
     """Each action has its fields described, and a text for each of them."""
     async_setup_services(hass)
     actions = hass.services.async_services_for_domain(DOMAIN)
-    fields = load_yaml_dict(str(INTEGRATION / "services.yaml"))
-    assert set(actions) == set(fields) == set(TEXTS["services"])
-    assert set(fields) == set(ICONS["services"])
-    schemas = {
-        "set_limits": SET_LIMITS.validators[0],
-        "release_control": RELEASE_CONTROL,
-        "release_connection": RELEASE_CONNECTION,
+    described = {
+        name: description
+        for name, description in load_yaml_dict(
+            str(INTEGRATION / "services.yaml")
+        ).items()
+        if not name.startswith(".")
     }
-    for name, schema in schemas.items():
-        taken = {str(field) for field in schema.schema}
-        assert (
-            taken
-            == set(fields[name]["fields"])
-            == set(TEXTS["services"][name]["fields"])
-        )
+    assert set(actions) == set(described) == set(TEXTS["services"]) == set(FIELDS)
+    assert set(described) == set(ICONS["services"])
+    for name, description in described.items():
+        fields, sections = set(), set()
+        for key, field in description["fields"].items():
+            if "fields" in field:
+                sections.add(key)
+                fields |= set(field["fields"])
+            else:
+                fields.add(key)
+        assert fields == set(FIELDS[name]) == set(TEXTS["services"][name]["fields"])
+        assert sections == set(TEXTS["services"][name].get("sections", {}))
 
 
 def test_issues() -> None:

@@ -17,7 +17,7 @@ from .const import LOGGER
 from .control.control import LEAST_CURRENT, Rejected, agrees, in_steps
 from .control.keep_alive import longest_silence
 from .control.lease import Lease
-from .exceptions import failed, invalid, not_done, shown
+from .exceptions import duration_text, failed, invalid, not_done, time_text, value_text
 from .keeper import ChargerKeeper, Command
 
 UNCERTAIN: Final = (BadAnswer, ConnectionCut, NoAnswer)
@@ -77,22 +77,18 @@ class ChargerController(ChargerKeeper):
         return None if allowed_from == now else allowed_from
 
     async def async_set(self, wanted: Settings, lease: Lease | None = None) -> None:
-        """Write settings, see that the charger has taken them, and keep them.
+        """Write settings, confirm them by reading back, and store them.
 
-        A lease limits the time for which a current limit holds. Raises
-        ServiceValidationError for what the user can mend, before anything is
-        written, and HomeAssistantError for what the charger did not do; what
-        it had confirmed before that is kept.
+        A lease limits the time for which a current limit applies. Raises
+        ServiceValidationError, before anything is written, for what the user
+        can correct, and HomeAssistantError for what the charger did not do.
+        Settings that were confirmed before an error still apply.
         """
-        wanted = in_steps(wanted)
+        wanted = self.checked(wanted, lease)
         try:
             async with self._lock:
                 await self._ready_for(wanted)
                 self._check(wanted)
-                if lease is not None:
-                    self._check_range(
-                        "safe_limit", Settings.current_limit, lease.safe_limit
-                    )
                 for register, value in self.control.commands(
                     wanted, self._charger.settings
                 ):
@@ -114,26 +110,36 @@ class ChargerController(ChargerKeeper):
         except ChargerError as error:
             raise failed(self._entry, error) from error
 
+    def checked(self, wanted: Settings, lease: Lease | None = None) -> Settings:
+        """Return settings rounded to the steps in which they are written.
+
+        Raises ServiceValidationError for a value out of range. The phase budget
+        is not checked, as the charger has to be read for that.
+        """
+        wanted = in_steps(wanted)
+        values = [
+            (register.name, register, wanted.values.get(register.name))
+            for register in Settings.registers
+        ]
+        if lease is not None:
+            values.append(("safe_limit", Settings.current_limit, lease.safe_limit))
+        for name, register, value in values:
+            if value is not None and not register.is_valid(value):
+                low, high = register.valid or (0, 0)
+                raise invalid(f"{name}_out_of_range", low=f"{low:g}", high=f"{high:g}")
+        self._check(wanted.replace(phase_mode=None))
+        return wanted
+
     def _check(self, wanted: Settings) -> None:
-        """Raise ServiceValidationError for what cannot be commanded."""
+        """Raise ServiceValidationError for what control rejects."""
         try:
-            for register in Settings.registers:
-                value = wanted.values.get(register.name)
-                if value is not None:
-                    self._check_range(register.name, register, value)
             self.control.check(wanted, dt_util.utcnow())
         except Rejected as rejected:
-            allowed_from = dt_util.as_local(rejected.allowed_from or dt_util.utcnow())
+            if rejected.allowed_from is None:
+                raise invalid(rejected.key) from rejected
             raise invalid(
-                rejected.key, allowed_from=f"{allowed_from:%H:%M:%S}"
+                rejected.key, allowed_from=time_text(rejected.allowed_from)
             ) from rejected
-
-    def _check_range(self, name: str, register: Register[Any], value: Any) -> None:
-        if not register.is_valid(value):
-            low, high = register.valid or (0, 0)
-            raise invalid(
-                "out_of_range", setting=name, low=f"{low:g}", high=f"{high:g}"
-            )
 
     async def _command(
         self, register: Register[Any], value: Any, lease: Lease | None = None
@@ -204,7 +210,10 @@ class ChargerController(ChargerKeeper):
         if register is Settings.current_limit:
             # If it is more than what was asked for before, it must not stay.
             self._limit_written_at = -math.inf
-        values = {"found": shown(found), "wanted": shown(wire)}
+        values = {
+            "found": value_text(register, found),
+            "wanted": value_text(register, wire),
+        }
         is_less = register is not Settings.phase_mode and (
             found is not None and found < wire and found != before
         )
@@ -230,21 +239,22 @@ class ChargerController(ChargerKeeper):
         return found
 
     async def async_release(self, fallback_limit: float | None = None) -> None:
-        """Write the fallback limit to leave, and ask for nothing else.
+        """Write the fallback limit in A and clear all requested settings.
 
-        Without one, that which is set is written once more.
+        Without a fallback limit, the present one is written again. Raises
+        ServiceValidationError for a value out of range, and HomeAssistantError
+        if the charger does not confirm it, in which case control is not returned.
         """
+        wanted = self.checked(Settings({"fallback_limit": fallback_limit}))
         try:
             async with self._lock:
-                await self._release(fallback_limit)
+                await self._release(wanted)
         finally:
             self._async_keep()
         self._on_update(None)
 
-    async def _release(self, fallback_limit: float | None) -> None:
-        wanted = in_steps(Settings({"fallback_limit": fallback_limit}))
+    async def _release(self, wanted: Settings) -> None:
         await self._ready_for(wanted)
-        self._check(wanted)
         limit = wanted.fallback_limit
         if limit is None:
             limit = self._charger.settings.fallback_limit
@@ -293,6 +303,6 @@ class ChargerController(ChargerKeeper):
                 if await self._expire():
                     self._limit_written_at = -math.inf
         if seconds > most and not force:
-            raise invalid("in_control", most=f"{math.floor(max(0.0, most))}")
+            raise invalid("in_control", most=duration_text(most))
         # The whole timeout counts from here.
         await self._write(Settings.current_limit, self.control.limit, connection)

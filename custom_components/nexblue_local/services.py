@@ -1,14 +1,25 @@
-"""The actions."""
+"""Actions of the integration."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_HOST
 from homeassistant.core import HomeAssistant, ServiceCall, callback
-from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import async_get_device_and_config_entry
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import (
+    config_validation as cv,
+    device_registry as dr,
+    entity_registry as er,
+)
+from homeassistant.helpers.target import (
+    TargetSelection,
+    async_extract_referenced_entity_ids,
+)
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
@@ -17,6 +28,7 @@ from .charger.registers import Settings
 from .const import DOMAIN
 from .control.lease import Lease
 from .coordinator import NexBlueConfigEntry, NexBlueCoordinator
+from .exceptions import invalid
 
 ATTR_FORCE: Final = "force"
 ATTR_MINUTES: Final = "minutes"
@@ -27,129 +39,276 @@ CURRENT_LIMIT: Final = Settings.current_limit.name
 FALLBACK_LIMIT: Final = Settings.fallback_limit.name
 FALLBACK_TIMEOUT: Final = Settings.fallback_timeout.name
 PHASE_MODE: Final = Settings.phase_mode.name
+SETTINGS: Final = (CURRENT_LIMIT, FALLBACK_LIMIT, FALLBACK_TIMEOUT, PHASE_MODE)
 
-SHORTEST_LEASE: Final = 10.0
-"""Seconds: less cannot be renewed in time by an automation."""
+SHORTEST_LEASE: Final = timedelta(seconds=10)
+"""An automation cannot reliably renew a limit more often."""
 
-LONGEST_LEASE: Final = 86_400.0
-"""Seconds: a limit for longer is one for ever."""
+LONGEST_LEASE: Final = timedelta(hours=24)
 
-DEVICES: dict[Any, Any] = {
-    vol.Required(ATTR_DEVICE_ID): vol.All(
-        cv.ensure_list, [cv.string], vol.Length(min=1)
-    )
+MINUTES: Final = (1, 120)
+"""Minutes for which a connection can be released."""
+
+PHASE_MODES: Final = {mode.name.lower(): mode for mode in PhaseMode}
+
+TARGET: Final = vol.Schema(cv.ENTITY_SERVICE_FIELDS, extra=vol.ALLOW_EXTRA)
+TARGET_FIELDS: Final = frozenset(str(field) for field in cv.ENTITY_SERVICE_FIELDS)
+
+type Parser = Callable[[str, Any], Any]
+"""Converts the value of a field; takes its name for the error."""
+
+
+def _number(field: str, value: Any) -> float:
+    # A boolean is a number to Python, but not to a user.
+    if not isinstance(value, bool):
+        with suppress(OverflowError, TypeError, ValueError):
+            return float(value)
+    raise invalid("not_a_number", field=field, value=str(value))
+
+
+def _minutes(field: str, value: Any) -> float:
+    minutes = _number(field, value)
+    low, high = MINUTES
+    if not low <= minutes <= high:
+        raise invalid("minutes_out_of_range", low=str(low), high=str(high))
+    return minutes
+
+
+def _duration(field: str, value: Any) -> timedelta:
+    """Convert a dictionary, hours:minutes:seconds, or a number of seconds."""
+    try:
+        duration: timedelta = cv.time_period(value)
+    except (ValueError, vol.Invalid) as error:
+        raise invalid("not_a_duration", field=field, value=str(value)) from error
+    if not SHORTEST_LEASE <= duration <= LONGEST_LEASE:
+        raise invalid("valid_for_out_of_range")
+    return duration
+
+
+def _boolean(field: str, value: Any) -> bool:
+    try:
+        return cv.boolean(value)
+    except vol.Invalid as error:
+        raise invalid("not_a_boolean", field=field, value=str(value)) from error
+
+
+def _phase_mode(field: str, value: Any) -> PhaseMode:
+    if str(value) not in PHASE_MODES:
+        raise invalid("unknown_phase_mode", value=str(value))
+    return PHASE_MODES[str(value)]
+
+
+FIELDS: Final[Mapping[str, Mapping[str, Parser]]] = {
+    "set_limits": {
+        CURRENT_LIMIT: _number,
+        FALLBACK_LIMIT: _number,
+        FALLBACK_TIMEOUT: _number,
+        PHASE_MODE: _phase_mode,
+        ATTR_VALID_FOR: _duration,
+        ATTR_SAFE_LIMIT: _number,
+    },
+    "release_control": {FALLBACK_LIMIT: _number},
+    "release_connection": {ATTR_MINUTES: _minutes, ATTR_FORCE: _boolean},
 }
+"""The fields of each action, without those of the target."""
 
 
-def _phase_mode(value: Any) -> PhaseMode:
-    modes = {mode.name.lower(): mode for mode in PhaseMode}
-    return modes[vol.In(modes)(value)]
+def _parse(call: ServiceCall) -> dict[str, Any]:
+    """Return the converted fields of a call.
 
-
-def _complete(data: dict[str, Any]) -> dict[str, Any]:
-    """Refuse calls whose parts make no sense alone."""
-    settings = {CURRENT_LIMIT, FALLBACK_LIMIT, FALLBACK_TIMEOUT, PHASE_MODE}
-    if settings.isdisjoint(data):
-        raise vol.Invalid(f"at least one of {', '.join(sorted(settings))} is needed")
-    if ATTR_VALID_FOR in data and CURRENT_LIMIT not in data:
-        raise vol.Invalid(f"{ATTR_VALID_FOR} is of no use without {CURRENT_LIMIT}")
-    return data
-
-
-# The ranges are the registers', and are checked with them.
-SET_LIMITS: Final = vol.All(
-    vol.Schema(
-        {
-            **DEVICES,
-            vol.Optional(CURRENT_LIMIT): vol.Coerce(float),
-            vol.Optional(FALLBACK_LIMIT): vol.Coerce(float),
-            vol.Optional(FALLBACK_TIMEOUT): vol.Coerce(int),
-            vol.Optional(PHASE_MODE): _phase_mode,
-            vol.Inclusive(ATTR_VALID_FOR, "lease"): vol.All(
-                vol.Coerce(float), vol.Range(min=SHORTEST_LEASE, max=LONGEST_LEASE)
-            ),
-            vol.Inclusive(ATTR_SAFE_LIMIT, "lease"): vol.Coerce(float),
-        }
-    ),
-    _complete,
-)
-RELEASE_CONTROL: Final = vol.Schema(
-    {**DEVICES, vol.Optional(FALLBACK_LIMIT): vol.Coerce(float)}
-)
-RELEASE_CONNECTION: Final = vol.Schema(
-    {
-        **DEVICES,
-        vol.Required(ATTR_MINUTES): vol.All(
-            vol.Coerce(float), vol.Range(min=1, max=120)
-        ),
-        vol.Optional(ATTR_FORCE, default=False): cv.boolean,
-    }
-)
-
-
-async def _each(
-    call: ServiceCall, act: Callable[[NexBlueCoordinator], Awaitable[None]]
-) -> None:
-    """Act on each charger of a call.
-
-    ServiceValidationError, before anything is done, when one of them is none. A
-    charger that fails does not keep the others waiting: its error is raised
-    once all have had their turn.
+    This replaces a schema, whose errors cannot be translated.
     """
-    chargers = []
-    for device_id in call.data[ATTR_DEVICE_ID]:
-        entry: NexBlueConfigEntry
-        _, entry = async_get_device_and_config_entry(call.hass, DOMAIN, device_id)
-        chargers.append(entry.runtime_data)
-    errors = []
-    for coordinator in chargers:
-        try:
-            await act(coordinator)
-        except HomeAssistantError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+    parsers = FIELDS[call.service]
+    if unknown := sorted(call.data.keys() - parsers.keys() - TARGET_FIELDS):
+        raise invalid("unknown_field", field=", ".join(unknown))
+    return {
+        field: parse(field, call.data[field])
+        for field, parse in parsers.items()
+        if field in call.data
+    }
+
+
+def _targets(call: ServiceCall) -> list[NexBlueConfigEntry]:
+    """Return the entries of the targeted chargers.
+
+    Devices and entities of other integrations are left out, as an area usually
+    has some. Raises ServiceValidationError if something that is targeted does
+    not exist, or if no charger is left.
+    """
+    try:
+        selection = TargetSelection(TARGET(dict(call.data)))
+    except vol.Invalid as error:
+        raise invalid("invalid_target") from error
+    entries = _selected(call.hass, selection)
+    # Home Assistant 2026.10 has no exclusions.
+    if (exclude := getattr(selection, "exclude", None)) is not None:
+        excluded = _selected(call.hass, exclude)
+        entries = [entry for entry in entries if entry not in excluded]
+    if not entries:
+        raise invalid("no_charger")
+    return entries
+
+
+def _selected(
+    hass: HomeAssistant, selection: TargetSelection
+) -> list[NexBlueConfigEntry]:
+    """Return the entries that have a device or an entity in a selection."""
+    selected = async_extract_referenced_entity_ids(hass, selection)
+    devices, entities = dr.async_get(hass), er.async_get(hass)
+    missing = {
+        entity_id
+        for entity_id in selected.referenced
+        if entity_id not in entities.entities and hass.states.get(entity_id) is None
+    }.union(
+        selected.missing_areas,
+        selected.missing_devices,
+        selected.missing_floors,
+        selected.missing_labels,
+    )
+    if missing:
+        raise invalid("target_not_found", targets=", ".join(sorted(missing)))
+    ids = (
+        selected.referenced
+        | selected.indirectly_referenced
+        | selected.referenced_devices
+    )
+    return [
+        entry
+        for entry in hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+        if not ids.isdisjoint(
+            device.id
+            for device in dr.async_entries_for_config_entry(devices, entry.entry_id)
+        )
+        or not ids.isdisjoint(
+            entity.entity_id
+            for entity in er.async_entries_for_config_entry(entities, entry.entry_id)
+        )
+    ]
+
+
+def _names(hass: HomeAssistant, entries: list[NexBlueConfigEntry]) -> list[str]:
+    """Return the names of chargers, with the address where a name is not unique."""
+    registry = dr.async_get(hass)
+    names = []
+    for entry in entries:
+        devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+        given = (device.name_by_user for device in devices if device.name_by_user)
+        names.append(next(given, entry.title))
+    count = Counter(names)
+    return [
+        name if count[name] == 1 else f"{name} ({entry.data[CONF_HOST]})"
+        for entry, name in zip(entries, names, strict=True)
+    ]
+
+
+async def _on_each(
+    hass: HomeAssistant,
+    entries: list[NexBlueConfigEntry],
+    act: Callable[[NexBlueCoordinator], Awaitable[None]],
+) -> None:
+    """Act on all chargers at once.
+
+    A failure does not affect the other chargers. With several chargers, all
+    failures are raised as one error, which names the chargers.
+    """
+
+    async def act_on(entry: NexBlueConfigEntry) -> None:
+        if entry.state is not ConfigEntryState.LOADED:
+            raise invalid("not_loaded", host=entry.data[CONF_HOST])
+        await act(entry.runtime_data)
+
+    results = await asyncio.gather(
+        *(act_on(entry) for entry in entries), return_exceptions=True
+    )
+    failures: dict[str, HomeAssistantError] = {}
+    for name, result in zip(_names(hass, entries), results, strict=True):
+        if isinstance(result, HomeAssistantError):
+            failures[name] = result
+        elif result is not None:
+            raise result
+    if not failures:
+        return
+    if len(entries) == 1:
+        raise next(iter(failures.values()))
+    all_invalid = all(
+        isinstance(failure, ServiceValidationError) for failure in failures.values()
+    )
+    raise (ServiceValidationError if all_invalid else HomeAssistantError)(
+        translation_domain=DOMAIN,
+        translation_key="chargers_failed",
+        translation_placeholders={
+            "failed": str(len(failures)),
+            "total": str(len(entries)),
+            # Home Assistant removes the full stop at the end of each message.
+            "failures": ". ".join(
+                f"{name}: {failure}" for name, failure in failures.items()
+            ),
+        },
+    )
+
+
+def _check(
+    entries: list[NexBlueConfigEntry], wanted: Settings, lease: Lease | None = None
+) -> None:
+    """Check the values for all chargers before any of them is written to."""
+    for entry in entries:
+        if entry.state is ConfigEntryState.LOADED:
+            entry.runtime_data.controller.checked(wanted, lease)
 
 
 async def _async_set_limits(call: ServiceCall) -> None:
-    """Set limits and phase mode, the current limit for a time if that is given."""
-    wanted = Settings(
-        {
-            register.name: call.data[register.name]
-            for register in Settings.registers
-            if register.name in call.data
-        }
-    )
-    await _each(
-        call,
-        # Each has a lease of its own, which begins when it is its turn.
-        lambda coordinator: coordinator.controller.async_set(wanted, _lease(call)),
+    """Set limits and phase mode."""
+    data = _parse(call)
+    if data.keys().isdisjoint(SETTINGS):
+        raise invalid("no_setting")
+    if (ATTR_VALID_FOR in data) != (ATTR_SAFE_LIMIT in data):
+        raise invalid("time_limit_incomplete")
+    if ATTR_VALID_FOR in data and CURRENT_LIMIT not in data:
+        raise invalid("time_limit_without_current_limit")
+    wanted = Settings({name: data[name] for name in SETTINGS if name in data})
+    entries = _targets(call)
+    _check(entries, wanted, _lease(data))
+    await _on_each(
+        call.hass,
+        entries,
+        # A lease is changed when it ends, so each charger needs its own.
+        lambda coordinator: coordinator.controller.async_set(wanted, _lease(data)),
     )
 
 
-def _lease(call: ServiceCall) -> Lease | None:
-    """Return for how long the current limit of a call holds, if not for ever."""
-    if ATTR_VALID_FOR not in call.data:
+def _lease(data: Mapping[str, Any]) -> Lease | None:
+    """Return the time limit of the current limit, which begins now."""
+    if ATTR_VALID_FOR not in data:
         return None
-    valid_for = timedelta(seconds=call.data[ATTR_VALID_FOR])
+    valid_for: timedelta = data[ATTR_VALID_FOR]
     return Lease(
         until=dt_util.utcnow() + valid_for,
         valid_for=valid_for,
-        safe_limit=round(call.data[ATTR_SAFE_LIMIT], 1),
+        safe_limit=round(data[ATTR_SAFE_LIMIT], 1),
     )
 
 
 async def _async_release_control(call: ServiceCall) -> None:
-    """Leave chargers to themselves."""
-    limit = call.data.get(FALLBACK_LIMIT)
-    await _each(call, lambda coordinator: coordinator.controller.async_release(limit))
+    """Return control to chargers."""
+    limit = _parse(call).get(FALLBACK_LIMIT)
+    entries = _targets(call)
+    _check(entries, Settings({FALLBACK_LIMIT: limit}))
+    await _on_each(
+        call.hass,
+        entries,
+        lambda coordinator: coordinator.controller.async_release(limit),
+    )
 
 
 async def _async_release_connection(call: ServiceCall) -> None:
-    """Give the connection to chargers up for a time."""
-    seconds, force = 60 * call.data[ATTR_MINUTES], call.data[ATTR_FORCE]
-    await _each(
-        call,
+    """Release the connection to chargers for a time."""
+    data = _parse(call)
+    if ATTR_MINUTES not in data:
+        raise invalid("missing_field", field=ATTR_MINUTES)
+    seconds, force = 60 * data[ATTR_MINUTES], data.get(ATTR_FORCE, False)
+    await _on_each(
+        call.hass,
+        _targets(call),
         lambda coordinator: coordinator.async_release_connection(seconds, force=force),
     )
 
@@ -157,9 +316,9 @@ async def _async_release_connection(call: ServiceCall) -> None:
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions."""
-    for name, action, schema in (
-        ("set_limits", _async_set_limits, SET_LIMITS),
-        ("release_control", _async_release_control, RELEASE_CONTROL),
-        ("release_connection", _async_release_connection, RELEASE_CONNECTION),
+    for name, action in (
+        ("set_limits", _async_set_limits),
+        ("release_control", _async_release_control),
+        ("release_connection", _async_release_connection),
     ):
-        hass.services.async_register(DOMAIN, name, action, schema)
+        hass.services.async_register(DOMAIN, name, action)
