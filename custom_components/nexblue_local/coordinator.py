@@ -42,6 +42,9 @@ Polls are delayed while another client uses the charger, another charger respond
 or data is received that answers no request.
 """
 
+SOON: Final = timedelta(seconds=1)
+"""Time to the next poll after a start, a stop or another status."""
+
 IN_USE_FOR: Final = 180.0
 """Seconds for which another client uses a charger before an issue is reported."""
 
@@ -97,9 +100,15 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             self._async_update_issues(snapshot)
         # During set-up there are no entities yet.
         elif self.data is not None:
-            self.data = replace(self.data, settings=self.charger.settings)
-            self.async_update_listeners()
-            self._async_update_issues(self.data)
+            before, settings = self.data.settings, self.charger.settings
+            data = replace(self.data, settings=settings)
+            if self.last_update_success and settings.start_stop != before.start_stop:
+                self.update_interval = min(SOON, self._scan_interval)
+                self.async_set_updated_data(data)
+            else:
+                self.data = data
+                self.async_update_listeners()
+            self._async_update_issues(data)
 
     @callback
     def _async_update_issues(self, snapshot: Snapshot) -> None:
@@ -178,6 +187,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             self.update_interval = max(self._scan_interval, delay)
         else:
             self._delayed_polls = 0
+            if self.data is not None and (
+                snapshot.reading.status != self.data.reading.status
+            ):
+                self.update_interval = min(SOON, self._scan_interval)
         self._sightings.pop(self._serial_number, None)
         self._in_use_since.pop(self.config_entry.entry_id, None)
         async_delete_issues(
