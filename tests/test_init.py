@@ -10,7 +10,8 @@ from homeassistant.helpers import device_registry as dr
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from simulator import Fault, FaultKind, Simulator
+from simulator import Car, Fault, FaultKind, Simulator
+from tests.commands import STOP
 from tests.conftest import SERIAL, entry_for
 
 POWER = "sensor.nexblue_delta_max_power"
@@ -70,6 +71,28 @@ async def test_polling(hass: HomeAssistant, simulator: Simulator) -> None:
     polls = len(simulator.log) // 2
     assert [r.address for r in simulator.log] == [100, 400] * polls
     assert polls in (2, 3)
+
+
+async def test_power_follows_a_start_soon(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """After a stop, a start or a plug the next poll comes after a second."""
+    entry = entry_for(simulator, scan_interval=30)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    def polls() -> int:
+        return sum(request.address == 400 for request in simulator.log)
+
+    await STOP.give(hass)
+    simulator.log.clear()
+    await asyncio.sleep(2.5)
+    assert polls() == 1
+    simulator.charger.plug_in(Car())
+    await poll(hass, entry)
+    simulator.log.clear()
+    await asyncio.sleep(2.5)
+    assert polls() == 1
 
 
 @pytest.mark.parametrize(
@@ -172,9 +195,9 @@ async def test_energies_are_restored_after_a_reload(
         assert state(hass, energy) == "1234.56"
         assert state(hass, session) == "4.0"
         await poll(hass, entry)
-    simulator.charger.lifetime_energy = 1_234_600
+    simulator.charger.lifetime_energy = 1_234_700
     await poll(hass, entry)
-    assert state(hass, energy) == "1234.6"
+    assert state(hass, energy) == "1234.7"
 
 
 async def test_an_unscheduled_refresh_ends_with_the_entry(
