@@ -195,9 +195,9 @@ async def test_energies_are_restored_after_a_reload(
         assert state(hass, energy) == "1234.56"
         assert state(hass, session) == "4.0"
         await poll(hass, entry)
-    simulator.charger.lifetime_energy = 1_234_700
+    simulator.charger.lifetime_energy = 1_234_640
     await poll(hass, entry)
-    assert state(hass, energy) == "1234.7"
+    assert state(hass, energy) == "1234.64"
 
 
 async def test_an_unscheduled_refresh_ends_with_the_entry(

@@ -68,14 +68,14 @@ async def test_nobody_chose_a_fallback(
     flow = await start_fix(hass, entry)
     assert flow["type"] is FlowResultType.FORM
     assert flow["description_placeholders"]["fallback_limit"] == "6 A"
-    assert flow["description_placeholders"]["fallback_timeout"] == "300 s"
+    assert flow["description_placeholders"]["fallback_timeout"] == "5 min"
     suggested = {
         str(field): field.description["suggested_value"]
         for field in flow["data_schema"].schema
     }
-    assert suggested == {"fallback_limit": 6, "fallback_timeout": 300}
+    assert suggested == {"fallback_limit": 6, "fallback_timeout": 5}
 
-    result = await go_on(hass, flow, 8, 120)
+    result = await go_on(hass, flow, 8, 2)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert simulator.charger.settings["fallback_limit"] == 8
     assert simulator.charger.settings["fallback_timeout"] == 120
@@ -88,16 +88,16 @@ async def test_a_fallback_that_cannot_be_chosen(
     """The form shows the error, and can be submitted again."""
     await LIMIT.give(hass)
     flow = await start_fix(hass, entry)
-    result = await go_on(hass, flow, 4, 120)
+    result = await go_on(hass, flow, 4, 2)
     assert result["errors"] == {"base": "not_set"}
     assert "6 to 16 A" in result["description_placeholders"]["reason"]
     fault = Fault(kind=FaultKind.EXCEPTION, function=0x10, code=4)
     simulator.faults.append(fault)
-    result = await go_on(hass, flow, 8, 120)
+    result = await go_on(hass, flow, 8, 2)
     assert "refused" in result["description_placeholders"]["reason"]
     assert issues(hass) == {"no_fallback_chosen"}
     simulator.faults.clear()
-    result = await go_on(hass, flow, 8, 120)
+    result = await go_on(hass, flow, 8, 2)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -108,7 +108,7 @@ async def test_a_fallback_for_a_charger_that_is_gone(
     await LIMIT.give(hass)
     flow = await start_fix(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    result = await go_on(hass, flow, 8, 120)
+    result = await go_on(hass, flow, 8, 2)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "not_loaded"
 

@@ -1,5 +1,6 @@
 """The repair issues of a charger, and the form that fixes one of them."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 import re
 from typing import TYPE_CHECKING, Any
@@ -96,29 +97,39 @@ def async_has_issue(hass: HomeAssistant, entry: ConfigEntry[Any], issue: Issue) 
     return registry.async_get_issue(DOMAIN, _issue_id(entry, issue)) is not None
 
 
-FALLBACK: tuple[tuple[Register[Any], float, str], ...] = (
-    (Settings.fallback_limit, 0.1, "A"),
-    (Settings.fallback_timeout, 1, "s"),
-)
-"""The settings of the form: register, step and unit."""
+@dataclass(frozen=True)
+class _Field:
+    """A setting in the form."""
 
+    register: Register[Any]
+    step: float
+    unit: str
+    factor: int = 1
+    """The unit of the form in units of the register."""
 
-def _selector(register: Register[Any], step: float, unit: str) -> NumberSelector:
-    assert register.valid is not None
-    low, high = register.valid
-    return NumberSelector(
-        NumberSelectorConfig(
-            min=low,
-            max=high,
-            step=step,
-            unit_of_measurement=unit,
-            mode=NumberSelectorMode.BOX,
+    @property
+    def selector(self) -> NumberSelector:
+        """Return the box to enter the setting in."""
+        assert self.register.valid is not None
+        low, high = self.register.valid
+        return NumberSelector(
+            NumberSelectorConfig(
+                min=low / self.factor,
+                max=high / self.factor,
+                step=self.step,
+                unit_of_measurement=self.unit,
+                mode=NumberSelectorMode.BOX,
+            )
         )
-    )
 
+
+FALLBACK = (
+    _Field(Settings.fallback_limit, 0.1, "A"),
+    _Field(Settings.fallback_timeout, 0.5, "min", factor=60),
+)
 
 FALLBACK_SCHEMA = vol.Schema(
-    {vol.Required(r.name): _selector(r, step, unit) for r, step, unit in FALLBACK}
+    {vol.Required(field.register.name): field.selector for field in FALLBACK}
 )
 
 
@@ -148,12 +159,25 @@ class FallbackRepairFlow(RepairsFlow):
         reason = ""
         if user_input is not None:
             try:
-                await entry.runtime_data.controller.async_set(Settings(user_input))
+                await entry.runtime_data.controller.async_set(
+                    Settings(
+                        {
+                            field.register.name: user_input[field.register.name]
+                            * field.factor
+                            for field in FALLBACK
+                        }
+                    )
+                )
             except HomeAssistantError as error:
                 errors["base"], reason = "not_set", str(error)
             else:
                 return self.async_create_entry(data={})
-        present = entry.runtime_data.data.settings.values
+        settings = entry.runtime_data.data.settings.values
+        present = {
+            field.register.name: value / field.factor
+            for field in FALLBACK
+            if (value := settings.get(field.register.name)) is not None
+        }
         return self.async_show_form(
             step_id="fallback",
             data_schema=self.add_suggested_values_to_schema(
@@ -163,10 +187,10 @@ class FallbackRepairFlow(RepairsFlow):
             description_placeholders={
                 "reason": reason,
                 **{
-                    register.name: "unknown"
-                    if (value := present.get(register.name)) is None
-                    else f"{value:g} {unit}"
-                    for register, _, unit in FALLBACK
+                    field.register.name: "unknown"
+                    if (value := present.get(field.register.name)) is None
+                    else f"{value:g} {field.unit}"
+                    for field in FALLBACK
                 },
             },
         )
