@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
+from datetime import UTC, datetime, timedelta
 import fcntl
 import os
 from pathlib import Path
@@ -61,6 +62,11 @@ def world_configuration(port: int) -> str:
         ]
     return "\n".join([*lines, ""])
 
+
+# When the simulated charger charged in the past, and how much.
+NIGHTLY_HOURS = range(1, 4)  # UTC
+HOURLY_ENERGY = 10.8  # kWh
+FIRST_STATISTIC = "2000-01-01T00:00:00+00:00"
 
 DISCOVERY_TIMEOUT = 20.0  # s
 CHARGING_TIMEOUT = 60.0  # s
@@ -143,6 +149,39 @@ async def configure_energy(
         "stat_rate": entities["sensor.power"]["entity_id"],
     }
     await home.call("energy/save_prefs", device_consumption=[charger])
+    await import_history(home, charger["stat_consumption"])
+
+
+async def import_history(home: HomeAssistantProcess, statistic_id: str) -> None:
+    """Import a week of nightly charging in kWh.
+
+    The Energy dashboard shows whole hours only, so it would be empty at first.
+    """
+    hour = timedelta(hours=1)
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    # Home Assistant continues the sum from zero.
+    total = 0.0
+    statistics = []
+    for _ in range(7 * 24):
+        start -= hour
+        statistics.append({"start": start.isoformat(), "sum": total})
+        if start.hour in NIGHTLY_HOURS:
+            total -= HOURLY_ENERGY
+    # The whole sum of the first row counts for its hour, so that must be long ago.
+    statistics.append({"start": FIRST_STATISTIC, "sum": total})
+    await home.call(
+        "recorder/import_statistics",
+        metadata={
+            "has_sum": True,
+            "mean_type": 0,
+            "name": None,
+            "source": "recorder",
+            "statistic_id": statistic_id,
+            "unit_class": "energy",
+            "unit_of_measurement": "kWh",
+        },
+        stats=statistics,
+    )
 
 
 async def create_dashboard(
@@ -349,7 +388,7 @@ async def running(
 
     With `manual`, the user adds the charger.
     """
-    say("Starting Home Assistant in .demo (about ten seconds)")
+    say(f"Starting Home Assistant in {folder.name} (about ten seconds)")
     async with contextlib.AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(
             Simulator(charger=SimulatedCharger(), port=free_port(5020))

@@ -1,11 +1,13 @@
 """The demo: a real Home Assistant, and what a user finds in it."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import re
 
 import pytest
 
-from scripts.demo import running
+from scripts.demo import first, running
+from scripts.home_assistant import HomeAssistantProcess
 
 LOG_LINE = re.compile(
     r"^\S+ \S+ (?:WARNING|ERROR|CRITICAL) \(.*?\) \[(.*?)\] .*", re.MULTILINE
@@ -19,7 +21,21 @@ EXPECTED_LOGGERS = {
     "homeassistant.components.camera.img_util",
 }
 
+TIMEOUT = 10.0
+
 pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+
+async def past_energy(home: HomeAssistantProcess, statistic_id: str) -> float | None:
+    """Return the energy in kWh of the last eight days, None before there is any."""
+    statistics = await home.call(
+        "recorder/statistics_during_period",
+        start_time=(datetime.now(UTC) - timedelta(days=8)).isoformat(),
+        statistic_ids=[statistic_id],
+        period="hour",
+        types=["change"],
+    )
+    return sum(row["change"] for row in statistics.get(statistic_id, ())) or None
 
 
 @pytest.mark.timeout(180)
@@ -39,6 +55,11 @@ async def test_demo(tmp_path: Path) -> None:
         (charger,) = energy["device_consumption"]
         assert units[charger["stat_consumption"]] == "kWh"
         assert units[charger["stat_rate"]] == "W"
+
+        past = await first(
+            lambda: past_energy(home, charger["stat_consumption"]), TIMEOUT
+        )
+        assert past == pytest.approx(7 * 3 * 10.8)
 
         # The frontend shows integrations that could not be set up as a notification.
         assert await home.call("persistent_notification/get") == []
