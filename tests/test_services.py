@@ -136,61 +136,56 @@ async def test_set_limits_all_or_none(
     assert intent(entry) == {}
 
 
-@pytest.mark.parametrize(
-    ("action", "data", "key"),
-    [
-        ("set_limits", {}, "no_setting"),
-        ("set_limits", {"limit": 6}, "unknown_field"),
-        ("set_limits", {"current_limit": "much"}, "not_a_number"),
-        ("set_limits", {"current_limit": None}, "not_a_number"),
-        ("set_limits", {"current_limit": True}, "not_a_number"),
-        ("set_limits", {"current_limit": 10**400}, "not_a_number"),
-        ("set_limits", {"fallback_timeout": [60]}, "not_a_number"),
-        ("set_limits", {"phase_mode": "two_phases"}, "unknown_phase_mode"),
-        ("set_limits", {"phase_mode": ["adaptive"]}, "unknown_phase_mode"),
-        ("set_limits", {"current_limit": 6, "valid_for": 60}, "time_limit_incomplete"),
-        ("set_limits", {"current_limit": 6, "safe_limit": 6}, "time_limit_incomplete"),
-        (
-            "set_limits",
-            {"fallback_limit": 6, "valid_for": 60, "safe_limit": 6},
-            "time_limit_without_current_limit",
-        ),
-        *(
-            ("set_limits", {"current_limit": 6, "safe_limit": 6, "valid_for": v}, key)
-            for v, key in (
-                (5, "valid_for_out_of_range"),
-                ({"days": 2}, "valid_for_out_of_range"),
-                ("soon", "not_a_duration"),
-                (float("nan"), "not_a_duration"),
-                ({}, "not_a_duration"),
-                (None, "not_a_duration"),
-            )
-        ),
-        ("release_control", {"fallback_limit": "low"}, "not_a_number"),
-        ("release_control", {"fallback_limit": 17}, "fallback_limit_out_of_range"),
-        ("release_control", {"minutes": 17}, "unknown_field"),
-        ("release_connection", {}, "missing_field"),
-        ("release_connection", {"minutes": "long"}, "not_a_number"),
-        ("release_connection", {"minutes": 0}, "minutes_out_of_range"),
-        ("release_connection", {"minutes": float("nan")}, "minutes_out_of_range"),
-        ("release_connection", {"minutes": 2, "force": "maybe"}, "not_a_boolean"),
-        ("set_limits", {"current_limit": 6, "entity_id": "x"}, "invalid_target"),
-        ("set_limits", {"current_limit": 6, "area_id": [{}]}, "invalid_target"),
-    ],
-)
+INVALID_CALLS: list[tuple[str, dict[str, Any], str]] = [
+    ("set_limits", {}, "no_setting"),
+    ("set_limits", {"limit": 6}, "unknown_field"),
+    ("set_limits", {"current_limit": "much"}, "not_a_number"),
+    ("set_limits", {"current_limit": None}, "not_a_number"),
+    ("set_limits", {"current_limit": True}, "not_a_number"),
+    ("set_limits", {"current_limit": 10**400}, "not_a_number"),
+    ("set_limits", {"fallback_timeout": [60]}, "not_a_number"),
+    ("set_limits", {"phase_mode": "two_phases"}, "unknown_phase_mode"),
+    ("set_limits", {"phase_mode": ["adaptive"]}, "unknown_phase_mode"),
+    ("set_limits", {"current_limit": 6, "valid_for": 60}, "time_limit_incomplete"),
+    ("set_limits", {"current_limit": 6, "safe_limit": 6}, "time_limit_incomplete"),
+    (
+        "set_limits",
+        {"fallback_limit": 6, "valid_for": 60, "safe_limit": 6},
+        "time_limit_without_current_limit",
+    ),
+    *(
+        ("set_limits", {"current_limit": 6, "safe_limit": 6, "valid_for": v}, key)
+        for v, key in (
+            (5, "valid_for_out_of_range"),
+            ({"days": 2}, "valid_for_out_of_range"),
+            ("soon", "not_a_duration"),
+            (float("nan"), "not_a_duration"),
+            ({}, "not_a_duration"),
+            (None, "not_a_duration"),
+        )
+    ),
+    ("release_control", {"fallback_limit": "low"}, "not_a_number"),
+    ("release_control", {"fallback_limit": 17}, "fallback_limit_out_of_range"),
+    ("release_control", {"minutes": 17}, "unknown_field"),
+    ("release_connection", {}, "missing_field"),
+    ("release_connection", {"minutes": "long"}, "not_a_number"),
+    ("release_connection", {"minutes": 0}, "minutes_out_of_range"),
+    ("release_connection", {"minutes": float("nan")}, "minutes_out_of_range"),
+    ("release_connection", {"minutes": 2, "force": "maybe"}, "not_a_boolean"),
+    ("set_limits", {"current_limit": 6, "entity_id": "x"}, "invalid_target"),
+    ("set_limits", {"current_limit": 6, "area_id": [{}]}, "invalid_target"),
+]
+
+
 async def test_invalid_calls(
-    hass: HomeAssistant,
-    simulator: Simulator,
-    entry: MockConfigEntry,
-    action: str,
-    data: dict[str, Any],
-    key: str,
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """Each mistake has a translated error, and nothing is written."""
     simulator.log.clear()
-    with pytest.raises(ServiceValidationError) as raised:
-        await act(hass, entry, action, **data)
-    assert key_of(raised.value) == key
+    for action, data, key in INVALID_CALLS:
+        with pytest.raises(ServiceValidationError) as raised:
+            await act(hass, entry, action, **data)
+        assert (data, key_of(raised.value)) == (data, key)
     assert simulator.is_connected
     assert writes(simulator) == []
 
@@ -532,8 +527,11 @@ async def test_six_chargers_of_which_one_is_dead(
         assert "1 of 6 chargers" in str(raised.value)
         assert "Bay 1" not in str(raised.value)
         assert intent(entries[0]) == {}
-        for entry in entries:
-            await hass.config_entries.async_remove(entry.entry_id)
+        for simulator in simulators:
+            simulator.faults.clear()
+        await asyncio.gather(
+            *(hass.config_entries.async_remove(entry.entry_id) for entry in entries)
+        )
 
 
 async def test_invalid_value_for_several_chargers(
@@ -670,7 +668,7 @@ async def test_targets_with_exclusions(
     dr.async_get(hass).async_update_device(
         device_of(hass, other), area_id=target["area_id"]
     )
-    exclude = {"entity_id": [f"switch.{PREFIX}_allow_charging"]}
+    exclude = {"entity_id": [f"switch.{PREFIX}_allow_charging", "switch.gone"]}
     await limit(hass, 9, area_id=target["area_id"], exclude=exclude)
     assert (intent(entry), intent(other)) == ({}, {"current_limit": 9})
 

@@ -17,6 +17,7 @@ from homeassistant.helpers import (
     entity_registry as er,
 )
 from homeassistant.helpers.target import (
+    SelectedEntities,
     TargetSelection,
     async_extract_referenced_entity_ids,
 )
@@ -139,26 +140,12 @@ def _targets(call: ServiceCall) -> list[NexBlueConfigEntry]:
         selection = TargetSelection(TARGET(dict(call.data)))
     except vol.Invalid as error:
         raise invalid("invalid_target") from error
-    entries = _selected(call.hass, selection)
-    # Home Assistant 2026.10 has no exclusions.
-    if (exclude := getattr(selection, "exclude", None)) is not None:
-        excluded = _selected(call.hass, exclude)
-        entries = [entry for entry in entries if entry not in excluded]
-    if not entries:
-        raise invalid("no_charger")
-    return entries
-
-
-def _selected(
-    hass: HomeAssistant, selection: TargetSelection
-) -> list[NexBlueConfigEntry]:
-    """Return the entries that have a device or an entity in a selection."""
-    selected = async_extract_referenced_entity_ids(hass, selection)
-    devices, entities = dr.async_get(hass), er.async_get(hass)
+    selected = async_extract_referenced_entity_ids(call.hass, selection)
+    registry = er.async_get(call.hass)
     missing = {
         entity_id
         for entity_id in selected.referenced
-        if entity_id not in entities.entities and hass.states.get(entity_id) is None
+        if entity_id not in registry.entities and not call.hass.states.get(entity_id)
     }.union(
         selected.missing_areas,
         selected.missing_devices,
@@ -167,6 +154,23 @@ def _selected(
     )
     if missing:
         raise invalid("target_not_found", targets=", ".join(sorted(missing)))
+    entries = _selected(call.hass, selected)
+    # Home Assistant 2026.10 has no exclusions.
+    if (exclude := getattr(selection, "exclude", None)) is not None:
+        excluded = _selected(
+            call.hass, async_extract_referenced_entity_ids(call.hass, exclude)
+        )
+        entries = [entry for entry in entries if entry not in excluded]
+    if not entries:
+        raise invalid("no_charger")
+    return entries
+
+
+def _selected(
+    hass: HomeAssistant, selected: SelectedEntities
+) -> list[NexBlueConfigEntry]:
+    """Return the enabled entries of which a device or an entity is selected."""
+    devices, entities = dr.async_get(hass), er.async_get(hass)
     ids = (
         selected.referenced
         | selected.indirectly_referenced
@@ -220,18 +224,18 @@ async def _on_each(
     results = await asyncio.gather(
         *(act_on(entry) for entry in entries), return_exceptions=True
     )
-    failures: dict[str, HomeAssistantError] = {}
+    failures: list[tuple[str, HomeAssistantError]] = []
     for name, result in zip(_names(hass, entries), results, strict=True):
         if isinstance(result, HomeAssistantError):
-            failures[name] = result
+            failures.append((name, result))
         elif result is not None:
             raise result
     if not failures:
         return
     if len(entries) == 1:
-        raise next(iter(failures.values()))
+        raise failures[0][1]
     all_invalid = all(
-        isinstance(failure, ServiceValidationError) for failure in failures.values()
+        isinstance(failure, ServiceValidationError) for _, failure in failures
     )
     raise (ServiceValidationError if all_invalid else HomeAssistantError)(
         translation_domain=DOMAIN,
@@ -240,9 +244,7 @@ async def _on_each(
             "failed": str(len(failures)),
             "total": str(len(entries)),
             # Home Assistant removes the full stop at the end of each message.
-            "failures": ". ".join(
-                f"{name}: {failure}" for name, failure in failures.items()
-            ),
+            "failures": ". ".join(f"{name}: {failure}" for name, failure in failures),
         },
     )
 
