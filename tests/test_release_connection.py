@@ -34,8 +34,9 @@ async def test_release_connection(
     assert not simulator.is_connected
     assert state(hass, limit) == STATE_UNAVAILABLE
     simulator.log.clear()
-    with pytest.raises(HomeAssistantError, match="released for another"):
+    with pytest.raises(HomeAssistantError) as raised:
         await act(hass, entry, "set_limits", current_limit=9)
+    assert raised.value.translation_key == "connection_released"
     await poll(hass, entry)
     assert simulator.log == []
     await asyncio.sleep(1.6)
@@ -133,7 +134,7 @@ async def test_release_connection_in_control(
 async def test_release_connection_with_the_timeout_of_another(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """The fallback timeout of the charger counts, whoever set it."""
+    """The fallback timeout is read from the charger."""
     await LIMIT.give(hass)
     simulator.charger.change("fallback_timeout", 60)
     simulator.cut()
@@ -177,7 +178,7 @@ async def test_release_connection_beside_a_longer_lease(
     assert entry.runtime_data.controller.control.lease is not None
 
 
-async def test_release_connection_is_shortened(
+async def test_release_connection_taken_back_early(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """A shorter pause replaces a longer one, and the keep-alive continues after it."""

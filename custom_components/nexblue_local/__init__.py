@@ -46,7 +46,7 @@ RESTORE_RETRY: Final = 5.0
 """Seconds until the set-up of a charger with settings to restore is retried."""
 
 LEAVE_ALONE: Final = 60.0
-"""The same if another client uses it, or something else responds."""
+"""The same if another client uses the charger, or another device responds."""
 
 # Callbacks that cancel these retries, by entry.
 _RETRIES: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_retries")

@@ -221,7 +221,7 @@ async def test_a_refused_register_is_unknown(
 
 
 @pytest.mark.parametrize("layout", Layout)
-async def test_layout_is_detected_by_the_date(
+async def test_layout_is_told_by_the_date(
     simulator: Simulator, charger: Charger, layout: Layout
 ) -> None:
     """Another byte order is detected, and used for reads and writes."""
@@ -327,7 +327,7 @@ async def test_layout_outlives_a_clock_that_is_not_set(
         await write(charger, Settings.current_limit, 10.0)
 
 
-async def test_reclaim_connection(simulator: Simulator, link: Link) -> None:
+async def test_who_gave_up_takes_back(simulator: Simulator, link: Link) -> None:
     """Only the charger that released the connection can reclaim it."""
     one, other = Charger(link, 200), Charger(link, 200)
     one.release_connection(0.01)
@@ -340,7 +340,7 @@ async def test_reclaim_connection(simulator: Simulator, link: Link) -> None:
     assert (await link.connect()).is_open
 
 
-async def test_a_layout_that_is_detected_late(simulator: Simulator, link: Link) -> None:
+async def test_a_layout_that_is_known_late(simulator: Simulator, link: Link) -> None:
     """A layout that is detected by the write is used for it."""
     charger = Charger(link, 200, serial_number=SERIAL)
     simulator.charger.layout = Layout.ABCD
@@ -351,7 +351,7 @@ async def test_a_layout_that_is_detected_late(simulator: Simulator, link: Link) 
     assert simulator.charger.settings["current_limit"] == 10.0
 
 
-async def test_wrong_charger_on_a_shared_link(simulator: Simulator, link: Link) -> None:
+async def test_a_stranger_on_a_shared_link(simulator: Simulator, link: Link) -> None:
     """The wrong charger on a shared link does not close the connection."""
     link.users = 2
     right = Charger(link, 200, serial_number=SERIAL)
@@ -397,7 +397,7 @@ async def test_writes_belong_to_a_connection(
     assert wire(simulator) == []
 
 
-async def test_no_answer_behind_a_gateway(
+async def test_a_silence_behind_a_gateway_ends_what_was_known(
     simulator: Simulator, charger: Charger
 ) -> None:
     """The charger is identified again after a request without a response."""
