@@ -12,6 +12,7 @@ import pytest
 from custom_components.nexblue_local import (
     binary_sensor,
     button,
+    event,
     number,
     select,
     sensor,
@@ -37,6 +38,7 @@ ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
 DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "binary_sensor": binary_sensor.DESCRIPTIONS,
     "button": (button.DESCRIPTION,),
+    "event": (event.DESCRIPTION,),
     "number": number.DESCRIPTIONS,
     "select": (select.DESCRIPTION,),
     "sensor": (*sensor.DESCRIPTIONS, *sensor.CONTROL_DESCRIPTIONS),

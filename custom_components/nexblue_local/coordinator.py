@@ -25,6 +25,7 @@ from .charger.errors import ChargerError, GivenUp, InUse, WrongCharger
 from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
+from .control_events import async_discard_events, async_get_events
 from .controller import ChargerController
 from .exceptions import address_of
 from .issues import Issue, async_is_reported, async_report, async_withdraw
@@ -72,7 +73,11 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
         )
         self.controller = ChargerController(
-            hass, entry, self.charger, on_update=self._async_on_update
+            hass,
+            entry,
+            self.charger,
+            on_update=self._async_on_update,
+            on_event=async_get_events(hass, entry).async_fire,
         )
         self._remember_energy()
 
@@ -231,6 +236,7 @@ def async_forget(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Take back what was reported of a charger that is removed or disabled."""
     async_withdraw(hass, entry, *Issue)
     async_forget_use(hass, entry)
+    async_discard_events(hass, entry)
 
 
 @callback
