@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from homeassistant.core import HomeAssistant
+from homeassistant.components.event import ATTR_EVENT_TYPE, DOMAIN as EVENT_DOMAIN
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.const import DOMAIN
 from simulator import Fault, FaultKind, Simulator
+from tests.conftest import SERIAL
 
 PREFIX = "nexblue_delta_max"
 
@@ -99,6 +104,40 @@ def gone_with(function: int) -> list[Fault]:
 def writes(simulator: Simulator) -> list[tuple[int, int]]:
     """Return function and address of what was written."""
     return [(r.function, r.address) for r in simulator.log if r.words]
+
+
+def entity_id_of(hass: HomeAssistant, domain: str, key: str) -> str:
+    """Return the entity ID of the simulated charger's entity, whatever its name."""
+    entity_id = er.async_get(hass).async_get_entity_id(
+        domain, DOMAIN, f"{SERIAL}_{key}"
+    )
+    assert entity_id is not None
+    return entity_id
+
+
+def control_events(hass: HomeAssistant) -> list[tuple[str, dict[str, Any]]]:
+    """Return the list of the control events to come, each with its attributes."""
+    entity_id = entity_id_of(hass, EVENT_DOMAIN, "control_event")
+    events: list[tuple[str, dict[str, Any]]] = []
+    last = hass.states.get(entity_id)
+    seen = "" if last is None else last.state
+
+    @callback
+    def changed(event: Event[EventStateChangedData]) -> None:
+        nonlocal seen
+        state = event.data["new_state"]
+        if state is None or state.state in (STATE_UNAVAILABLE, STATE_UNKNOWN, seen):
+            return
+        seen = state.state
+        attributes = {
+            name: value
+            for name, value in state.attributes.items()
+            if name in ("limit", "settings")
+        }
+        events.append((state.attributes[ATTR_EVENT_TYPE], attributes))
+
+    async_track_state_change_event(hass, entity_id, changed)
+    return events
 
 
 def intent(entry: MockConfigEntry) -> dict[str, Any]:

@@ -98,6 +98,7 @@ async def test_values(
         "select.phase_mode": "adaptive",
         "switch.charging": "on",
         "button.release_control": "unknown",
+        "event.control_event": "unknown",
     }
 
 
@@ -210,6 +211,7 @@ async def test_refused_bitsets_are_unknown(
         "sensor.session_energy",
         # Nothing is the matter with these.
         *("sensor.next_phase_switch", "button.release_control"),
+        "event.control_event",
         *("binary_sensor.fault", "binary_sensor.fallback_active"),
     }
 

@@ -32,7 +32,7 @@ def test_modules_that_home_assistant_loads() -> None:
     components = Path(homeassistant.components.__file__).parent
     modules = {path.stem for path in INTEGRATION.glob("*.py")}
     taken = {name for name in modules if (components / name).is_dir()}
-    assert taken == {*PLATFORMS, "diagnostics", "logbook", "repairs"}
+    assert taken == {*PLATFORMS, "diagnostics", "repairs"}
 
 
 def test_promises_have_tests() -> None:

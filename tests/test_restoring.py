@@ -10,14 +10,10 @@ from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 import pytest
-from pytest_homeassistant_custom_component.common import (
-    MockConfigEntry,
-    async_capture_events,
-)
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components.nexblue_local as integration
 from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
-from custom_components.nexblue_local.events import EVENT
 from simulator import Car, Fault, FaultKind, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (
@@ -28,6 +24,7 @@ from tests.commands import (
     SINGLE,
     START,
     STOP,
+    control_events,
     intent,
     number,
     stored,
@@ -312,14 +309,14 @@ async def test_phases_that_are_ignored_hold_the_limit(
         if name != "phase_mode":
             original(name, value)
 
-    told = async_capture_events(hass, EVENT)
+    events = control_events(hass)
     with patch.object(simulator.charger, "_set", ignore):
         simulator.cut()
         await asyncio.sleep(0.1)
         await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 6.0
     assert entry.runtime_data.controller.control.awaits_phase_mode
-    assert told == []
+    assert events == []
 
 
 async def test_a_power_cut_behind_a_gateway(

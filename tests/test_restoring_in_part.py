@@ -7,13 +7,9 @@ from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
 import pytest
-from pytest_homeassistant_custom_component.common import (
-    MockConfigEntry,
-    async_capture_events,
-)
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.charger.enums import StartStop
-from custom_components.nexblue_local.events import EVENT
 from simulator import Car, Fault, FaultKind, Ocpp, Simulator
 from tests.commands import (
     COMMANDS,
@@ -23,6 +19,7 @@ from tests.commands import (
     SINGLE,
     START,
     STOP,
+    control_events,
     intent,
     number,
     writes,
@@ -119,19 +116,19 @@ async def test_stop_that_is_ignored_on_restoring(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """It is shown as refused until it is restored, and told as restored only then."""
-    told = async_capture_events(hass, EVENT)
+    events = control_events(hass)
     await STOP.give(hass)
     simulator.charger.ocpp = Ocpp.IGNORE
     await simulator.power_cycle()
     await poll(hass, entry)
     assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "on"
-    assert told == []
+    assert events == []
     simulator.charger.ocpp = Ocpp.NONE
     await simulator.power_cycle()
     await poll(hass, entry)
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
     assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
-    assert len(told) == 1
+    assert len(events) == 1
 
 
 @pytest.mark.parametrize("code", [6, 4])
@@ -272,7 +269,7 @@ async def test_it_is_told_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Neither events nor warnings repeat with each try."""
-    told = async_capture_events(hass, EVENT)
+    events = control_events(hass)
     for command in (LIMIT, COMMANDS[1], STOP):
         await command.give(hass)
     original = simulator.charger._set
@@ -286,7 +283,7 @@ async def test_it_is_told_once(
     with patch.object(simulator.charger, "_set", clamp):
         for _ in range(4):
             await poll(hass, entry)
-    assert len(told) == 1
+    assert len(events) == 1
     assert len(warnings(caplog)) == 1
 
 

@@ -12,6 +12,7 @@ import pytest
 from custom_components.nexblue_local import (
     binary_sensor,
     button,
+    event,
     number,
     select,
     sensor,
@@ -34,6 +35,7 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
         *binary_sensor.CONTROL_DESCRIPTIONS,
     ),
     "button": (button.DESCRIPTION,),
+    "event": (event.DESCRIPTION,),
     "number": number.DESCRIPTIONS,
     "select": (select.DESCRIPTION,),
     "sensor": (

@@ -16,12 +16,13 @@ from pytest_homeassistant_custom_component.components.common import (
     TargetSupport,
     assert_conditions_target_support,
 )
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.nexblue_local.charger.enums import ChargerErrors
 from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.trigger import TRIGGERS
 from simulator import Car, Simulator
-from tests.commands import LIMIT, PREFIX
+from tests.commands import LIMIT, entity_id_of
 from tests.test_init import poll, state
 from tests.test_services import device_of
 
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.usefixtures("quick_commands")
 async def automate(
     hass: HomeAssistant, device: str, *triggers: str, **automation: Any
 ) -> list[ServiceCall]:
-    """Set an automation up, and return the list of what it does."""
-    calls: list[ServiceCall] = async_mock_service(hass, "test", "tell")
+    """Set up an automation, and return the list of its actions to come."""
+    calls: list[ServiceCall] = async_mock_service(hass, "test", "triggered")
     assert await async_setup_component(
         hass,
         "automation",
@@ -47,7 +48,10 @@ async def automate(
                     }
                     for trigger in triggers
                 ],
-                "actions": {"action": "test.tell", "data": {"id": "{{ trigger.id }}"}},
+                "actions": {
+                    "action": "test.triggered",
+                    "data": {"id": "{{ trigger.id }}"},
+                },
                 "mode": "queued",
                 **automation,
             }
@@ -57,15 +61,15 @@ async def automate(
     return calls
 
 
-def told(calls: list[ServiceCall]) -> list[str]:
-    """Return what was told, and forget it."""
+def triggered(calls: list[ServiceCall]) -> list[str]:
+    """Return the triggers since the last call."""
     ids = [call.data["id"] for call in calls]
     calls.clear()
     return ids
 
 
 async def settle(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """Let the car make up its mind, and have that seen."""
+    """Give the car time, and poll."""
     await asyncio.sleep(0.1)
     await poll(hass, entry)
 
@@ -73,33 +77,33 @@ async def settle(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 async def test_triggers(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Each tells once, when it begins."""
+    """Each triggers once, at its beginning."""
     calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
     charger = simulator.charger
     charger.plug_in(Car(ramp=1000))
     await settle(hass, entry)
-    assert told(calls) == ["vehicle_connected"]
+    assert triggered(calls) == ["vehicle_connected"]
     charger._preparing_until = 0
     await settle(hass, entry)
     await settle(hass, entry)
-    assert told(calls) == ["started_charging"]
+    assert triggered(calls) == ["started_charging"]
     charger.errors = ChargerErrors.TEMPERATURE
     await settle(hass, entry)
-    assert sorted(told(calls)) == ["fault", "stopped_charging"]
+    assert sorted(triggered(calls)) == ["fault", "stopped_charging"]
     charger.errors = ChargerErrors(0)
     charger.unplug()
     await settle(hass, entry)
-    assert told(calls) == ["vehicle_disconnected"]
+    assert triggered(calls) == ["vehicle_disconnected"]
     charger.fallback_active = True
     await settle(hass, entry)
     await settle(hass, entry)
-    assert told(calls) == ["fallback_engaged"]
+    assert triggered(calls) == ["fallback_engaged"]
 
 
 async def test_an_outage_triggers_nothing_but_what_changed(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """A charger that is back is compared with what it was."""
+    """The state after an outage is compared with the one before."""
     simulator.charger.plug_in(Car())
     await settle(hass, entry)
     calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
@@ -107,32 +111,32 @@ async def test_an_outage_triggers_nothing_but_what_changed(
         await simulator.stop()
         await poll(hass, entry)
         assert (
-            state(hass, f"binary_sensor.{PREFIX}_vehicle_connected")
+            state(hass, entity_id_of(hass, "binary_sensor", "vehicle_connected"))
             == STATE_UNAVAILABLE
         )
         if changes:
             simulator.charger.unplug()
         await simulator.start()
         await settle(hass, entry)
-        assert told(calls) == (["vehicle_disconnected"] if changes else [])
+        assert triggered(calls) == (["vehicle_disconnected"] if changes else [])
 
 
-async def test_a_reload_triggers_nothing_but_what_changed(
+async def test_a_reload_triggers_nothing(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Neither does an entry that is set up anew."""
+    """The same for a reload."""
     simulator.charger.plug_in(Car())
     await settle(hass, entry)
     calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
     assert await hass.config_entries.async_reload(entry.entry_id)
     await settle(hass, entry)
-    assert told(calls) == []
+    assert triggered(calls) == []
 
 
 async def test_a_fallback_in_an_outage(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """It is told although control has ended it by the time of the next poll."""
+    """It triggers although control has ended it by the time of the next poll."""
     await LIMIT.give(hass)
     calls = await automate(hass, device_of(hass, entry), "fallback_engaged")
     await simulator.stop()
@@ -147,8 +151,8 @@ async def test_a_fallback_in_an_outage(
     await hass.async_block_till_done()
     assert not simulator.charger.fallback_active
     await poll(hass, entry)
-    assert state(hass, f"binary_sensor.{PREFIX}_fallback_active") == "off"
-    assert told(calls) == ["fallback_engaged"]
+    assert state(hass, entity_id_of(hass, "binary_sensor", "fallback_active")) == "off"
+    assert triggered(calls) == ["fallback_engaged"]
 
 
 async def test_renamed_and_disabled(
@@ -156,21 +160,21 @@ async def test_renamed_and_disabled(
 ) -> None:
     """A renamed entity triggers as before, a disabled one does not."""
     registry = er.async_get(hass)
-    vehicle = f"binary_sensor.{PREFIX}_vehicle_connected"
+    vehicle = entity_id_of(hass, "binary_sensor", "vehicle_connected")
     registry.async_update_entity(vehicle, new_entity_id="binary_sensor.garage")
     await hass.async_block_till_done()
     calls = await automate(hass, device_of(hass, entry), *TRIGGERS)
     simulator.charger.plug_in(Car())
     await settle(hass, entry)
     assert state(hass, "binary_sensor.garage") == "on"
-    assert told(calls) == ["vehicle_connected"]
+    assert triggered(calls) == ["vehicle_connected"]
     registry.async_update_entity(
         "binary_sensor.garage", disabled_by=er.RegistryEntryDisabler.USER
     )
     await hass.async_block_till_done()
     simulator.charger.unplug()
     await settle(hass, entry)
-    assert told(calls) == []
+    assert triggered(calls) == []
 
 
 async def test_other_entities_do_not_trigger(
@@ -192,22 +196,22 @@ async def test_other_entities_do_not_trigger(
     hass.states.async_set(stranger.entity_id, "on")
     simulator.overrides[401] = 1
     await settle(hass, entry)
-    assert state(hass, f"binary_sensor.{PREFIX}_warning") == "on"
-    assert told(calls) == []
+    assert state(hass, entity_id_of(hass, "binary_sensor", "warning")) == "on"
+    assert triggered(calls) == []
 
 
 @pytest.mark.parametrize(
-    ("condition", "name"),
-    [("is_charging", "charging"), ("vehicle_is_connected", "vehicle")],
+    ("condition", "key"),
+    [("is_charging", "charging"), ("vehicle_is_connected", "vehicle_connected")],
 )
 async def test_conditions(
     hass: HomeAssistant,
     simulator: Simulator,
     entry: MockConfigEntry,
     condition: str,
-    name: str,
+    key: str,
 ) -> None:
-    """They hold while the binary sensor is on, and not when nobody knows."""
+    """They pass while the binary sensor is on, and fail while it is unavailable."""
     calls = await automate(
         hass,
         device_of(hass, entry),
@@ -222,18 +226,58 @@ async def test_conditions(
     async def asked() -> bool:
         hass.bus.async_fire("ask")
         await hass.async_block_till_done()
-        return told(calls) == ["asked"]
+        return triggered(calls) == ["asked"]
 
     assert not await asked()
     simulator.charger.plug_in(Car(ramp=1000))
     simulator.charger._preparing_until = 0
     await settle(hass, entry)
     await settle(hass, entry)
-    assert state(hass, f"binary_sensor.{PREFIX}_{name}") == "on"
+    assert state(hass, entity_id_of(hass, "binary_sensor", key)) == "on"
     assert await asked()
     await simulator.stop()
     await poll(hass, entry)
     assert not await asked()
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"), [("triggers", set(TRIGGERS)), ("conditions", set(CONDITIONS))]
+)
+async def test_offered_for_a_charger(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    entry: MockConfigEntry,
+    kind: str,
+    keys: set[str],
+) -> None:
+    """The automation editor offers all of them, whatever the user has changed."""
+    charging = entity_id_of(hass, "binary_sensor", "charging")
+    er.async_get(hass).async_update_entity(charging, device_class="running")
+    assert await async_setup_component(hass, "automation", {})
+    client = await hass_ws_client()
+    await client.send_json_auto_id(
+        {
+            "type": f"get_{kind}_for_target",
+            "target": {"device_id": [device_of(hass, entry)]},
+        }
+    )
+    offered = (await client.receive_json())["result"]
+    assert {f"nexblue_local.{key}" for key in keys} <= set(offered)
+
+
+async def test_events_are_offered_for_a_charger(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, entry: MockConfigEntry
+) -> None:
+    """The automation editor offers Home Assistant's trigger of the event entity."""
+    assert await async_setup_component(hass, "automation", {})
+    client = await hass_ws_client()
+    await client.send_json_auto_id(
+        {
+            "type": "get_triggers_for_target",
+            "target": {"device_id": [device_of(hass, entry)]},
+        }
+    )
+    assert "event.received" in (await client.receive_json())["result"]
 
 
 def test_targets_of_conditions() -> None:

@@ -1,4 +1,4 @@
-"""Conditions: whether a charger charges, whether a vehicle is connected."""
+"""Conditions: whether a vehicle is connected, whether it is charging."""
 
 from typing import ClassVar, override
 
@@ -6,13 +6,13 @@ from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.condition import Condition, EntityStateConditionBase
 
-from .targets import BINARY_SENSORS, of_key
+from .targets import BINARY_SENSORS, filter_by_key
 
 ON: set[str | bool] = {STATE_ON}
 
 
 class _IsOn(EntityStateConditionBase):
-    """A binary sensor of a charger is on."""
+    """Test if a binary sensor of a charger is on."""
 
     _domain_specs = BINARY_SENSORS
     _states = ON
@@ -20,18 +20,18 @@ class _IsOn(EntityStateConditionBase):
 
     @override
     def entity_filter(self, entities: set[str]) -> set[str]:
-        """Leave the binary sensors of the integration that have the key."""
-        return of_key(self._hass, super().entity_filter(entities), self._key)
+        """Return the binary sensors that have the key."""
+        return filter_by_key(self._hass, super().entity_filter(entities), self._key)
 
 
 class IsCharging(_IsOn):
-    """The charger charges."""
+    """Test if a charger is charging a vehicle."""
 
     _key = "charging"
 
 
 class VehicleIsConnected(_IsOn):
-    """A vehicle is connected."""
+    """Test if a vehicle is connected."""
 
     _key = "vehicle_connected"
 

@@ -31,6 +31,7 @@ from .charger.errors import (
 from .charger.registers import Identity, Reading
 from .charger.transport import Link
 from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
+from .control_events import async_discard_events, async_get_events
 from .controller import ChargerController
 from .exceptions import address_of
 from .repairs import Issue, async_create_issue, async_delete_issues, async_has_issue
@@ -86,7 +87,11 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
         )
         self.controller = ChargerController(
-            hass, entry, self.charger, on_update=self._async_on_update
+            hass,
+            entry,
+            self.charger,
+            on_update=self._async_on_update,
+            on_event=async_get_events(hass, entry).async_fire,
         )
         self._restore_energies()
 
@@ -289,9 +294,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
 
 @callback
 def async_clear_issues(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Delete all issues of a charger that is removed or disabled."""
+    """Delete all issues and events of a charger that is removed or disabled."""
     async_delete_issues(hass, entry, *Issue)
     async_reset_in_use_timer(hass, entry)
+    async_discard_events(hass, entry)
 
 
 @callback

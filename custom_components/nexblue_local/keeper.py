@@ -30,7 +30,7 @@ from .control.control import Control, Write, agrees
 from .control.fallback import Fallback
 from .control.keep_alive import period
 from .control.lease import Lease
-from .events import Kind, async_fire
+from .control_events import ControlEvent, ControlEventType
 from .storage import intent_store
 
 CONFIRM_FOR: Final = 5.0
@@ -73,6 +73,7 @@ class ChargerKeeper:
         charger: Charger,
         *,
         on_update: Callable[[Snapshot | None], None],
+        on_event: Callable[[ControlEvent], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the charger, and whom to tell when something changed.
@@ -84,6 +85,7 @@ class ChargerKeeper:
         self._entry = entry
         self._charger = charger
         self._on_update = on_update
+        self._on_event = on_event
         self._time = clock
         self._store = intent_store(hass, entry.entry_id)
         self._lock = asyncio.Lock()
@@ -185,7 +187,7 @@ class ChargerKeeper:
             return False
         await self._async_save()
         limit = self.control.intent.current_limit
-        async_fire(self._hass, self._entry, Kind.LIMIT_EXPIRED, limit=limit)
+        self._on_event(ControlEvent(ControlEventType.LIMIT_EXPIRED, {"limit": limit}))
         LOGGER.info("%s: current limit not renewed, now %s A", self._entry.title, limit)
         return True
 
@@ -338,16 +340,18 @@ class ChargerKeeper:
 
     def _tell_restored(self, done: list[Write], before: Settings) -> None:
         """Tell which settings were restored to another value than there was."""
-        restored = ", ".join(
+        settings = list(
             dict.fromkeys(
-                register.name.replace("_", " ")
+                register.name
                 for register, value in done
                 if not agrees(before.values.get(register.name), value)
             )
         )
-        if restored:
-            async_fire(self._hass, self._entry, Kind.RESTORED, settings=restored)
-            LOGGER.info("%s: restored %s", self._entry.title, restored)
+        if settings:
+            self._on_event(
+                ControlEvent(ControlEventType.RESTORED, {"settings": settings})
+            )
+            LOGGER.info("%s: restored %s", self._entry.title, ", ".join(settings))
 
     async def _restore_one(
         self, register: Register[Any], value: Any, connection: int
@@ -434,7 +438,7 @@ class ChargerKeeper:
         # After a start it is news only if it ended our control.
         is_news = before is False or (before is None and self.control.is_in_control)
         if self._fallback.is_active and is_news:
-            async_fire(self._hass, self._entry, Kind.FALLBACK_ENGAGED)
+            self._on_event(ControlEvent(ControlEventType.FALLBACK_ENGAGED))
 
     @property
     def has_unexpected_fallback(self) -> bool:

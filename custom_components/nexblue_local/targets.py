@@ -1,4 +1,4 @@
-"""Which entities triggers and conditions are about."""
+"""The entities that triggers and conditions apply to."""
 
 from homeassistant.components.binary_sensor import DOMAIN as BINARY_SENSOR_DOMAIN
 from homeassistant.core import HomeAssistant
@@ -10,10 +10,11 @@ from .const import DOMAIN
 BINARY_SENSORS = {BINARY_SENSOR_DOMAIN: DomainSpec()}
 
 
-def of_key(hass: HomeAssistant, entity_ids: set[str], key: str) -> set[str]:
-    """Return those that are enabled entities of this integration, of a key.
+def filter_by_key(hass: HomeAssistant, entity_ids: set[str], key: str) -> set[str]:
+    """Return the enabled entities of this integration that have a translation key.
 
-    Whatever they have been renamed to.
+    Entity IDs and device classes can be changed by the user, translation keys
+    cannot.
     """
     registry = er.async_get(hass)
     return {

@@ -1,4 +1,4 @@
-"""Triggers: what chargers and vehicles begin and end."""
+"""Triggers: charging, vehicles, faults and the fallback."""
 
 from typing import Any, ClassVar, override
 
@@ -16,16 +16,16 @@ from homeassistant.helpers.trigger import (
     TriggerNotTriggeredReporter,
 )
 
-from .targets import BINARY_SENSORS, of_key
+from .targets import BINARY_SENSORS, filter_by_key
 
 FROM_ANYWHERE: frozenset[str] = frozenset()
 
 
 class _Turns(EntityTargetStateTriggerBase):
-    """A binary sensor of a charger turns on, or off.
+    """Trigger when a binary sensor of a charger turns on or off.
 
-    What changes while the charger is out of reach is told once it is back, by
-    comparing with the state before; an outage alone tells nothing.
+    An outage does not trigger. A change during an outage does once the charger is
+    available again: the new state is compared with the last known one.
     """
 
     _domain_specs = BINARY_SENSORS
@@ -33,18 +33,18 @@ class _Turns(EntityTargetStateTriggerBase):
     _key: ClassVar[str]
 
     def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
-        """Start without known states."""
+        """Initialize without known states."""
         super().__init__(hass, config)
         self._known: dict[str, str] = {}
 
     @override
     def entity_filter(self, entities: set[str]) -> set[str]:
-        """Leave the binary sensors of the integration that have the key."""
-        return of_key(self._hass, super().entity_filter(entities), self._key)
+        """Return the binary sensors that have the key."""
+        return filter_by_key(self._hass, super().entity_filter(entities), self._key)
 
     @override
     def is_valid_transition(self, from_state: State, to_state: State) -> bool:
-        """Return whether the last state that was known is another one."""
+        """Return whether the last known state differs from the new one."""
         before = from_state.state
         if before in self._excluded_states:
             before = self._known.get(to_state.entity_id, to_state.state)
@@ -56,19 +56,19 @@ class _Turns(EntityTargetStateTriggerBase):
         run_action: TriggerActionRunner,
         did_not_trigger: TriggerNotTriggeredReporter | None = None,
     ) -> CALLBACK_TYPE:
-        """Attach the trigger, and keep the last known states in mind."""
+        """Attach the trigger, and track the last known states."""
 
         @callback
-        def remember(change: TargetStateChangedData) -> None:
+        def track(change: TargetStateChangedData) -> None:
             state: State | None = change.state_change_event.data["old_state"]
             if state is not None and state.state not in self._excluded_states:
                 self._known[state.entity_id] = state.state
 
         assert self._target is not None
-        forget = await async_track_target_selector_state_change_event(
+        untrack = await async_track_target_selector_state_change_event(
             self._hass,
             self._target,
-            remember,
+            track,
             self.entity_filter,
             primary_entities_only=self._primary_entities_only,
         )
@@ -77,20 +77,20 @@ class _Turns(EntityTargetStateTriggerBase):
         @callback
         def remove() -> None:
             detach()
-            forget()
+            untrack()
 
         return remove
 
 
 def _turns(key: str, state: str, **more: Any) -> type[Trigger]:
-    """Return the trigger for a binary sensor that turns on, or off."""
+    """Return the trigger class for a key and the state that triggers."""
     return type(
         f"{key}_{state}", (_Turns,), {"_key": key, "_to_states": {state}, **more}
     )
 
 
 TRIGGERS: dict[str, type[Trigger]] = {
-    # The only one of a diagnostic entity.
+    # Its binary sensor is the only diagnostic one.
     "fallback_engaged": _turns(
         "fallback_active", STATE_ON, _primary_entities_only=False
     ),
