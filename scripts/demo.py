@@ -235,7 +235,7 @@ async def create_dashboard(
                         section(
                             "Charger",
                             *tiles(
-                                *("sensor.status", "sensor.waiting_reason"),
+                                *("sensor.status", "sensor.limited_by"),
                                 *("binary_sensor.vehicle_connected",),
                                 *("binary_sensor.fault",),
                                 *("sensor.session_energy", "sensor.lifetime_energy"),

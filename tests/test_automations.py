@@ -90,7 +90,7 @@ async def test_full(
 ) -> None:
     """A car that pauses by itself is told, after five minutes."""
     calls = notified(hass)
-    await load(hass, "Tell when the car is full")
+    await load(hass, "Notify when the car is full")
     simulator.charger.plug_in(Car(charge=60.0))
     simulator.charger._preparing_until = 0
     simulator.charger.session_energy = 12.5
@@ -109,11 +109,11 @@ async def test_needs_somebody(
 ) -> None:
     """A fault that stays, and a fallback at once."""
     calls = notified(hass)
-    await load(hass, "Tell when the charger needs somebody")
+    await load(hass, "Notify when the charger needs attention")
     simulator.charger.fallback_active = True
     await poll(hass, entry)
     assert [call.data["message"] for call in calls] == [
-        "The charger took its fallback limit."
+        "The charger applied its fallback limit."
     ]
     simulator.charger.errors = ChargerErrors.PE_OPEN
     await poll(hass, entry)
