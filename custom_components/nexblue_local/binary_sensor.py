@@ -26,7 +26,7 @@ from .charger.model import Register
 from .charger.registers import Reading
 from .controller import ChargerController
 from .coordinator import NexBlueConfigEntry
-from .entity import NexBlueEntity
+from .entity import NexBlueControlEntity, NexBlueEntity
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
@@ -195,7 +195,7 @@ class NexBlueBinarySensor(NexBlueEntity, BinarySensorEntity):
         self._attr_is_on = self.entity_description.is_on_fn(snapshot.reading)
 
 
-class NexBlueControlBinarySensor(NexBlueEntity, BinarySensorEntity):
+class NexBlueControlBinarySensor(NexBlueControlEntity, BinarySensorEntity):
     """Binary sensor of the control of a charger."""
 
     entity_description: NexBlueControlBinarySensorDescription

@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import NexBlueConfigEntry
-from .entity import NexBlueEntity
+from .entity import NexBlueControlEntity
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -26,7 +26,7 @@ async def async_setup_entry(
     )
 
 
-class NexBlueButton(NexBlueEntity, ButtonEntity):
+class NexBlueButton(NexBlueControlEntity, ButtonEntity):
     """Button that returns control to the charger."""
 
     @override

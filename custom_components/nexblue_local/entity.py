@@ -39,3 +39,17 @@ class NexBlueEntity(CoordinatorEntity[NexBlueCoordinator]):
         if self.available:
             self._update_from(self.coordinator.data)
         super()._handle_coordinator_update()
+
+
+class NexBlueControlEntity(NexBlueEntity):
+    """Entity of what was asked for, which does not depend on the connection.
+
+    It stays available: Home Assistant silently skips commands to an unavailable
+    entity, while a command to this one fails with the reason.
+    """
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True, also while the charger cannot be reached."""
+        return True

@@ -18,7 +18,7 @@ from .charger.charger import Snapshot
 from .charger.registers import Reading, Settings
 from .control.control import LEAST_CURRENT
 from .coordinator import NexBlueConfigEntry
-from .entity import NexBlueEntity
+from .entity import NexBlueControlEntity
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -86,7 +86,7 @@ async def async_setup_entry(
     )
 
 
-class NexBlueNumber(NexBlueEntity, NumberEntity):
+class NexBlueNumber(NexBlueControlEntity, NumberEntity):
     """Limit: the one asked for, or the charger's own where none was."""
 
     entity_description: NexBlueNumberDescription

@@ -10,7 +10,7 @@ from .charger.charger import Snapshot
 from .charger.enums import PhaseMode
 from .charger.registers import Settings
 from .coordinator import NexBlueConfigEntry
-from .entity import NexBlueEntity
+from .entity import NexBlueControlEntity
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -31,7 +31,7 @@ async def async_setup_entry(
     )
 
 
-class NexBlueSelect(NexBlueEntity, SelectEntity):
+class NexBlueSelect(NexBlueControlEntity, SelectEntity):
     """Phase mode: the one asked for, or the charger's own where none was."""
 
     @override

@@ -179,6 +179,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         key="app_phase_mode",
         value_fn=_shown(Reading.app_phase_mode),
         entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
         device_class=SensorDeviceClass.ENUM,
         options=_keys(PhaseMode),
     ),
@@ -331,6 +332,8 @@ class NexBlueControlSensorDescription(SensorEntityDescription):
     """Describes a sensor of the control of a charger."""
 
     value_fn: Callable[[ChargerController, Snapshot], StateType | datetime]
+    needs_charger: bool = False
+    """Whether it is unavailable while the charger cannot be reached."""
 
 
 def _phase_switches_left(controller: ChargerController) -> int:
@@ -344,6 +347,7 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
         key="control",
         device_class=SensorDeviceClass.ENUM,
         options=list(Controller),
+        needs_charger=True,
         value_fn=lambda controller, snapshot: controller.controller(snapshot),
     ),
     NexBlueControlSensorDescription(
@@ -368,6 +372,12 @@ class NexBlueControlSensor(NexBlueEntity, SensorEntity):
     """Sensor of the control of a charger."""
 
     entity_description: NexBlueControlSensorDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return whether the value is known."""
+        return super().available or not self.entity_description.needs_charger
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:

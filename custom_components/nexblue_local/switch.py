@@ -10,7 +10,7 @@ from .charger.charger import Snapshot
 from .charger.enums import StartStop
 from .charger.registers import Settings
 from .coordinator import NexBlueConfigEntry
-from .entity import NexBlueEntity
+from .entity import NexBlueControlEntity
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -29,7 +29,7 @@ async def async_setup_entry(
     )
 
 
-class NexBlueSwitch(NexBlueEntity, SwitchEntity):
+class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
     """Whether charging is allowed: as asked for, or by the charger where it was not."""
 
     @override
