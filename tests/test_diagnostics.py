@@ -101,7 +101,7 @@ async def test_not_set_up(
     text = await download(hass, entry, tmp_path / "file.json")
     data = json.loads(text)["data"]
     assert data["state"] == "setup_retry"
-    assert data["reason"].startswith("No connection to the charger at **REDACTED**")
+    assert data["reason"].startswith("Could not connect to the charger at **REDACTED**")
 
 
 async def test_of_a_stranger_nothing_is_told(

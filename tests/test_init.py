@@ -75,9 +75,9 @@ async def test_polling(hass: HomeAssistant, simulator: Simulator) -> None:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        (Fault(kind=FaultKind.DROP), "cuts every connection off"),
-        (Fault(kind=FaultKind.GARBAGE), "does not speak Modbus"),
-        (Fault(kind=FaultKind.EXCEPTION, code=4), "refused a request"),
+        (Fault(kind=FaultKind.DROP), "closes every connection"),
+        (Fault(kind=FaultKind.GARBAGE), "invalid Modbus response"),
+        (Fault(kind=FaultKind.EXCEPTION, code=4), "refused the request"),
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else "",
 )
@@ -118,7 +118,7 @@ async def test_outage(
         and record.levelno > logging.DEBUG
     ]
     assert [r.levelno for r in ours] == [logging.ERROR, logging.INFO]
-    assert "No connection to the charger" in ours[0].message
+    assert "Could not connect to the charger" in ours[0].message
 
 
 async def test_wrong_charger(
