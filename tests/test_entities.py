@@ -88,7 +88,6 @@ async def test_values(
         "sensor.active_current_limit": "16.0",
         "sensor.app_fallback_current": "6.0",
         "sensor.app_max_current": "16.0",
-        "sensor.app_phase_mode": "adaptive",
         "sensor.control": "charger",
         "sensor.phase_switches_left": "2",
         "sensor.next_phase_switch": "unknown",
@@ -112,6 +111,7 @@ OFF_BY_DEFAULT = {
     *("sensor.current_l2", "sensor.current_l3"),
     *("sensor.active_fallback_limit", "sensor.active_fallback_timeout"),
     *("sensor.active_phase_mode", "sensor.active_start_stop"),
+    "sensor.app_phase_mode",
     *("sensor.clock_offset", "sensor.mapping_version", "sensor.connector_count"),
     *(f"binary_sensor.error_{str(flag.name).lower()}" for flag in ChargerErrors),
     *(f"binary_sensor.warning_{str(flag.name).lower()}" for flag in ChargerWarnings),
@@ -133,7 +133,7 @@ async def test_off_by_default(hass: HomeAssistant, entry: MockConfigEntry) -> No
         if entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     }
     assert off == OFF_BY_DEFAULT
-    assert len(off) == 15 + 12 + 10 + 6
+    assert len(off) == 16 + 12 + 10 + 6
 
 
 @pytest.mark.usefixtures("all_entities_on")

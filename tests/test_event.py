@@ -147,6 +147,10 @@ async def test_activity_after_an_outage(
         row["attributes"] for row in rows if row.get("entity_id") == control_event(hass)
     ] == [{ATTR_EVENT_TYPE: "restored"}]
     assert [row for row in rows if "message" in row] == []
+    # Two rows each of what only the charger knows, and the event.
+    others = {row.get("entity_id") for row in rows} - {control_event(hass)}
+    assert len(others) <= 8
+    assert len(rows) <= 2 * len(others) + 1
 
 
 async def test_available_during_an_outage(

@@ -16,7 +16,7 @@ from custom_components.nexblue_local.charger.errors import ConnectionReleased
 from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
 from custom_components.nexblue_local.links import async_get_connection_pool
 from simulator import Fault, FaultKind, Simulator
-from tests.commands import LIMIT, PERIOD, PREFIX, SINGLE, STOP, intent, writes
+from tests.commands import LIMIT, PERIOD, PREFIX, SINGLE, STOP, intent, number, writes
 from tests.test_init import poll, state
 from tests.test_services import act, lease
 
@@ -32,10 +32,15 @@ async def test_release_connection(
     await entry.runtime_data.async_release_connection(1.5, force=False)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
-    assert state(hass, limit) == STATE_UNAVAILABLE
+    assert state(hass, f"sensor.{PREFIX}_power") == STATE_UNAVAILABLE
+    assert state(hass, limit) == "10.5"
     simulator.log.clear()
     with pytest.raises(HomeAssistantError) as raised:
         await act(hass, entry, "set_limits", current_limit=9)
+    assert raised.value.translation_key == "connection_released"
+    # Home Assistant would skip it without a word if the entity were unavailable.
+    with pytest.raises(HomeAssistantError) as raised:
+        await number("current_limit", 9, 1000).give(hass)
     assert raised.value.translation_key == "connection_released"
     await poll(hass, entry)
     assert simulator.log == []

@@ -90,7 +90,7 @@ async def test_a_fallback_that_cannot_be_chosen(
     flow = await start_fix(hass, entry)
     result = await go_on(hass, flow, 4, 2)
     assert result["errors"] == {"base": "not_set"}
-    assert "between 6 and 16 A" in result["description_placeholders"]["reason"]
+    assert "0 A, or between 6 and 16 A" in result["description_placeholders"]["reason"]
     fault = Fault(kind=FaultKind.EXCEPTION, function=0x10, code=4)
     simulator.faults.append(fault)
     result = await go_on(hass, flow, 8, 2)

@@ -328,7 +328,8 @@ async def test_a_power_cut_behind_a_gateway(
     away = Fault(kind=FaultKind.EXCEPTION, code=11)
     simulator.faults.append(away)
     await poll(hass, entry)
-    assert state(hass, f"switch.{PREFIX}_allow_charging") == STATE_UNAVAILABLE
+    assert state(hass, f"sensor.{PREFIX}_status") == STATE_UNAVAILABLE
+    assert state(hass, f"switch.{PREFIX}_allow_charging") == "off"
     simulator.charger.power_on()
     simulator.faults.remove(away)
     await poll(hass, entry)
