@@ -4,15 +4,9 @@ import asyncio
 from pathlib import Path
 import sys
 
-import pytest
-
 from scripts.home_assistant import ROOT
 
 
-@pytest.mark.skipif(
-    not Path(sys.executable).with_name("ruff").exists(),
-    reason="ruff is installed only with the oldest Home Assistant",
-)
 async def test_excluded_file() -> None:
     """An excluded file passes even if it is named on the command line."""
     ruff = Path(sys.executable).with_name("ruff")
