@@ -38,7 +38,7 @@ zeroconf:
 """
 
 # The names of the simulated world's switches, in the order of their registers.
-WORLD = ("Car plugged in", "Charger has power", "OCPP in charge")
+WORLD = ("Car plugged in", "Charger power", "OCPP control")
 
 
 def world_configuration(port: int) -> str:
@@ -193,11 +193,11 @@ async def create_dashboard(
         entity = entities[key]
         return {"entity": entity["entity_id"], "name": entity["original_name"]}
 
-    def tile(key: str, *features: str) -> dict[str, Any]:
+    def tile(key: str, *features: dict[str, str]) -> dict[str, Any]:
         return {
             "type": "tile",
             **named(key),
-            "features": [{"type": feature} for feature in features],
+            "features": list(features),
         }
 
     def tiles(*keys: str) -> list[dict[str, Any]]:
@@ -243,8 +243,11 @@ async def create_dashboard(
                         ),
                         section(
                             "Control",
-                            tile("number.current_limit", "numeric-input"),
-                            tile("select.phase_mode", "select-options"),
+                            tile(
+                                "number.current_limit",
+                                {"type": "numeric-input", "style": "buttons"},
+                            ),
+                            tile("select.phase_mode", {"type": "select-options"}),
                             *tiles(
                                 *("switch.charging", "sensor.control"),
                                 *("number.fallback_limit", "number.fallback_timeout"),
@@ -274,13 +277,9 @@ async def create_dashboard(
                             "Phases",
                             *tiles(
                                 *("sensor.current_l1", "sensor.voltage_l1"),
-                                *("sensor.current_l2", "sensor.voltage_l2"),
-                                *("sensor.current_l3", "sensor.voltage_l3"),
+                                *("sensor.voltage_l2", "sensor.voltage_l3"),
                             ),
-                            graph(
-                                "Currents",
-                                *(f"sensor.current_l{phase}" for phase in (1, 2, 3)),
-                            ),
+                            graph("Current", "sensor.current_l1"),
                         ),
                     ],
                 }
@@ -303,9 +302,9 @@ def charging_line(states: dict[str, str]) -> str | None:
             return f"{float(values[key]):.{decimals}f} {unit}"
         return values[key]
 
-    currents = " / ".join(shown(f"current_l{phase}", 1, "A") for phase in (1, 2, 3))
     return (
-        f"{values['status']:<12} {shown('power', 0, 'W'):>8}  {currents}"
+        f"{values['status']:<12} {shown('power', 0, 'W'):>8}"
+        f"  L1 {shown('current_l1', 1, 'A'):>6}"
         f"  session {shown('session_energy', 3, 'kWh')}"
         f"  lifetime {shown('lifetime_energy', 3, 'kWh')}"
     )

@@ -315,6 +315,20 @@ async def test_a_refusal_ends_with_its_session(
     assert state(hass, refused) == "off"
 
 
+async def test_a_refusal_ends_with_the_connection(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that restarted may not refuse any more."""
+    simulator.charger.ocpp = Ocpp.REFUSE
+    with pytest.raises(HomeAssistantError, match="OCPP"):
+        await STOP.give(hass)
+    await poll(hass, entry)
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "on"
+    await simulator.power_cycle()
+    await poll(hass, entry)
+    assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
+
+
 async def test_a_refusal_ends_when_it_was_obeyed(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:

@@ -1,6 +1,7 @@
 """Carries out what is asked of a charger."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 import math
@@ -32,11 +33,19 @@ class Controller(StrEnum):
     FALLBACK = "fallback"
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """START or STOP that was refused, and in which session and connection."""
+
+    command: StartStop
+    session: int
+    connection: int
+
+
 class ChargerController(ChargerKeeper):
     """Takes commands to one charger, which are kept once they are confirmed."""
 
-    # START or STOP that was refused, and the session in which it was.
-    _refused: tuple[StartStop, int] | None = None
+    _refused: Refusal | None = None
 
     def wanted(self, snapshot: Snapshot) -> Settings:
         """Return what was asked for, and the charger's settings where nothing was."""
@@ -55,13 +64,17 @@ class ChargerController(ChargerKeeper):
         """Return whether the charger refused START or STOP.
 
         That ends when the charger shows what was asked for, when another START
-        or STOP is obeyed, and with the session or with control.
+        or STOP is obeyed, and with the session, the connection or control.
         """
         found = snapshot.settings.start_stop
-        if self._refused is not None:
-            command, session = self._refused
-            if found is not command and session == self.control.session.number:
-                return True
+        refused = self._refused
+        if (
+            refused is not None
+            and refused.command is not found
+            and refused.session == self.control.session.number
+            and refused.connection == self._restored_on
+        ):
+            return True
         asked_for = self.control.intent.start_stop
         return asked_for is not None and (
             asked_for is self._not_restored and found is not asked_for
@@ -177,7 +190,9 @@ class ChargerController(ChargerKeeper):
             found = await self._read_back(register, wire, connection)
         except Refused as error:
             if register is Settings.start_stop:
-                self._refused = (command.value, self.control.session.number)
+                self._refused = Refusal(
+                    command.value, self.control.session.number, self._restored_on
+                )
                 self._on_update(None)
                 raise not_done(self._entry, "start_stop_refused") from error
             raise failed(self._entry, error) from error
@@ -204,7 +219,9 @@ class ChargerController(ChargerKeeper):
         """Raise for a command of which the charger made something else."""
         register, wire = command.register, command.wire
         if register is Settings.start_stop:
-            self._refused = (command.value, self.control.session.number)
+            self._refused = Refusal(
+                command.value, self.control.session.number, self._restored_on
+            )
             self._on_update(None)
             raise not_done(self._entry, "start_stop_refused")
         if register is Settings.current_limit:
