@@ -53,7 +53,7 @@ def stored_charger(port: int, serial_number: str) -> dict[str, Any]:
     now = "2026-01-01T00:00:00+00:00"
     entry: dict[str, Any] = {
         "created_at": now,
-        "data": {"host": HOST, "port": port, "unit_id": 200},
+        "data": {"modbus": {"host": HOST, "port": port, "unit_id": 200}},
         "disabled_by": None,
         "discovery_keys": {},
         "domain": "nexblue_local",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 import logging
+from typing import Any
 from unittest.mock import PropertyMock, patch
 
 from homeassistant.const import CONF_HOST, CONF_PORT
@@ -13,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import keeper
 from custom_components.nexblue_local.charger import charger as charger_module, transport
-from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
+from custom_components.nexblue_local.const import CONF_MODBUS, CONF_UNIT_ID, DOMAIN
 from simulator import SimulatedCharger, Simulator
 
 # The test plugin of Home Assistant has every statement logged.
@@ -75,17 +76,23 @@ async def simulator(socket_enabled: None) -> AsyncIterator[Simulator]:
         yield simulator
 
 
+def entry_data(simulator: Simulator, **changes: Any) -> dict[str, Any]:
+    """Return the data of the config entry of a simulated charger."""
+    address = {
+        CONF_HOST: simulator.host,
+        CONF_PORT: simulator.port,
+        CONF_UNIT_ID: simulator.unit_id,
+    }
+    return {CONF_MODBUS: address | changes}
+
+
 def entry_for(simulator: Simulator, **options: int) -> MockConfigEntry:
     """Return the config entry of a simulated charger."""
     return MockConfigEntry(
         domain=DOMAIN,
         title="NexBlue Delta Max",
         unique_id=simulator.charger.serial_number,
-        data={
-            CONF_HOST: simulator.host,
-            CONF_PORT: simulator.port,
-            CONF_UNIT_ID: simulator.unit_id,
-        },
+        data=entry_data(simulator),
         options=options,
     )
 

@@ -25,9 +25,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local.charger import transport
 from custom_components.nexblue_local.charger.transport import Link
 from custom_components.nexblue_local.config_flow import clean_host
-from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
+from custom_components.nexblue_local.const import CONF_MODBUS, CONF_UNIT_ID, DOMAIN
 from simulator import Fault, FaultKind, SimulatedCharger, Simulator
-from tests.conftest import HOST, SERIAL, entry_for
+from tests.conftest import HOST, SERIAL, entry_data, entry_for
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +39,8 @@ def _short_timeout() -> Iterator[None]:
 
 def address(simulator: Simulator, **changes: Any) -> dict[str, Any]:
     """Return what a user enters for a simulated charger."""
-    return {
-        CONF_HOST: simulator.host,
-        CONF_PORT: simulator.port,
-        CONF_UNIT_ID: simulator.unit_id,
-    } | changes
+    entered: dict[str, Any] = entry_data(simulator, **changes)[CONF_MODBUS]
+    return entered
 
 
 async def user_enters(hass: HomeAssistant, data: dict[str, Any]) -> ConfigFlowResult:
@@ -83,7 +80,7 @@ async def test_user(hass: HomeAssistant, simulator: Simulator) -> None:
     result = await user_enters(hass, address(simulator))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "NexBlue Delta Max"
-    assert result["data"] == address(simulator)
+    assert result["data"] == entry_data(simulator)
     await hass.async_block_till_done()
     assert result["result"].unique_id == SERIAL
     assert result["result"].state is ConfigEntryState.LOADED
@@ -161,7 +158,7 @@ async def test_same_serial_number_again(
         result = await user_enters(hass, address(new))
         assert result["type"] is FlowResultType.ABORT
         assert result["reason"] == "already_configured"
-        assert entry.data == address(new)
+        assert entry.data == entry_data(new)
 
 
 async def test_probe_borrows_the_connection(
@@ -198,7 +195,7 @@ async def test_zeroconf(hass: HomeAssistant, simulator: Simulator) -> None:
 
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["data"] == address(simulator)
+    assert result["data"] == entry_data(simulator)
 
 
 async def test_zeroconf_other_unit_id(
@@ -220,7 +217,7 @@ async def test_zeroconf_other_unit_id(
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["result"].unique_id == SERIAL
-    assert result["data"] == address(simulator)
+    assert result["data"] == entry_data(simulator)
 
 
 async def test_zeroconf_in_use(hass: HomeAssistant, simulator: Simulator) -> None:
@@ -260,7 +257,7 @@ async def test_zeroconf_of_a_known_address(
 ) -> None:
     """A charger that is set up is not connected to, by name or by IP address."""
     MockConfigEntry(
-        domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host=host)
+        domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, host=host)
     ).add_to_hass(hass)
     result = await discover(hass, simulator)
     assert result["reason"] == "already_configured"
@@ -272,20 +269,21 @@ async def test_zeroconf_of_another_address_of_a_known_charger(
 ) -> None:
     """A charger with two addresses is recognized by each of them."""
     MockConfigEntry(
-        domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host="127.0.0.9")
+        domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, host="127.0.0.9")
     ).add_to_hass(hass)
     result = await discover(hass, simulator, "NexBlue-EVC-Modbus", "127.0.0.9")
     assert result["reason"] == "already_configured"
     assert simulator.log == []
 
 
-async def test_zeroconf_beside_an_entry_without_a_host(
-    hass: HomeAssistant, simulator: Simulator
+@pytest.mark.parametrize(
+    "data", [{}, {"ocpp": {}}, {CONF_MODBUS: None}, {CONF_MODBUS: {CONF_HOST: HOST}}]
+)
+async def test_zeroconf_beside_an_entry_without_an_address(
+    hass: HomeAssistant, simulator: Simulator, data: dict[str, Any]
 ) -> None:
-    """An entry that has no host does not prevent discovery."""
-    MockConfigEntry(
-        domain=DOMAIN, unique_id="ANOTHER", data={CONF_PORT: simulator.port}
-    ).add_to_hass(hass)
+    """An entry that has no Modbus address does not prevent discovery."""
+    MockConfigEntry(domain=DOMAIN, unique_id="ANOTHER", data=data).add_to_hass(hass)
     result = await discover(hass, simulator)
     assert result["step_id"] == "zeroconf_confirm"
 
@@ -295,7 +293,7 @@ async def test_zeroconf_beside_an_entry_with_an_invalid_host(
 ) -> None:
     """A stored host that cannot be looked up does not prevent discovery."""
     MockConfigEntry(
-        domain=DOMAIN, unique_id="ANOTHER", data=address(simulator, host="a..b")
+        domain=DOMAIN, unique_id="ANOTHER", data=entry_data(simulator, host="a..b")
     ).add_to_hass(hass)
     with patch("socket.getaddrinfo", side_effect=UnicodeError):
         result = await discover(hass, simulator)
@@ -321,12 +319,12 @@ async def test_zeroconf_of_a_moved_charger_with_its_own_unit_id(
     """The unit IDs of the chargers that are set up are tried as well."""
     simulator.unit_id = 17
     entry = MockConfigEntry(
-        domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host="127.0.0.9")
+        domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, host="127.0.0.9")
     )
     entry.add_to_hass(hass)
     result = await discover(hass, simulator)
     assert result["reason"] == "already_configured"
-    assert entry.data == address(simulator)
+    assert entry.data == entry_data(simulator)
 
 
 async def test_announced_twice(hass: HomeAssistant, simulator: Simulator) -> None:
@@ -424,7 +422,7 @@ async def test_host_is_stored_clean(
 ) -> None:
     """The entry has the address alone."""
     result = await user_enters(hass, address(simulator, host=host))
-    assert result["data"] == address(simulator)
+    assert result["data"] == entry_data(simulator)
 
 
 LINK = "[Fix](http://evil.tld/)"
@@ -480,12 +478,12 @@ async def test_zeroconf_of_a_moved_charger(
 ) -> None:
     """The entry follows a charger that moved, once its serial number is read."""
     entry = MockConfigEntry(
-        domain=DOMAIN, unique_id=SERIAL, data=address(simulator, host="127.0.0.9")
+        domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, host="127.0.0.9")
     )
     entry.add_to_hass(hass)
     result = await discover(hass, simulator)
     assert result["reason"] == "already_configured"
-    assert entry.data == address(simulator)
+    assert entry.data == entry_data(simulator)
 
 
 async def test_zeroconf_of_another_charger_at_the_old_address(
@@ -493,12 +491,12 @@ async def test_zeroconf_of_another_charger_at_the_old_address(
 ) -> None:
     """An entry does not follow a charger with another serial number."""
     entry = MockConfigEntry(
-        domain=DOMAIN, unique_id="ANOTHER", data=address(simulator, host="127.0.0.9")
+        domain=DOMAIN, unique_id="ANOTHER", data=entry_data(simulator, host="127.0.0.9")
     )
     entry.add_to_hass(hass)
     result = await discover(hass, simulator)
     assert result["step_id"] == "zeroconf_confirm"
-    assert entry.data[CONF_HOST] == "127.0.0.9"
+    assert entry.data == entry_data(simulator, host="127.0.0.9")
 
 
 async def test_ignored(hass: HomeAssistant, simulator: Simulator) -> None:
@@ -512,6 +510,7 @@ async def test_ignored(hass: HomeAssistant, simulator: Simulator) -> None:
     )
     (ignored,) = hass.config_entries.async_entries(DOMAIN)
     assert ignored.source == SOURCE_IGNORE
+    assert ignored.data == {CONF_HOST: simulator.host, CONF_PORT: simulator.port}
 
     simulator.log.clear()
     result = await discover(hass, simulator, name="NexBlue-EVC-Modbus-2")
@@ -520,6 +519,44 @@ async def test_ignored(hass: HomeAssistant, simulator: Simulator) -> None:
 
     result = await user_enters(hass, address(simulator))
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_ignored_charger_that_moved(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The new address of an ignored charger is not connected to again either."""
+    ignored = MockConfigEntry(
+        domain=DOMAIN,
+        unique_id=SERIAL,
+        source=SOURCE_IGNORE,
+        data={CONF_HOST: "127.0.0.9", CONF_PORT: simulator.port},
+    )
+    ignored.add_to_hass(hass)
+    for connects in (True, False):
+        simulator.log.clear()
+        result = await discover(hass, simulator)
+        assert result["reason"] == "already_configured"
+        assert bool(simulator.log) is connects
+
+
+async def test_reconfigure_without_an_address(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """An entry without a Modbus address is not set up until it gets one."""
+    data = {"ocpp": {"id": "charger"}}
+    entry = MockConfigEntry(domain=DOMAIN, unique_id=SERIAL, data=data)
+    entry.add_to_hass(hass)
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.reason is not None
+    assert "no Modbus address" in entry.reason
+    result = await entry.start_reconfigure_flow(hass)
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], address(simulator)
+    )
+    assert result["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    assert entry.data == {**data, **entry_data(simulator)}
 
 
 async def test_reconfigure(
@@ -543,7 +580,7 @@ async def test_reconfigure(
         result["flow_id"], address(simulator, host="http://localhost/")
     )
     assert result["reason"] == "reconfigure_successful"
-    assert entry.data[CONF_HOST] == "localhost"
+    assert entry.data == entry_data(simulator, host="localhost")
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
 
@@ -575,7 +612,7 @@ async def test_options(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
-    interval = entry.runtime_data.update_interval
+    interval = entry.runtime_data.coordinator.update_interval
     assert interval.total_seconds() == 30
 
 

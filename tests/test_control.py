@@ -111,7 +111,7 @@ async def test_a_command_keeps_to_its_connection(
 
     def cut(*arguments: Any) -> Any:
         # A new connection is there by the time of the write.
-        entry.runtime_data.charger.disconnect()
+        entry.runtime_data.modbus.disconnect()
         return original(*arguments)
 
     simulator.log.clear()
@@ -143,7 +143,7 @@ async def test_a_shorter_timeout_keeps_to_its_connection(
 
     def cut(register: Any, value: Any) -> Any:
         if register is Settings.current_limit:
-            entry.runtime_data.charger.disconnect()
+            entry.runtime_data.modbus.disconnect()
         return original(register, value)
 
     simulator.log.clear()
@@ -500,7 +500,7 @@ async def test_a_command_waits_for_one_request_at_most(
         Fault(kind=FaultKind.SLOW, address=100, seconds=0.2, times=1)
     )
     simulator.log.clear()
-    slow = hass.async_create_task(entry.runtime_data.async_refresh())
+    slow = hass.async_create_task(entry.runtime_data.coordinator.async_refresh())
     await requested(simulator)
     await LIMIT.give(hass)
     await slow
@@ -516,7 +516,7 @@ async def test_a_command_during_a_poll_and_a_poll_during_a_command(
     command = asyncio.create_task(LIMIT.give(hass))
     await asyncio.sleep(0.1)
     simulator.charger.errors = ChargerErrors.TEMPERATURE
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert not command.done()
     assert state(hass, f"binary_sensor.{PREFIX}_fault") == "on"
     await command

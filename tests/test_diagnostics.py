@@ -15,7 +15,7 @@ from custom_components.nexblue_local.diagnostics import (
 from simulator import Car, Simulator
 from simulator.charger import Refusal
 from simulator.replay import ReplayedCharger
-from tests.conftest import SERIAL, entry_for
+from tests.conftest import SERIAL, entry_data, entry_for
 from tests.test_init import poll
 
 
@@ -41,7 +41,11 @@ async def test_contents(
     assert simulator.host not in text
     data = json.loads(text)["data"]
     assert data["layout"] == "DCBA"
-    assert data["unit_id"] == 200
+    assert data["modbus"] == {
+        "host": "**REDACTED**",
+        "port": simulator.port,
+        "unit_id": 200,
+    }
     assert data["values"]["model"] == "Delta Max"
     assert data["values"]["status"] is None
     assert data["registers"]["input"]["100"].startswith("004D ")
@@ -60,18 +64,18 @@ async def test_replay(
     original.add_to_hass(hass)
     assert await hass.config_entries.async_setup(original.entry_id)
     await download(hass, original, tmp_path / "file.json")
-    before = original.runtime_data.data
+    before = original.runtime_data.coordinator.data
 
     charger = ReplayedCharger.load(tmp_path / "file.json")
     async with Simulator(charger=charger, reserved_refused=True) as replay:
         entry = MockConfigEntry(
             domain=DOMAIN,
             unique_id="REDACTED",
-            data={"host": replay.host, "port": replay.port, "unit_id": 200},
+            data=entry_data(replay),
         )
         entry.add_to_hass(hass)
         assert await hass.config_entries.async_setup(entry.entry_id)
-        after = entry.runtime_data.data
+        after = entry.runtime_data.coordinator.data
         assert await hass.config_entries.async_unload(entry.entry_id)
     assert after[Identity.serial_number] == "REDACTED"
     assert after[Identity.firmware_version] == before[Identity.firmware_version]
@@ -102,6 +106,32 @@ async def test_not_set_up(
     data = json.loads(text)["data"]
     assert data["state"] == "setup_retry"
     assert data["reason"].startswith("Could not connect to the charger at **REDACTED**")
+
+
+async def test_host_name(
+    hass: HomeAssistant, simulator: Simulator, tmp_path: Path
+) -> None:
+    """Neither the name of the host nor its IP address is included."""
+    entry = MockConfigEntry(
+        domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, host="localhost")
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await simulator.stop()
+    await poll(hass, entry)
+    text = await download(hass, entry, tmp_path / "file.json")
+    assert any("port" in line for line in json.loads(text)["data"]["history"])
+    assert "localhost" not in text
+    assert simulator.host not in text
+
+
+async def test_no_address(hass: HomeAssistant, tmp_path: Path) -> None:
+    """The diagnostics of an entry without a Modbus address contain the reason."""
+    entry = MockConfigEntry(domain=DOMAIN, unique_id=SERIAL, data={"ocpp": {}})
+    entry.add_to_hass(hass)
+    await hass.config_entries.async_setup(entry.entry_id)
+    text = await download(hass, entry, tmp_path / "file.json")
+    assert json.loads(text)["data"]["state"] == "setup_error"
 
 
 async def test_another_charger_is_not_included(

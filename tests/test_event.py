@@ -31,8 +31,8 @@ from custom_components.nexblue_local.control_events import (
     MAX_PENDING,
     ControlEvent,
     ControlEventType,
-    async_get_events,
 )
+from custom_components.nexblue_local.domain_data import async_get_domain_data
 from simulator import Simulator
 from tests.commands import COMMANDS, LIMIT, control_events, entity_id_of
 from tests.conftest import entry_for
@@ -298,7 +298,7 @@ async def test_pending_events_are_limited(
     events = control_events(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
     for limit in range(MAX_PENDING + 2):
-        async_get_events(hass, entry).async_fire(
+        async_get_domain_data(hass).events_of(entry).async_fire(
             ControlEvent(ControlEventType.LIMIT_EXPIRED, {"limit": limit})
         )
     assert await hass.config_entries.async_setup(entry.entry_id)

@@ -13,7 +13,7 @@ from typing import Self
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_PORT, STATE_UNAVAILABLE
+from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -22,7 +22,7 @@ from custom_components.nexblue_local.charger import transport
 from custom_components.nexblue_local.coordinator import BACK_OFF
 from simulator import Fault, FaultKind, Simulator
 from simulator.server import Request
-from tests.conftest import entry_for, requested
+from tests.conftest import entry_data, entry_for, requested
 from tests.test_init import POWER, poll, state
 
 type Strike = Callable[[Simulator], Awaitable[None]]
@@ -196,7 +196,7 @@ async def test_stop(
     await strike(simulator)
     simulator.log.clear()
     reading = hass.async_create_background_task(
-        entry.runtime_data.async_refresh(), "refresh"
+        entry.runtime_data.coordinator.async_refresh(), "refresh"
     )
     if simulator.faults:
         await requested(simulator)
@@ -228,7 +228,7 @@ async def test_polls_are_delayed_for_another_client(
 ) -> None:
     """Polls are delayed while another client uses the charger."""
     entry = await set_up(hass, simulator)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     pauses: list[float | None] = []
     simulator.occupy(60)
     for _ in range(len(BACK_OFF) + 1):
@@ -321,7 +321,7 @@ async def set_up_flooding(
     entry = entry_for(flooding.simulator, **options)
     entry.add_to_hass(hass)
     hass.config_entries.async_update_entry(
-        entry, data={**entry.data, CONF_PORT: flooding.port}
+        entry, data=entry_data(flooding.simulator, port=flooding.port)
     )
     assert await hass.config_entries.async_setup(entry.entry_id)
     return entry
@@ -344,7 +344,7 @@ async def test_polls_are_delayed_during_a_flood(
 ) -> None:
     """The polling interval grows to a maximum, and is reset after the flood."""
     entry = await set_up_flooding(hass, flooding)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     normal = coordinator.update_interval
     intervals = []
     for _ in range(len(BACK_OFF) + 1):
@@ -367,7 +367,7 @@ async def test_an_outage_after_a_flood(
 ) -> None:
     """Polls are not delayed in an outage that follows."""
     entry = await set_up_flooding(hass, flooding)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     normal = coordinator.update_interval
     await asyncio.sleep(0.2)
     await poll(hass, entry)
@@ -386,7 +386,7 @@ async def test_polls_are_delayed_for_garbage(
 ) -> None:
     """Polls are delayed while the responses are garbage."""
     entry = await set_up(hass, simulator)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     simulator.faults.append(Fault(kind=FaultKind.GARBAGE))
     pauses = []
     for _ in range(len(BACK_OFF) + 1):

@@ -10,8 +10,9 @@ from homeassistant.helpers import device_registry as dr
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.nexblue_local.const import DOMAIN
 from simulator import Car, Fault, FaultKind, Simulator
-from tests.commands import STOP
+from tests.commands import LIMIT, STOP
 from tests.conftest import SERIAL, entry_for
 
 POWER = "sensor.nexblue_delta_max_power"
@@ -19,7 +20,7 @@ POWER = "sensor.nexblue_delta_max_power"
 
 async def poll(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Poll the charger now."""
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await hass.async_block_till_done()
 
 
@@ -41,6 +42,15 @@ async def test_set_up_and_unload(
     assert entry.state is ConfigEntryState.NOT_LOADED
     await asyncio.sleep(0.05)
     assert not simulator.is_connected
+
+
+async def test_one_key_in_hass_data(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """The integration has one key in the data of Home Assistant."""
+    await LIMIT.give(hass)
+    keys = [str(key) for key in hass.data if DOMAIN in str(key)]
+    assert keys == [DOMAIN]
 
 
 async def test_reload(
@@ -207,7 +217,7 @@ async def test_an_unscheduled_refresh_ends_with_the_entry(
 ) -> None:
     """Unloading ends a refresh that was requested by hand."""
     simulator.faults.append(Fault(kind=FaultKind.MUTE))
-    refresh = hass.async_create_task(entry.runtime_data.async_refresh())
+    refresh = hass.async_create_task(entry.runtime_data.coordinator.async_refresh())
     await asyncio.sleep(0.1)
     assert await hass.config_entries.async_unload(entry.entry_id)
     async with asyncio.timeout(0.3):

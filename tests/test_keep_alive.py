@@ -160,13 +160,13 @@ async def test_keep_alive_notices_another_timeout(
     simulator: Simulator, rarely_polled: MockConfigEntry
 ) -> None:
     """A timeout that somebody else lowered counts from the poll that reads it."""
-    coordinator = rarely_polled.runtime_data
+    data = rarely_polled.runtime_data
     with patch(PERIOD, lambda timeout: 0.2 if timeout == 60 else 60.0):
-        coordinator.controller._async_keep()
+        data.controller._async_keep()
         await asyncio.sleep(0.1)
         simulator.log.clear()
         simulator.charger.change("fallback_timeout", 60)
-        await coordinator.async_refresh()
+        await data.coordinator.async_refresh()
         await asyncio.sleep(0.5)
     assert (0x10, 1000) in writes(simulator)
 
@@ -212,7 +212,7 @@ async def test_keep_alive_does_not_hold_commands_up(
 ) -> None:
     """While the charger is gone it makes one attempt, not one of seconds."""
     patience: list[bool] = []
-    original = rarely_polled.runtime_data.charger.connect
+    original = rarely_polled.runtime_data.modbus.connect
 
     async def connect(*, patient: bool = True) -> int:
         patience.append(patient)
@@ -221,13 +221,13 @@ async def test_keep_alive_does_not_hold_commands_up(
 
     with (
         patch(PERIOD, lambda timeout: 0.2),
-        patch.object(rarely_polled.runtime_data.charger, "connect", connect),
+        patch.object(rarely_polled.runtime_data.modbus, "connect", connect),
     ):
         rarely_polled.runtime_data.controller._async_keep()
         await asyncio.sleep(0.5)
         by_itself = len(patience)
         # The same goes for what restores after a poll.
-        await rarely_polled.runtime_data.async_refresh()
+        await rarely_polled.runtime_data.coordinator.async_refresh()
     assert 0 < by_itself < len(patience)
     assert not any(patience)
 

@@ -161,7 +161,7 @@ async def test_finding_out_that_fails_is_tried_again(
         await LIMIT.give(hass)
     simulator.faults.clear()
     await asyncio.sleep(0.2)
-    charger = entry.runtime_data.charger
+    charger = entry.runtime_data.modbus
     with patch.object(charger, "read_settings", side_effect=ConnectionCut):
         await poll(hass, entry)
     assert intent(entry) == {}

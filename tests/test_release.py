@@ -84,6 +84,22 @@ async def test_removal_with_the_fallback_limit_of_another(
     assert simulator.charger.settings["fallback_limit"] == POWER_ON["fallback_limit"]
 
 
+async def test_removal_without_an_address(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An entry that lost its Modbus address can be removed; nothing is written."""
+    await LIMIT.give(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.config_entries.async_update_entry(entry, data={"ocpp": {}})
+    simulator.log.clear()
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert simulator.log == []
+    assert "Error" not in caplog.text
+
+
 async def test_removal(
     hass: HomeAssistant,
     hass_storage: dict[str, Any],

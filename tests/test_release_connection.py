@@ -13,10 +13,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local import keeper
 from custom_components.nexblue_local.charger.enums import StartStop
 from custom_components.nexblue_local.charger.errors import ConnectionReleased
-from custom_components.nexblue_local.const import CONF_UNIT_ID, DOMAIN
-from custom_components.nexblue_local.links import async_get_connection_pool
+from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.domain_data import async_get_domain_data
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import LIMIT, PERIOD, PREFIX, SINGLE, STOP, intent, number, writes
+from tests.conftest import entry_data
 from tests.test_init import poll, state
 from tests.test_services import act, lease
 
@@ -29,7 +30,7 @@ async def test_release_connection(
     """Nothing connects during the pause, and polling continues after it."""
     await LIMIT.give(hass)
     limit = f"number.{PREFIX}_charging_current_limit"
-    await entry.runtime_data.async_release_connection(1.5, force=False)
+    await entry.runtime_data.coordinator.async_release_connection(1.5, force=False)
     await asyncio.sleep(0.1)
     assert not simulator.is_connected
     assert state(hass, f"sensor.{PREFIX}_power") == STATE_UNAVAILABLE
@@ -71,7 +72,7 @@ async def test_release_connection_is_no_error(
     await LIMIT.give(hass)
     for _ in range(2):
         caplog.clear()
-        await entry.runtime_data.async_release_connection(0.6, force=False)
+        await entry.runtime_data.coordinator.async_release_connection(0.6, force=False)
         assert state(hass, f"sensor.{PREFIX}_power") == STATE_UNAVAILABLE
         await poll(hass, entry)
         ((level, text),) = lines()
@@ -89,7 +90,7 @@ async def test_an_outage_after_release_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A charger that is not reachable after the pause is logged as an error."""
-    await entry.runtime_data.async_release_connection(0.3, force=False)
+    await entry.runtime_data.coordinator.async_release_connection(0.3, force=False)
     await simulator.stop()
     await asyncio.sleep(0.4)
     caplog.clear()
@@ -155,7 +156,7 @@ async def test_release_connection_restores_before(
     await LIMIT.give(hass)
     await STOP.give(hass)
     await simulator.power_cycle()
-    await entry.runtime_data.async_release_connection(1.0, force=False)
+    await entry.runtime_data.coordinator.async_release_connection(1.0, force=False)
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
 
 
@@ -196,7 +197,7 @@ async def test_release_connection_taken_back_early(
         entry.runtime_data.controller._async_keep()
         # The keep-alive fails once, and waits.
         await asyncio.sleep(0.3)
-        await entry.runtime_data.async_release_connection(0.1, force=True)
+        await entry.runtime_data.coordinator.async_release_connection(0.1, force=True)
         simulator.log.clear()
         await asyncio.sleep(1)
     assert writes(simulator).count((0x10, 1000)) >= 2
@@ -206,8 +207,8 @@ async def test_release_connection_that_is_shared(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """A pause that affects another charger behind the gateway has to be forced."""
-    links = async_get_connection_pool(hass)
-    link = await links.acquire(simulator.host, simulator.port)
+    pool = async_get_domain_data(hass).pool
+    link = await pool.acquire(simulator.host, simulator.port)
     with pytest.raises(ServiceValidationError, match="Another charger"):
         await act(hass, entry, "release_connection", minutes=1)
     await act(hass, entry, "release_connection", minutes=1, force=True)
@@ -217,7 +218,7 @@ async def test_release_connection_that_is_shared(
     assert await hass.config_entries.async_unload(entry.entry_id)
     await asyncio.sleep(0.2)
     assert (await link.connect()).is_open
-    links.release(link)
+    pool.release(link)
 
 
 async def test_release_connection_is_not_ended_by_another_charger(
@@ -225,7 +226,7 @@ async def test_release_connection_is_not_ended_by_another_charger(
 ) -> None:
     """A failed set-up of another charger behind the gateway does not end it."""
     gone = MockConfigEntry(
-        domain=DOMAIN, unique_id="GONE", data={**entry.data, CONF_UNIT_ID: 7}
+        domain=DOMAIN, unique_id="GONE", data=entry_data(simulator, unit_id=7)
     )
     gone.add_to_hass(hass)
     await act(hass, entry, "release_connection", minutes=60)

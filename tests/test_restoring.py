@@ -202,7 +202,7 @@ async def test_restoring_keeps_to_its_connection(
     original = control.on_the_wire
 
     def cut(*arguments: Any) -> Any:
-        entry.runtime_data.charger.disconnect()
+        entry.runtime_data.modbus.disconnect()
         return original(*arguments)
 
     simulator.log.clear()
@@ -256,7 +256,7 @@ async def test_phases_over_budget_hold_the_limit(
     # What is commanded meanwhile is kept, and held down as well.
     await number("current_limit", 16, 1000).give(hass)
     await COMMANDS[2].give(hass)  # Writes the limit before the timeout.
-    await entry.runtime_data.async_release_connection(0.1, force=False)
+    await entry.runtime_data.coordinator.async_release_connection(0.1, force=False)
     await asyncio.sleep(0.2)
     await poll(hass, entry)
     limits = {r.words for r in simulator.log if r.words and r.address == 1000}

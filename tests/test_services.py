@@ -489,6 +489,20 @@ async def test_several_chargers_of_which_one_is_not_set_up(
     assert key_of(raised.value) == "no_charger"
 
 
+async def test_several_chargers_of_which_one_has_no_address(
+    hass: HomeAssistant, entry: MockConfigEntry, other: MockConfigEntry
+) -> None:
+    """Of two chargers with the same name, it is named without an address."""
+    devices = [device_of(hass, entry), device_of(hass, other)]
+    assert await hass.config_entries.async_unload(other.entry_id)
+    hass.config_entries.async_update_entry(other, data={"ocpp": {}})
+    with pytest.raises(ServiceValidationError) as raised:
+        await limit(hass, 8, device_id=devices)
+    placeholders = raised.value.translation_placeholders
+    assert placeholders is not None
+    assert placeholders["failures"].startswith("NexBlue Delta Max: This charger is not")
+
+
 async def test_six_chargers_of_which_one_is_dead(
     hass: HomeAssistant, socket_enabled: None
 ) -> None:

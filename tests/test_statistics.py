@@ -77,10 +77,10 @@ async def test_sums(
         await hass.async_block_till_done()
         seen = []
         # The integration's clock does not stand still for freezegun.
-        clock = itertools.count(entry.runtime_data.charger._time() + every, every)
+        clock = itertools.count(entry.runtime_data.modbus._time() + every, every)
         for read in reads:
             time.tick(every)
-            entry.runtime_data.charger._time = partial(lambda now: now, next(clock))
+            entry.runtime_data.modbus._time = partial(lambda now: now, next(clock))
             if wh_per_unit == 1:
                 charger.lifetime_energy = read
             else:

@@ -80,7 +80,12 @@ def test_errors() -> None:
     }
     source = "".join(
         (INTEGRATION / name).read_text()
-        for name in ("controller.py", "control/control.py", "services.py")
+        for name in (
+            "__init__.py",
+            "controller.py",
+            "control/control.py",
+            "services.py",
+        )
     )
     keys |= set(
         re.findall(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_PORT, STATE_UNAVAILABLE
+from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 import pytest
@@ -120,18 +120,18 @@ async def test_swap_while_running(
     """Two chargers that swapped addresses are found."""
     one, two = entry_for(simulator), entry_for(other)
     await set_up(hass, one, two)
-    ports = one.data[CONF_PORT], two.data[CONF_PORT]
+    before = dict(one.data), dict(two.data)
     await swap(simulator, other)
     for _ in range(2):
         await poll(hass, one)
         await poll(hass, two)
         await asyncio.sleep(0.3)
     await hass.async_block_till_done()
-    assert (two.data[CONF_PORT], one.data[CONF_PORT]) == ports
+    assert (two.data, one.data) == before
     for entry, serial in ((one, SERIAL), (two, OTHER)):
         assert entry.state is ConfigEntryState.LOADED
         await poll(hass, entry)
-        assert entry.runtime_data.data.identity.serial_number == serial
+        assert entry.runtime_data.coordinator.data.identity.serial_number == serial
     assert issues(hass) == []
 
 
@@ -147,7 +147,7 @@ async def test_swap_while_stopped(
             await hass.config_entries.async_reload(entry.entry_id)
     for entry, serial in ((one, SERIAL), (two, OTHER)):
         assert entry.state is ConfigEntryState.LOADED
-        assert entry.runtime_data.data.identity.serial_number == serial
+        assert entry.runtime_data.coordinator.data.identity.serial_number == serial
     assert issues(hass) == []
 
 

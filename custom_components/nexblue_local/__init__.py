@@ -1,7 +1,6 @@
 """NexBlue EV chargers on the local network, over Modbus TCP."""
 
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from homeassistant.config_entries import (
@@ -10,24 +9,28 @@ from homeassistant.config_entries import (
     ConfigEntryChange,
     ConfigEntryState,
 )
-from homeassistant.const import CONF_HOST, CONF_PORT, Platform
-from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.const import Platform
+from homeassistant.core import HassJob, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.typing import ConfigType
-from homeassistant.util.hass_dict import HassKey
 
+from .address import modbus_address
+from .charger.charger import Snapshot
 from .charger.errors import BadAnswer, InUse, WrongCharger
 from .const import DOMAIN
+from .controller import ChargerController
 from .coordinator import (
     NexBlueConfigEntry,
     NexBlueCoordinator,
+    NexBlueRuntimeData,
     async_clear_issues,
     async_reset_in_use_timer,
 )
-from .links import async_get_connection_pool
+from .domain_data import async_get_domain_data
+from .links import async_open_modbus
 from .services import async_setup_services
 from .storage import async_release_removed
 
@@ -49,9 +52,6 @@ RESTORE_RETRY: Final = 5.0
 LEAVE_ALONE: Final = 60.0
 """The same if another client uses the charger, or another device responds."""
 
-# Callbacks that cancel these retries, by entry.
-_RETRIES: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_retries")
-
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions, and delete the issues of entries that are disabled.
@@ -71,23 +71,41 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Set up a charger."""
-    if cancel := hass.data.setdefault(_RETRIES, {}).pop(entry.entry_id, None):
+    data = async_get_domain_data(hass)
+    if cancel := data.retries.pop(entry.entry_id, None):
         cancel()
-    pool = async_get_connection_pool(hass)
-    link = await pool.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
+    if (address := modbus_address(entry)) is None:
+        raise ConfigEntryError(
+            translation_domain=DOMAIN, translation_key="no_modbus_address"
+        )
+    charger, release = await async_open_modbus(hass, address, entry.unique_id)
     # This is also called if the set-up fails.
-    entry.async_on_unload(partial(pool.release, link))
+    entry.async_on_unload(release)
 
-    coordinator = NexBlueCoordinator(hass, entry, link)
-    entry.async_on_unload(coordinator.controller.async_stop)
-    await coordinator.controller.async_load()
+    @callback
+    def publish(snapshot: Snapshot | None) -> None:
+        # Nothing is published before the coordinator below exists.
+        coordinator.async_publish(snapshot)
+
+    controller = ChargerController(
+        hass,
+        entry,
+        charger,
+        on_update=publish,
+        on_event=data.events_of(entry).async_fire,
+    )
+    coordinator = NexBlueCoordinator(hass, entry, address, charger, controller)
+    entry.async_on_unload(controller.async_stop)
+    await controller.async_load()
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:
-        if coordinator.controller.control.intent.values:
+        if controller.control.intent.values:
             _async_retry_soon(hass, entry, coordinator.last_exception)
         raise
-    entry.runtime_data = coordinator
+    entry.runtime_data = NexBlueRuntimeData(
+        coordinator=coordinator, controller=controller, modbus=charger
+    )
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
@@ -102,10 +120,11 @@ def _async_retry_soon(
     Its delay grows to ten minutes, during which a charger that is back would stay at
     its fallback limit.
     """
+    retries = async_get_domain_data(hass).retries
 
     @callback
     def retry(_: datetime) -> None:
-        hass.data[_RETRIES].pop(entry.entry_id)
+        retries.pop(entry.entry_id)
         # The entry may have been removed, disabled or set up since.
         if entry.state is ConfigEntryState.SETUP_RETRY:
             hass.config_entries.async_schedule_reload(entry.entry_id)
@@ -113,7 +132,7 @@ def _async_retry_soon(
     cause = None if failure is None else failure.__cause__
     backs_off = isinstance(cause, BadAnswer | InUse | WrongCharger)
     wait = LEAVE_ALONE if backs_off else RESTORE_RETRY
-    hass.data[_RETRIES][entry.entry_id] = async_call_later(
+    retries[entry.entry_id] = async_call_later(
         hass, wait, HassJob(retry, cancel_on_shutdown=True)
     )
 
@@ -131,4 +150,4 @@ async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> 
 async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
     """Release control, and delete the stored settings and the repair issues."""
     async_clear_issues(hass, entry)
-    await async_release_removed(hass, entry, async_get_connection_pool(hass))
+    await async_release_removed(hass, entry)

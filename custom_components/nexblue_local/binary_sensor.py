@@ -174,13 +174,11 @@ async def async_setup_entry(
 ) -> None:
     """Set up the binary sensors of a charger."""
     async_add_entities(
-        NexBlueBinarySensor(coordinator=entry.runtime_data, description=description)
+        NexBlueBinarySensor(entry=entry, description=description)
         for description in DESCRIPTIONS
     )
     async_add_entities(
-        NexBlueControlBinarySensor(
-            coordinator=entry.runtime_data, description=description
-        )
+        NexBlueControlBinarySensor(entry=entry, description=description)
         for description in CONTROL_DESCRIPTIONS
     )
 
@@ -202,6 +200,4 @@ class NexBlueControlBinarySensor(NexBlueControlEntity, BinarySensorEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        self._attr_is_on = self.entity_description.is_on_fn(
-            self.coordinator.controller, snapshot
-        )
+        self._attr_is_on = self.entity_description.is_on_fn(self._controller, snapshot)

@@ -21,9 +21,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the button of a charger."""
-    async_add_entities(
-        [NexBlueButton(coordinator=entry.runtime_data, description=DESCRIPTION)]
-    )
+    async_add_entities([NexBlueButton(entry=entry, description=DESCRIPTION)])
 
 
 class NexBlueButton(NexBlueControlEntity, ButtonEntity):
@@ -32,4 +30,4 @@ class NexBlueButton(NexBlueControlEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         """Write the fallback limit that is set, and stop writing."""
-        await self.coordinator.controller.async_release()
+        await self._controller.async_release()

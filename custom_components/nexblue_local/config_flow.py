@@ -1,6 +1,6 @@
 """The flows that add, discover and reconfigure chargers."""
 
-from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 import re
 from typing import Any, override
@@ -12,7 +12,7 @@ from homeassistant.config_entries import (
     OptionsFlowWithReload,
 )
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_SCAN_INTERVAL, UnitOfTime
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import callback
 from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
@@ -22,7 +22,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
-from .charger.charger import Charger
+from .address import ModbusAddress, modbus_address
 from .charger.errors import (
     BadAnswer,
     CannotConnect,
@@ -35,7 +35,6 @@ from .charger.errors import (
     Refused,
 )
 from .charger.registers import Identity
-from .charger.transport import resolve
 from .const import (
     CONF_UNIT_ID,
     DEFAULT_PORT,
@@ -44,7 +43,7 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import NexBlueConfigEntry, charger_name
-from .links import async_get_connection_pool
+from .links import async_is_announced, async_open_modbus
 from .repairs import Issue, async_has_issue, escape_markdown
 
 FLOW_ERRORS: dict[type[ChargerError], str] = {
@@ -132,7 +131,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     VERSION = 1
 
     _identity: Identity
-    _address: dict[str, Any]
+    _address: ModbusAddress
     _errors: dict[str, str]
 
     @staticmethod
@@ -142,25 +141,31 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         """Return the options flow."""
         return NexBlueOptionsFlow()
 
-    async def _async_identify(self, address: Mapping[str, Any]) -> dict[str, str]:
+    async def _async_identify(self, address: ModbusAddress) -> dict[str, str]:
         """Set the unique ID to the serial number of the charger at an address.
 
         Returns the errors of the form, which is empty on success.
         """
+        # An open connection to the charger is shared, because it accepts only one.
+        charger, release = await async_open_modbus(self.hass, address)
         try:
-            self._identity = await _async_read_identity(self.hass, address)
+            self._identity = await charger.identify()
         except ChargerError as error:
             key = FLOW_ERRORS[type(error)]
             return {CONF_UNIT_ID if key == "wrong_unit" else "base": key}
+        finally:
+            release()
         await self.async_set_unique_id(
             self._identity.serial_number, raise_on_progress=False
         )
         return {}
 
-    def _async_create(self, address: Mapping[str, Any]) -> ConfigFlowResult:
+    def _async_create(self, address: ModbusAddress) -> ConfigFlowResult:
         # The address was the unique ID while the charger could not be identified.
-        self._async_abort_others(address[CONF_HOST])
-        return self.async_create_entry(title=charger_name(self._identity), data=address)
+        self._async_abort_others(address.host)
+        return self.async_create_entry(
+            title=charger_name(self._identity), data=address.as_entry_data()
+        )
 
     def _async_abort_others(self, unique_id: str | None) -> None:
         """Abort the other flows with a unique ID."""
@@ -175,13 +180,11 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Add the charger at an address that the user enters."""
         errors: dict[str, str] = {}
-        if user_input is not None:
-            errors = _clean_address(user_input) or await self._async_identify(
-                user_input
-            )
-            if not errors:
-                self._abort_if_unique_id_configured(updates=user_input)
-                return self._async_create(user_input)
+        if user_input is not None and not (errors := _clean_address(user_input)):
+            address = ModbusAddress.from_form(user_input)
+            if not (errors := await self._async_identify(address)):
+                self._abort_if_unique_id_configured(updates=address.as_entry_data())
+                return self._async_create(address)
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(ADDRESS_SCHEMA, user_input),
@@ -193,21 +196,24 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Change the address of a charger."""
         entry: NexBlueConfigEntry = self._get_reconfigure_entry()
+        present = modbus_address(entry)
         errors: dict[str, str] = {}
         if user_input is not None and not (errors := _clean_address(user_input)):
             if entry.state is ConfigEntryState.LOADED:
                 # The new address may belong to the same charger, which accepts
                 # one connection at a time.
-                entry.runtime_data.charger.disconnect()
-            if not (errors := await self._async_identify(user_input)):
+                entry.runtime_data.modbus.disconnect()
+            address = ModbusAddress.from_form(user_input)
+            if not (errors := await self._async_identify(address)):
                 self._abort_if_unique_id_mismatch(reason="wrong_charger")
                 return self.async_update_reload_and_abort(
-                    entry, data_updates=user_input
+                    entry, data_updates=address.as_entry_data()
                 )
         return self.async_show_form(
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(
-                ADDRESS_SCHEMA, user_input or entry.data
+                ADDRESS_SCHEMA,
+                user_input or (None if present is None else present.as_dict()),
             ),
             errors=errors,
         )
@@ -218,32 +224,29 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Identify a discovered charger, unless its address is known."""
         port = discovery_info.port or DEFAULT_PORT
-        addresses = {str(address) for address in discovery_info.ip_addresses}
-        entries = self._async_current_entries(include_ignore=True)
-        for entry in entries:
+        announced = {str(address) for address in discovery_info.ip_addresses}
+        unit_ids = {DEFAULT_UNIT_ID: None}
+        for entry in self._async_current_entries(include_ignore=True):
+            if (known := modbus_address(entry)) is None:
+                continue
+            # A charger that moved may have the unit ID of one that is set up.
+            unit_ids[known.unit_id] = None
             # A charger accepts one connection, so the connection of one that is
             # set up or ignored is not disturbed, except where another charger
             # answers at its address.
-            if (
-                (host := entry.data.get(CONF_HOST)) is not None
-                and entry.data.get(CONF_PORT) == port
-                and await resolve(host) in addresses
-                and not async_has_issue(self.hass, entry, Issue.WRONG_CHARGER)
+            if await async_is_announced(known, announced, port) and not async_has_issue(
+                self.hass, entry, Issue.WRONG_CHARGER
             ):
                 await self.async_set_unique_id(entry.unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()
 
-        # A charger that moved may have the unit ID of one that is set up.
-        known = (entry.data.get(CONF_UNIT_ID) for entry in entries)
-        for unit_id in dict.fromkeys(filter(None, (DEFAULT_UNIT_ID, *known))):
-            self._address = {
-                CONF_HOST: discovery_info.host,
-                CONF_PORT: port,
-                CONF_UNIT_ID: unit_id,
-            }
+        for unit_id in unit_ids:
+            self._address = ModbusAddress(discovery_info.host, port, unit_id)
             self._errors = await self._async_identify(self._address)
             if not self._errors:
-                self._abort_if_unique_id_configured(updates=self._address)
+                self._abort_if_unique_id_configured(
+                    updates=self._address.as_entry_data()
+                )
                 # The charger may have been discovered at another address before.
                 self._async_abort_others(self.unique_id)
                 self._set_title(charger_name(self._identity))
@@ -261,8 +264,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     def _set_title(self, name: str) -> None:
         self.context["title_placeholders"] = {
             "name": name,
-            CONF_HOST: self._address[CONF_HOST],
-            CONF_PORT: str(self._address[CONF_PORT]),
+            CONF_HOST: self._address.host,
+            CONF_PORT: str(self._address.port),
         }
 
     async def async_step_zeroconf_confirm(
@@ -276,7 +279,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={
                 "model": escape_markdown(charger_name(self._identity)),
                 "serial_number": escape_markdown(self._identity.serial_number or ""),
-                "host": self._address[CONF_HOST],
+                "host": self._address.host,
             },
         )
 
@@ -285,19 +288,21 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Identify a discovered charger again, after the user solved the problem."""
         if user_input is not None:
-            self._address |= user_input
+            self._address = replace(self._address, **user_input)
             self._errors = await self._async_identify(self._address)
             if not self._errors:
-                self._abort_if_unique_id_configured(updates=self._address)
+                self._abort_if_unique_id_configured(
+                    updates=self._address.as_entry_data()
+                )
                 return self._async_create(self._address)
         return self.async_show_form(
             step_id="unidentified",
             data_schema=self.add_suggested_values_to_schema(
                 vol.Schema(UNIT_ID_FIELD if CONF_UNIT_ID in self._errors else {}),
-                self._address,
+                self._address.as_dict(),
             ),
             errors=self._errors,
-            description_placeholders={"host": self._address[CONF_HOST]},
+            description_placeholders={"host": self._address.host},
         )
 
     @override
@@ -330,19 +335,3 @@ class NexBlueOptionsFlow(OptionsFlowWithReload):
                 OPTIONS_SCHEMA, self.config_entry.options
             ),
         )
-
-
-async def _async_read_identity(
-    hass: HomeAssistant, address: Mapping[str, Any]
-) -> Identity:
-    """Return the identity of the charger at an address, or raise ChargerError.
-
-    An open connection to the same address is shared, because a charger accepts
-    only one.
-    """
-    pool = async_get_connection_pool(hass)
-    link = await pool.acquire(address[CONF_HOST], address[CONF_PORT])
-    try:
-        return await Charger(link, address[CONF_UNIT_ID]).identify()
-    finally:
-        pool.release(link)

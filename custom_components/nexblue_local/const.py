@@ -6,6 +6,7 @@ from typing import Final
 DOMAIN: Final = "nexblue_local"
 LOGGER: Final = logging.getLogger(__package__)
 
+CONF_MODBUS: Final = "modbus"
 CONF_UNIT_ID: Final = "unit_id"
 
 DEFAULT_PORT: Final = 502

@@ -7,10 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.util.hass_dict import HassKey
-
-from .const import DOMAIN
+from homeassistant.core import CALLBACK_TYPE, callback
 
 MAX_PENDING: Final = 5
 """Events to keep for an event entity that does not exist yet."""
@@ -75,20 +72,3 @@ class ControlEvents:
             self._deliver = None
 
         return unsubscribe
-
-
-# By config entry, because a failed setup discards everything else.
-_EVENTS: HassKey[dict[str, ControlEvents]] = HassKey(f"{DOMAIN}_control_events")
-
-
-@callback
-def async_get_events(hass: HomeAssistant, entry: ConfigEntry[Any]) -> ControlEvents:
-    """Return the events of a config entry."""
-    events = hass.data.setdefault(_EVENTS, {})
-    return events.setdefault(entry.entry_id, ControlEvents(entry))
-
-
-@callback
-def async_discard_events(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Discard the pending events of a config entry that is removed or disabled."""
-    hass.data.get(_EVENTS, {}).pop(entry.entry_id, None)

@@ -1,14 +1,13 @@
 """Coordinator that polls a charger."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 import time
 from typing import Any, Final, override
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
-from homeassistant.const import CONF_HOST, CONF_SCAN_INTERVAL
+from homeassistant.const import CONF_SCAN_INTERVAL
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import (
     device_registry as dr,
@@ -18,8 +17,8 @@ from homeassistant.helpers import (
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
-from homeassistant.util.hass_dict import HassKey
 
+from .address import ModbusAddress
 from .charger.charger import Charger, Snapshot
 from .charger.errors import (
     BadAnswer,
@@ -29,11 +28,9 @@ from .charger.errors import (
     WrongCharger,
 )
 from .charger.registers import Identity, Reading
-from .charger.transport import Link
-from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
-from .control_events import async_discard_events, async_get_events
+from .const import DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
 from .controller import ChargerController
-from .exceptions import address_of
+from .domain_data import async_get_domain_data
 from .repairs import Issue, async_create_issue, async_delete_issues, async_has_issue
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
@@ -52,13 +49,16 @@ IN_USE_FOR: Final = 180.0
 CLOCK_OFF_BY: Final = 300.0
 """Offset of a charger's clock in seconds from which an issue is reported."""
 
-# When another client was first seen to use a charger, by entry.
-_IN_USE_SINCE: HassKey[dict[str, float]] = HassKey(f"{DOMAIN}_in_use_since")
+type NexBlueConfigEntry = ConfigEntry[NexBlueRuntimeData]
 
-# Addresses at which a charger responded instead of another one, by serial number.
-_SIGHTINGS: HassKey[dict[str, Mapping[str, Any]]] = HassKey(f"{DOMAIN}_sightings")
 
-type NexBlueConfigEntry = ConfigEntry[NexBlueCoordinator]
+@dataclass(frozen=True, kw_only=True)
+class NexBlueRuntimeData:
+    """What a charger that is set up consists of."""
+
+    coordinator: NexBlueCoordinator
+    controller: ChargerController
+    modbus: Charger
 
 
 class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
@@ -67,9 +67,14 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     config_entry: NexBlueConfigEntry
 
     def __init__(
-        self, hass: HomeAssistant, entry: NexBlueConfigEntry, link: Link
+        self,
+        hass: HomeAssistant,
+        entry: NexBlueConfigEntry,
+        address: ModbusAddress,
+        charger: Charger,
+        controller: ChargerController,
     ) -> None:
-        """Initialize the coordinator with the link to the charger of an entry."""
+        """Initialize the coordinator of the charger at an address."""
         self._scan_interval = timedelta(
             seconds=entry.options.get(CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL)
         )
@@ -81,22 +86,14 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             update_interval=self._scan_interval,
         )
         self._delayed_polls = 0
-        self._sightings = hass.data.setdefault(_SIGHTINGS, {})
-        self._in_use_since = hass.data.setdefault(_IN_USE_SINCE, {})
-        self.charger = Charger(
-            link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
-        )
-        self.controller = ChargerController(
-            hass,
-            entry,
-            self.charger,
-            on_update=self._async_on_update,
-            on_event=async_get_events(hass, entry).async_fire,
-        )
+        self._domain_data = async_get_domain_data(hass)
+        self._address = address
+        self._charger = charger
+        self._controller = controller
         self._restore_energies()
 
     @callback
-    def _async_on_update(self, snapshot: Snapshot | None) -> None:
+    def async_publish(self, snapshot: Snapshot | None) -> None:
         """Publish what was read or written between two polls."""
         if snapshot is not None:
             if not self.last_update_success:
@@ -105,7 +102,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             self._async_update_issues(snapshot)
         # During set-up there are no entities yet.
         elif self.data is not None:
-            before, settings = self.data.settings, self.charger.settings
+            before, settings = self.data.settings, self._charger.settings
             data = replace(self.data, settings=settings)
             if self.last_update_success and settings.start_stop != before.start_stop:
                 self.update_interval = min(SOON, self._scan_interval)
@@ -118,7 +115,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     @callback
     def _async_update_issues(self, snapshot: Snapshot) -> None:
         """Create and delete the repair issues that depend on what was read."""
-        control = self.controller.control
+        control = self._controller.control
         offset = abs(snapshot.clock_offset or 0.0)
         # Hysteresis, so that the issue does not come and go.
         was_off = async_has_issue(self.hass, self.config_entry, Issue.CLOCK_OFF)
@@ -127,7 +124,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 offset >= CLOCK_OFF_BY * (0.8 if was_off else 1.0),
                 {"minutes": f"{offset / 60:.0f}"},
             ),
-            Issue.FALLBACK_FIRED: (self.controller.has_unexpected_fallback, {}),
+            Issue.FALLBACK_FIRED: (self._controller.has_unexpected_fallback, {}),
             Issue.NO_FALLBACK_CHOSEN: (
                 control.is_in_control and control.intent.fallback_limit is None,
                 {},
@@ -145,7 +142,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         Raises ServiceValidationError if that is not safe and not forced, and
         HomeAssistantError if the charger cannot be prepared.
         """
-        await self.controller.async_release_connection(seconds, force=force)
+        await self._controller.async_release_connection(seconds, force=force)
         await self.async_refresh()
 
     def _restore_energies(self) -> None:
@@ -155,8 +152,8 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         """
         registry = er.async_get(self.hass)
         for key, restore in (
-            (Reading.lifetime_energy.name, self.charger.restore_lifetime_energy),
-            (Reading.session_energy.name, self.charger.restore_session_energy),
+            (Reading.lifetime_energy.name, self._charger.restore_lifetime_energy),
+            (Reading.session_energy.name, self._charger.restore_session_energy),
         ):
             entity_id = registry.async_get_entity_id(
                 SENSOR_DOMAIN, DOMAIN, f"{self._serial_number}_{key}"
@@ -171,10 +168,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     @override
     async def _async_update_data(self) -> Snapshot:
         """Read the charger; raise UpdateFailed if that fails."""
-        was_flooded = self.charger.was_flooded
+        was_flooded = self._charger.was_flooded
         self.update_interval = self._scan_interval
         try:
-            snapshot = await self.charger.refresh()
+            snapshot = await self._charger.refresh()
         except ChargerError as error:
             self._log_failure(error)
             self._async_report_failure(error)
@@ -182,7 +179,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=error.key,
-                translation_placeholders=address_of(self.config_entry)
+                translation_placeholders=self._address.placeholders
                 | {"detail": str(error)},
                 retry_after=self._retry_after_failure(error),
             ) from error
@@ -196,12 +193,12 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 snapshot.reading.status != self.data.reading.status
             ):
                 self.update_interval = min(SOON, self._scan_interval)
-        self._sightings.pop(self._serial_number, None)
-        self._in_use_since.pop(self.config_entry.entry_id, None)
+        self._domain_data.sightings.pop(self._serial_number, None)
+        self._domain_data.in_use_since.pop(self.config_entry.entry_id, None)
         async_delete_issues(
             self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER
         )
-        await self.controller.async_observe(snapshot)
+        await self._controller.async_observe(snapshot)
         self._async_update_issues(snapshot)
         # The charger restarts after a firmware update, and is identified again.
         if self.data is not None and self.data.identity != snapshot.identity:
@@ -252,10 +249,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     def _async_report_failure(self, error: ChargerError) -> None:
         """Create or delete the repair issues about a failure."""
         entry = self.config_entry
-        host = entry.data[CONF_HOST]
+        host = self._address.host
         if isinstance(error, WrongCharger):
             # The entry of the charger that was found may use this address.
-            self._sightings[error.found] = entry.data
+            self._domain_data.sightings[error.found] = self._address
             async_create_issue(
                 self.hass,
                 entry,
@@ -265,11 +262,11 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 found=error.found,
             )
         if not isinstance(error, InUse):
-            self._in_use_since.pop(entry.entry_id, None)
+            self._domain_data.in_use_since.pop(entry.entry_id, None)
             async_delete_issues(self.hass, entry, Issue.IN_USE)
             return
         now = time.monotonic()
-        since = self._in_use_since.setdefault(entry.entry_id, now)
+        since = self._domain_data.in_use_since.setdefault(entry.entry_id, now)
         if now - since >= IN_USE_FOR:
             async_create_issue(self.hass, entry, Issue.IN_USE, host=host)
 
@@ -280,13 +277,13 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         Chargers that swapped their addresses are found this way, without connecting
         to an address where their serial number was not seen.
         """
-        seen = self._sightings.pop(self._serial_number, None)
+        seen = self._domain_data.sightings.pop(self._serial_number, None)
         entry = self.config_entry
         if seen is None or not self.hass.config_entries.async_update_entry(
-            entry, data={**entry.data, **seen}
+            entry, data={**entry.data, **seen.as_entry_data()}
         ):
             return
-        LOGGER.info("%s was seen at %s", entry.title, seen[CONF_HOST])
+        LOGGER.info("%s was seen at %s", entry.title, seen.host)
         # A failed set-up is retried anyway.
         if entry.state is ConfigEntryState.LOADED:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
@@ -297,13 +294,13 @@ def async_clear_issues(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Delete all issues and events of a charger that is removed or disabled."""
     async_delete_issues(hass, entry, *Issue)
     async_reset_in_use_timer(hass, entry)
-    async_discard_events(hass, entry)
+    async_get_domain_data(hass).events.pop(entry.entry_id, None)
 
 
 @callback
 def async_reset_in_use_timer(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Restart the time for which another client holds a charger."""
-    hass.data.get(_IN_USE_SINCE, {}).pop(entry.entry_id, None)
+    async_get_domain_data(hass).in_use_since.pop(entry.entry_id, None)
 
 
 def stored_state(

@@ -6,13 +6,13 @@ from typing import Any, cast
 
 from homeassistant.components.diagnostics import REDACTED
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
+from .address import ModbusAddress, modbus_address
 from .charger.codec import Layout
 from .charger.model import Image, Table
 from .charger.registers import Identity
-from .const import CONF_UNIT_ID
+from .charger.transport import resolve
 from .coordinator import NexBlueConfigEntry
 
 REDACTED_SERIAL_NUMBER = "REDACTED"
@@ -25,11 +25,13 @@ async def async_get_config_entry_diagnostics(
 
     `python -m simulator --replay` serves the words in `registers`.
     """
+    address = modbus_address(entry)
+    secrets = await _async_secrets(entry, address)
     if entry.state is not ConfigEntryState.LOADED:
         failure: dict[str, Any] = {"state": entry.state.value, "reason": entry.reason}
-        return cast("dict[str, Any]", _without(failure, _secrets(entry)))
-    coordinator = entry.runtime_data
-    charger = coordinator.charger
+        return cast("dict[str, Any]", _without(failure, secrets))
+    coordinator = entry.runtime_data.coordinator
+    charger = entry.runtime_data.modbus
     images = {
         Table.INPUT: charger.images[Table.INPUT] | _redacted_serial_number(),
         Table.HOLDING: charger.images[Table.HOLDING],
@@ -41,8 +43,7 @@ async def async_get_config_entry_diagnostics(
         coordinator.data.settings,
     )
     diagnostics = {
-        "port": entry.data[CONF_PORT],
-        "unit_id": entry.data[CONF_UNIT_ID],
+        "modbus": None if address is None else address.as_dict(),
         "options": dict(entry.options),
         "layout": charger.layout,
         "clock_offset": coordinator.data.clock_offset,
@@ -59,11 +60,17 @@ async def async_get_config_entry_diagnostics(
         },
         "registers": {table: _runs(image) for table, image in images.items()},
     }
-    return cast("dict[str, Any]", _without(diagnostics, _secrets(entry)))
+    return cast("dict[str, Any]", _without(diagnostics, secrets))
 
 
-def _secrets(entry: NexBlueConfigEntry) -> tuple[str, ...]:
-    return (entry.data[CONF_HOST], entry.unique_id or entry.data[CONF_HOST])
+async def _async_secrets(
+    entry: NexBlueConfigEntry, address: ModbusAddress | None
+) -> list[str]:
+    """Return the texts to redact; errors contain the IP address of a host name."""
+    texts = [entry.unique_id]
+    if address is not None:
+        texts += address.host, await resolve(address.host)
+    return [text for text in texts if text]
 
 
 def _redacted_serial_number() -> dict[int, int]:
@@ -85,7 +92,7 @@ def _runs(image: Image) -> dict[str, str]:
     return {str(start): " ".join(words) for start, words in runs.items()}
 
 
-def _without(data: Any, secrets: tuple[str, ...]) -> Any:
+def _without(data: Any, secrets: list[str]) -> Any:
     """Return data in which the secrets are redacted from all texts."""
     if isinstance(data, Mapping):
         return {key: _without(value, secrets) for key, value in data.items()}

@@ -7,7 +7,7 @@ from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .charger.charger import Snapshot
-from .coordinator import NexBlueCoordinator, device_info
+from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, device_info
 
 
 class NexBlueEntity(CoordinatorEntity[NexBlueCoordinator]):
@@ -16,13 +16,15 @@ class NexBlueEntity(CoordinatorEntity[NexBlueCoordinator]):
     _attr_has_entity_name = True
 
     def __init__(
-        self, *, coordinator: NexBlueCoordinator, description: EntityDescription
+        self, *, entry: NexBlueConfigEntry, description: EntityDescription
     ) -> None:
         """Initialize the entity."""
+        coordinator = entry.runtime_data.coordinator
         super().__init__(coordinator)
+        self._controller = entry.runtime_data.controller
         self.entity_description = description
         self._attr_translation_key = description.key
-        self._attr_unique_id = f"{coordinator.config_entry.unique_id}_{description.key}"
+        self._attr_unique_id = f"{entry.unique_id}_{description.key}"
         self._attr_device_info = device_info(coordinator.data.identity)
         self._update_from(coordinator.data)
 

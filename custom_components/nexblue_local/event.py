@@ -6,8 +6,9 @@ from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .control_events import ControlEvent, ControlEventType, async_get_events
+from .control_events import ControlEvent, ControlEventType
 from .coordinator import NexBlueConfigEntry, device_info
+from .domain_data import async_get_domain_data
 
 # The entity makes no requests.
 PARALLEL_UPDATES = 0
@@ -45,7 +46,9 @@ class NexBlueControlEvent(EventEntity):
         self.entity_description = DESCRIPTION
         self._entry = entry
         self._attr_unique_id = f"{entry.unique_id}_{DESCRIPTION.key}"
-        self._attr_device_info = device_info(entry.runtime_data.data.identity)
+        self._attr_device_info = device_info(
+            entry.runtime_data.coordinator.data.identity
+        )
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -57,7 +60,7 @@ class NexBlueControlEvent(EventEntity):
 
     @callback
     def _async_subscribe(self) -> None:
-        events = async_get_events(self.hass, self._entry)
+        events = async_get_domain_data(self.hass).events_of(self._entry)
         self.async_on_remove(events.async_subscribe(self._async_receive))
 
     @callback

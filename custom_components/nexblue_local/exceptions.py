@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util import dt as dt_util
 
+from .address import modbus_address
 from .charger.enums import PhaseMode
 from .charger.errors import ChargerError
 from .charger.model import Register
 from .charger.registers import Settings
-from .const import CONF_UNIT_ID, DOMAIN
+from .const import DOMAIN
 
 UNITS: Final = {
     Settings.current_limit: "A",
@@ -31,9 +31,9 @@ PHASE_MODES: Final = {
 
 
 def address_of(entry: ConfigEntry[Any]) -> dict[str, str]:
-    """Return the placeholders for the address of a charger."""
-    keys = (CONF_HOST, CONF_PORT, CONF_UNIT_ID)
-    return {key: str(entry.data[key]) for key in keys}
+    """Return the placeholders for the address of a charger, none if it has none."""
+    address = modbus_address(entry)
+    return {} if address is None else address.placeholders
 
 
 def value_text(register: Register[Any], value: Any) -> str:

@@ -1,27 +1,32 @@
-"""The connection pool of this Home Assistant instance."""
+"""Links to chargers; here a Modbus address becomes a Modbus client."""
 
-from homeassistant.const import EVENT_HOMEASSISTANT_STOP
-from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.util.hass_dict import HassKey
+from collections.abc import Container
+from functools import partial
 
-from .charger.transport import ConnectionPool
-from .const import DOMAIN
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
-_POOL: HassKey[ConnectionPool] = HassKey(DOMAIN)
+from .address import ModbusAddress
+from .charger.charger import Charger
+from .charger.transport import resolve
+from .domain_data import async_get_domain_data
 
 
-@callback
-def async_get_connection_pool(hass: HomeAssistant) -> ConnectionPool:
-    """Return the connection pool.
+async def async_open_modbus(
+    hass: HomeAssistant, address: ModbusAddress, serial_number: str | None = None
+) -> tuple[Charger, CALLBACK_TYPE]:
+    """Return the charger at an address, and the callback that releases its link.
 
-    It is closed when Home Assistant stops, because entries are not unloaded then.
+    The link is shared with all users of the same host and port, because a charger
+    accepts one connection. Without a serial number, any charger is accepted.
     """
-    if _POOL not in hass.data:
-        pool = hass.data[_POOL] = ConnectionPool()
+    pool = async_get_domain_data(hass).pool
+    link = await pool.acquire(address.host, address.port)
+    charger = Charger(link, address.unit_id, serial_number=serial_number)
+    return charger, partial(pool.release, link)
 
-        @callback
-        def close(_: Event) -> None:
-            pool.close()
 
-        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, close)
-    return hass.data[_POOL]
+async def async_is_announced(
+    address: ModbusAddress, ip_addresses: Container[str], port: int
+) -> bool:
+    """Return whether a device that announced itself is the one at an address."""
+    return address.port == port and await resolve(address.host) in ip_addresses

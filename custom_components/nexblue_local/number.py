@@ -81,7 +81,7 @@ async def async_setup_entry(
 ) -> None:
     """Set up the limits of a charger."""
     async_add_entities(
-        NexBlueNumber(coordinator=entry.runtime_data, description=description)
+        NexBlueNumber(entry=entry, description=description)
         for description in DESCRIPTIONS
     )
 
@@ -94,7 +94,7 @@ class NexBlueNumber(NexBlueControlEntity, NumberEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        wanted = self.coordinator.controller.wanted(snapshot)
+        wanted = self._controller.wanted(snapshot)
         value = wanted.values.get(self.entity_description.setting)
         self._attr_native_value = (
             None if value is None else round(value / self.entity_description.unit, 2)
@@ -120,4 +120,4 @@ class NexBlueNumber(NexBlueControlEntity, NumberEntity):
         """Write the limit, in steps of 0.1 A or 1 s."""
         value *= self.entity_description.unit
         wanted = Settings({self.entity_description.setting: value})
-        await self.coordinator.controller.async_set(wanted)
+        await self._controller.async_set(wanted)

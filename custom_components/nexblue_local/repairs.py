@@ -172,7 +172,7 @@ class FallbackRepairFlow(RepairsFlow):
                 errors["base"], reason = "not_set", str(error)
             else:
                 return self.async_create_entry(data={})
-        settings = entry.runtime_data.data.settings.values
+        settings = entry.runtime_data.coordinator.data.settings.values
         present = {
             field.register.name: value / field.factor
             for field in FALLBACK

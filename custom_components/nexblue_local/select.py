@@ -26,9 +26,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the phase mode of a charger."""
-    async_add_entities(
-        [NexBlueSelect(coordinator=entry.runtime_data, description=DESCRIPTION)]
-    )
+    async_add_entities([NexBlueSelect(entry=entry, description=DESCRIPTION)])
 
 
 class NexBlueSelect(NexBlueControlEntity, SelectEntity):
@@ -36,12 +34,12 @@ class NexBlueSelect(NexBlueControlEntity, SelectEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        mode = self.coordinator.controller.wanted(snapshot).phase_mode
+        mode = self._controller.wanted(snapshot).phase_mode
         self._attr_current_option = None if mode is None else mode.name.lower()
 
     @override
     async def async_select_option(self, option: str) -> None:
         """Switch the phases, within the phase budget."""
-        await self.coordinator.controller.async_set(
+        await self._controller.async_set(
             Settings({"phase_mode": PhaseMode[option.upper()]})
         )

@@ -272,19 +272,15 @@ async def async_setup_entry(
             NexBlueEnergySensor
             if description.device_class is SensorDeviceClass.ENERGY
             else NexBlueSensor
-        )(coordinator=entry.runtime_data, description=description)
+        )(entry=entry, description=description)
         for description in DESCRIPTIONS
     )
     async_add_entities(
-        NexBlueControlSensor(coordinator=entry.runtime_data, description=description)
+        NexBlueControlSensor(entry=entry, description=description)
         for description in CONTROL_DESCRIPTIONS
     )
     async_add_entities(
-        [
-            NexBlueLimitedBySensor(
-                coordinator=entry.runtime_data, description=LIMITED_BY_DESCRIPTION
-            )
-        ]
+        [NexBlueLimitedBySensor(entry=entry, description=LIMITED_BY_DESCRIPTION)]
     )
 
 
@@ -382,7 +378,7 @@ class NexBlueControlSensor(NexBlueEntity, SensorEntity):
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
         self._attr_native_value = self.entity_description.value_fn(
-            self.coordinator.controller, snapshot
+            self._controller, snapshot
         )
 
 
@@ -393,6 +389,6 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        control = self.coordinator.controller.control
+        control = self._controller.control
         self._limited_by = limited_by(snapshot, control, self._limited_by)
         self._attr_native_value = self._limited_by

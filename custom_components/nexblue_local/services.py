@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_HOST
 from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import (
@@ -24,11 +23,12 @@ from homeassistant.helpers.target import (
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
+from .address import modbus_address
 from .charger.enums import PhaseMode
 from .charger.registers import Settings
 from .const import DOMAIN
 from .control.lease import Lease
-from .coordinator import NexBlueConfigEntry, NexBlueCoordinator
+from .coordinator import NexBlueConfigEntry, NexBlueRuntimeData
 from .exceptions import invalid
 
 ATTR_FORCE: Final = "force"
@@ -200,7 +200,9 @@ def _names(hass: HomeAssistant, entries: list[NexBlueConfigEntry]) -> list[str]:
         names.append(next(given, entry.title))
     count = Counter(names)
     return [
-        name if count[name] == 1 else f"{name} ({entry.data[CONF_HOST]})"
+        f"{name} ({address.host})"
+        if count[name] > 1 and (address := modbus_address(entry)) is not None
+        else name
         for entry, name in zip(entries, names, strict=True)
     ]
 
@@ -208,7 +210,7 @@ def _names(hass: HomeAssistant, entries: list[NexBlueConfigEntry]) -> list[str]:
 async def _on_each(
     hass: HomeAssistant,
     entries: list[NexBlueConfigEntry],
-    act: Callable[[NexBlueCoordinator], Awaitable[None]],
+    act: Callable[[NexBlueRuntimeData], Awaitable[None]],
 ) -> None:
     """Act on all chargers at once.
 
@@ -218,7 +220,7 @@ async def _on_each(
 
     async def act_on(entry: NexBlueConfigEntry) -> None:
         if entry.state is not ConfigEntryState.LOADED:
-            raise invalid("not_loaded", host=entry.data[CONF_HOST])
+            raise invalid("not_loaded")
         await act(entry.runtime_data)
 
     results = await asyncio.gather(
@@ -274,7 +276,7 @@ async def _async_set_limits(call: ServiceCall) -> None:
         call.hass,
         entries,
         # A lease is changed when it ends, so each charger needs its own.
-        lambda coordinator: coordinator.controller.async_set(wanted, _lease(data)),
+        lambda charger: charger.controller.async_set(wanted, _lease(data)),
     )
 
 
@@ -298,7 +300,7 @@ async def _async_release_control(call: ServiceCall) -> None:
     await _on_each(
         call.hass,
         entries,
-        lambda coordinator: coordinator.controller.async_release(limit),
+        lambda charger: charger.controller.async_release(limit),
     )
 
 
@@ -311,7 +313,9 @@ async def _async_release_connection(call: ServiceCall) -> None:
     await _on_each(
         call.hass,
         _targets(call),
-        lambda coordinator: coordinator.async_release_connection(seconds, force=force),
+        lambda charger: charger.coordinator.async_release_connection(
+            seconds, force=force
+        ),
     )
 
 

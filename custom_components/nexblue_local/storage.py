@@ -3,16 +3,15 @@
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
-from .charger.charger import Charger
+from .address import modbus_address
 from .charger.errors import ChargerError
 from .charger.registers import Settings
-from .charger.transport import ConnectionPool
-from .const import CONF_UNIT_ID, DOMAIN, LOGGER
+from .const import DOMAIN, LOGGER
 from .control.control import Control
+from .links import async_open_modbus
 
 STORAGE_VERSION: Final = 1
 
@@ -22,9 +21,7 @@ def intent_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
 
 
-async def async_release_removed(
-    hass: HomeAssistant, entry: ConfigEntry[Any], pool: ConnectionPool
-) -> None:
+async def async_release_removed(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Delete the stored settings of a removed entry, and release control.
 
     The fallback limit (holding register 1002) is written once more if Home Assistant
@@ -35,8 +32,9 @@ async def async_release_removed(
     await store.async_remove()
     if stored is None or not Control.from_dict(stored).is_in_control:
         return
-    link = await pool.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
-    charger = Charger(link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id)
+    if (address := modbus_address(entry)) is None:
+        return
+    charger, release = await async_open_modbus(hass, address, entry.unique_id)
     try:
         connection = await charger.connect()
         limit = charger.settings.fallback_limit
@@ -47,4 +45,4 @@ async def async_release_removed(
             "%s was removed, but control could not be released: %s", entry.title, error
         )
     finally:
-        pool.release(link)
+        release()

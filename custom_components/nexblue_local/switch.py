@@ -24,9 +24,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the switch of a charger."""
-    async_add_entities(
-        [NexBlueSwitch(coordinator=entry.runtime_data, description=DESCRIPTION)]
-    )
+    async_add_entities([NexBlueSwitch(entry=entry, description=DESCRIPTION)])
 
 
 class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
@@ -34,7 +32,7 @@ class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        command = self.coordinator.controller.wanted(snapshot).start_stop
+        command = self._controller.wanted(snapshot).start_stop
         self._attr_is_on = None if command is None else command is StartStop.START
 
     @override
@@ -49,4 +47,4 @@ class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
 
     async def _async_command(self, command: StartStop) -> None:
         wanted = Settings({"start_stop": command})
-        await self.coordinator.controller.async_set(wanted)
+        await self._controller.async_set(wanted)

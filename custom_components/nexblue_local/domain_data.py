@@ -1,0 +1,60 @@
+"""What the integration holds in `hass.data`, across all config entries."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
+
+from .address import ModbusAddress
+from .charger.transport import ConnectionPool
+from .const import DOMAIN
+from .control_events import ControlEvents
+
+
+@dataclass(frozen=True)
+class DomainData:
+    """Data that is shared by config entries, or that a failed set-up must not lose.
+
+    Dictionaries are by entry ID unless stated otherwise.
+    """
+
+    pool: ConnectionPool = field(default_factory=ConnectionPool)
+
+    events: dict[str, ControlEvents] = field(default_factory=dict)
+
+    in_use_since: dict[str, float] = field(default_factory=dict)
+    """When another client was first seen to use a charger, in monotonic seconds."""
+
+    retries: dict[str, CALLBACK_TYPE] = field(default_factory=dict)
+    """Callbacks that cancel a retry of the set-up."""
+
+    sightings: dict[str, ModbusAddress] = field(default_factory=dict)
+    """Where a charger responded instead of another one, by serial number."""
+
+    def events_of(self, entry: ConfigEntry[Any]) -> ControlEvents:
+        """Return the events of an entry."""
+        return self.events.setdefault(entry.entry_id, ControlEvents(entry))
+
+
+_DATA: HassKey[DomainData] = HassKey(DOMAIN)
+
+
+@callback
+def async_get_domain_data(hass: HomeAssistant) -> DomainData:
+    """Return the data of the integration.
+
+    A config flow needs it before the integration is set up. The connection pool is
+    closed when Home Assistant stops, because entries are not unloaded then.
+    """
+    if _DATA not in hass.data:
+        data = hass.data[_DATA] = DomainData()
+
+        @callback
+        def close(_: Event) -> None:
+            data.pool.close()
+
+        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, close)
+    return hass.data[_DATA]
