@@ -1,1 +1,1 @@
-"""What keeps control safe: pure logic on a clock that is passed in, no I/O."""
+"""Control: keep a charger in its desired state."""

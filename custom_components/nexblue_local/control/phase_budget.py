@@ -28,6 +28,12 @@ class PhaseBudget:
         self.switches.append((now, now))
         self.in_session += in_session
 
+    def refund(self) -> None:
+        """Give back the last switch, which was not made."""
+        if self.switches:
+            self.switches.pop()
+            self.in_session = max(0, self.in_session - 1)
+
     def end_session(self) -> None:
         """Begin to count anew, as no vehicle is there."""
         self.in_session = 0

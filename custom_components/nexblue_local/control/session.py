@@ -1,56 +1,65 @@
 """Which charging session it is: from leaving Available to returning to it."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Final, Self
 
-from ..charger.enums import ChargePointState
-from ..charger.registers import Reading
+from .link import Status
 
 STORED_STEP: Final = 0.5
 """kWh."""
 
+UNDECIDED: Final = (None, Status.INOPERATIVE, Status.FAULTED, Status.RESERVED)
+"""Statuses with and without a vehicle."""
+
+
+class End(Enum):
+    """How it is known that a session ended."""
+
+    NO = auto()
+    INFERRED = auto()
+    """The session energy is lower than before."""
+    SEEN = auto()
+    """The charger is available again."""
+
 
 @dataclass
 class Session:
-    """The number of the session, and what tells that it is over."""
+    """The number of the session, and what shows that it is over."""
 
     number: int = 0
     is_open: bool = False
     energy: float = 0.0
-    """The most session energy in kWh that was seen in it."""
+    """Highest session energy in kWh that was seen in it."""
     lower_reads: int = 0
-    """Reads in a row whose session energy was less than that."""
+    """Consecutive reads with a lower session energy."""
 
     def observe(
-        self, reading: Reading, energy: float | None, *, at_once: bool = False
-    ) -> bool:
-        """Take note of a reading; return whether a session ended.
+        self, status: Status | None, energy: float | None, *, at_once: bool = False
+    ) -> End:
+        """Return whether a session ended, from its status and its energy in kWh.
 
-        An end that nobody saw is told by a session energy, in kWh as it was
-        read, that is less than before: twice in a row, for it not to be a
-        misread, unless it has to be known at once.
+        An end that was not seen is inferred from an energy that is lower than
+        before: twice in a row, because it may be a misread, or `at_once`.
         """
-        if reading.status in (None, ChargePointState.INOPERATIVE):
-            return False
-        if reading.status is ChargePointState.AVAILABLE:
+        if status in UNDECIDED:
+            return End.NO
+        if status is Status.AVAILABLE:
             was_open = self.is_open
             self._begin(is_open=False)
-            return was_open
+            return End.SEEN if was_open else End.NO
         if not self.is_open:
             self._begin(is_open=True)
-        if energy is None:
+        if energy is None or energy >= self.energy:
+            self.energy = self.energy if energy is None else energy
             self.lower_reads = 0
-            return False
-        if energy >= self.energy:
-            self.energy = energy
-            self.lower_reads = 0
-            return False
+            return End.NO
         self.lower_reads += 1
         if not at_once and self.lower_reads < 2:
-            return False
+            return End.NO
         self._begin(is_open=True)
         self.energy = energy
-        return True
+        return End.INFERRED
 
     def _begin(self, *, is_open: bool) -> None:
         if self.is_open:
@@ -60,11 +69,15 @@ class Session:
         self.lower_reads = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what is stored: the energy in steps, for the sake of the disk."""
+        """Return what is stored; the energy in steps, to write to the disk less."""
         energy = self.energy // STORED_STEP * STORED_STEP
         return {"number": self.number, "is_open": self.is_open, "energy": energy}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what was stored."""
-        return cls(**data)
+        return cls(
+            number=int(data["number"]),
+            is_open=bool(data["is_open"]),
+            energy=float(data["energy"]),
+        )

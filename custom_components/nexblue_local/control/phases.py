@@ -1,0 +1,70 @@
+"""The phase mode: its budget, what the charger has, and what waits."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from .phase_budget import PhaseBudget
+from .settings import PhaseMode
+
+GIVE_UP_AFTER: Final = 3
+"""Attempts to restore a phase mode that the charger does not confirm."""
+
+
+@dataclass
+class Phases:
+    """What is known of the phases."""
+
+    budget: PhaseBudget = field(default_factory=PhaseBudget)
+    seen: PhaseMode | None = None
+    """The mode that the charger had last."""
+    is_awaited: bool = False
+    """The requested mode was lost and has not been seen since."""
+    failures: int = 0
+    """Attempts to restore it that failed."""
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether the current is held at 6 A until the mode is restored."""
+        return self.is_awaited and self.failures < GIVE_UP_AFTER
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether the charger did not take the requested mode back."""
+        return self.is_awaited and self.failures >= GIVE_UP_AFTER
+
+    def observe(
+        self,
+        found: PhaseMode,
+        wanted: PhaseMode | None,
+        now: datetime,
+        *,
+        in_session: bool,
+    ) -> None:
+        """Count a switch of somebody else, and end the wait once the mode is seen."""
+        if self.seen not in (None, found):
+            self.budget.record(now, in_session=in_session)
+        self.seen = found
+        if found is wanted:
+            self.settle(found)
+
+    def await_mode(self, found: PhaseMode | None, wanted: PhaseMode | None) -> None:
+        """Wait for the requested mode if the charger does not have it."""
+        was_awaited, self.is_awaited = self.is_awaited, wanted not in (None, found)
+        if not self.is_awaited or not was_awaited:
+            self.failures = 0
+
+    def settle(self, mode: PhaseMode | None) -> None:
+        """End the wait, with the mode that the charger has."""
+        self.seen = mode
+        self.is_awaited = False
+        self.failures = 0
+
+    def not_restored(self, found: PhaseMode | None) -> None:
+        """Count an attempt to restore the mode that the charger did not confirm."""
+        self.seen = found if found is not None else self.seen
+        self.failures += 1
+
+    def may_restore(self, now: datetime) -> bool:
+        """Return whether the requested mode is awaited and may be written now."""
+        return self.is_held and self.budget.is_allowed(now)

@@ -1,0 +1,89 @@
+"""Which writes make and restore the desired state."""
+
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+from .settings import Setting, Settings, StartStop, Value, agrees
+from .state import ControlState
+
+type Write = tuple[Setting, Value]
+
+AFTER_LIMIT = (Setting.FALLBACK_TIMEOUT, Setting.PHASE_MODE, Setting.START_STOP)
+"""Settings that are restored only once the current limit was accepted.
+
+STOP is not among them: it comes before the limit.
+"""
+
+
+def commands(wanted: Settings, found: Settings) -> list[Write]:
+    """Return the writes of a command, in their order.
+
+    A current limit that is lowered comes first.
+    """
+    writes = list(wanted)
+    limit, present = wanted.current_limit, found.current_limit
+    if limit is not None and (present is None or limit < present):
+        writes.sort(key=lambda write: write[0] is not Setting.CURRENT_LIMIT)
+    return writes
+
+
+def before(
+    state: ControlState, setting: Setting, value: Value, found: Settings
+) -> list[Write]:
+    """Return what has to be written before a setting.
+
+    The current limit, before the timeout within which it has to be written is
+    lowered.
+    """
+    if setting is not Setting.FALLBACK_TIMEOUT or state.limits.effective is None:
+        return []
+    present = found.fallback_timeout
+    is_lowered = present is None or (isinstance(value, int | float) and value < present)
+    return [(Setting.CURRENT_LIMIT, state.limits.effective)] if is_lowered else []
+
+
+def restoration(
+    state: ControlState,
+    found: Settings,
+    now: datetime,
+    capabilities: AbstractSet[Setting] = frozenset(Setting),
+) -> list[Write]:
+    """Return the writes that restore the desired state, the safest first.
+
+    Call `await_phases` before: a phase mode that may not be switched yet is left
+    out, and holds the current limit.
+    """
+    desired = state.desired
+    writes: list[Write] = []
+    if desired.start_stop is StartStop.STOP:
+        writes.append((Setting.START_STOP, StartStop.STOP))
+    for setting in (Setting.FALLBACK_TIMEOUT, Setting.FALLBACK_LIMIT):
+        wanted = desired[setting]
+        # A setting that is there is not written again after each lost connection.
+        if wanted is not None and not agrees(found[setting], wanted):
+            writes += [*before(state, setting, wanted, found), (setting, wanted)]
+    writes += phase_restoration(state, now) or limit_restoration(state)
+    if (
+        desired.start_stop is StartStop.START
+        and state.started_in == state.session.number
+    ):
+        writes.append((Setting.START_STOP, StartStop.START))
+    return [write for write in writes if write[0] in capabilities]
+
+
+def limit_restoration(state: ControlState) -> list[Write]:
+    """Return the write of the current limit, if there is one."""
+    limit = state.limits.effective
+    return [] if limit is None else [(Setting.CURRENT_LIMIT, limit)]
+
+
+def phase_restoration(state: ControlState, now: datetime) -> list[Write]:
+    """Return the writes that restore the phase mode, once it may be switched.
+
+    The limit is held before the charger takes its time for this, and set after.
+    """
+    mode = state.desired.phase_mode
+    if mode is None or not state.phases.may_restore(now):
+        return []
+    limit = limit_restoration(state)
+    return [*limit, (Setting.PHASE_MODE, mode), *limit]

@@ -1,0 +1,210 @@
+"""What control knows of one charger, and how it is stored."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Self
+
+from .errors import Rejected
+from .lease import Lease
+from .limits import Limits, Source
+from .link import Observation
+from .phase_budget import PhaseBudget
+from .phases import Phases
+from .session import End, Session
+from .settings import (
+    LEAST_CURRENT,
+    RANGES,
+    PhaseMode,
+    Setting,
+    Settings,
+    StartStop,
+    Value,
+)
+
+DECODERS: Final = {
+    Setting.CURRENT_LIMIT: float,
+    Setting.FALLBACK_LIMIT: float,
+    Setting.FALLBACK_TIMEOUT: int,
+    Setting.PHASE_MODE: PhaseMode,
+    Setting.START_STOP: StartStop,
+}
+
+
+class DamagedRecord(Exception):
+    """A stored record that cannot be read."""
+
+
+def _check_ranges(settings: Settings, safe_limit: float | None) -> None:
+    values: list[tuple[str, Setting, Value]] = [(s, s, value) for s, value in settings]
+    if safe_limit is not None:
+        values.append(("safe_limit", Setting.CURRENT_LIMIT, safe_limit))
+    for name, setting, value in values:
+        if setting in RANGES and isinstance(value, int | float):
+            low, high = RANGES[setting]
+            if not low <= value <= high:
+                raise Rejected(f"{name}_out_of_range", low=low, high=high)
+
+
+@dataclass
+class ControlState:
+    """The desired state, and what is needed to restore it.
+
+    Home Assistant is in control, and has to keep writing the current limit, from
+    the first limit that is set until control is released.
+    """
+
+    desired: Settings = field(default_factory=Settings)
+    """What was requested, and nothing else."""
+    lease: Lease | None = None
+    """For how long the desired current limit applies, if not without end."""
+    limits: Limits = field(default_factory=Limits)
+    phases: Phases = field(default_factory=Phases)
+    session: Session = field(default_factory=Session)
+    started_in: int | None = None
+    """The session in which START was requested."""
+
+    @property
+    def is_in_control(self) -> bool:
+        """Return whether the fallback timer has to be kept from running out."""
+        return self.limits.effective is not None
+
+    def check(self, wanted: Settings, safe_limit: float | None = None) -> None:
+        """Raise Rejected for a value that the charger would not take as it is."""
+        _check_ranges(wanted, safe_limit)
+        limit = wanted.fallback_limit
+        if limit is not None and 0 < limit < LEAST_CURRENT:
+            raise Rejected("fallback_limit_between")
+
+    def check_phase_budget(self, wanted: PhaseMode | None, now: datetime) -> None:
+        """Raise Rejected for a switch over budget."""
+        if wanted in (None, self.phases.seen):
+            return
+        allowed_from = self.phases.budget.allowed_from(now)
+        if allowed_from is None:
+            raise Rejected("phase_budget_of_session")
+        if allowed_from > now:
+            raise Rejected("phase_budget", allowed_from=allowed_from)
+
+    def observe(
+        self,
+        observation: Observation,
+        now: datetime,
+        *,
+        phases_settled: bool,
+        at_once: bool = False,
+    ) -> bool:
+        """Update from what was read; return whether what is stored changed.
+
+        START and STOP are dropped with their session. While it is only inferred
+        that it ended, STOP is kept, because it is the safe one.
+        """
+        before = self.as_dict()
+        end = self.session.observe(
+            observation.status, observation.session_energy, at_once=at_once
+        )
+        if end is End.SEEN or (
+            end is End.INFERRED and self.desired.start_stop is StartStop.START
+        ):
+            self.desired = self.desired.with_value(Setting.START_STOP, None)
+        if not self.session.is_open:
+            # An inferred end may be a misread, which must not allow six switches.
+            self.phases.budget.end_session()
+        mode = observation.settings.phase_mode
+        if phases_settled and mode is not None:
+            self.phases.observe(
+                mode, self.desired.phase_mode, now, in_session=self.session.is_open
+            )
+            self._update_hold()
+        return self.as_dict() != before
+
+    def confirm(
+        self, setting: Setting, value: Value, lease: Lease | None = None
+    ) -> None:
+        """Make a value the desired one; a lease comes with a current limit."""
+        self.desired = self.desired.with_value(setting, value)
+        match setting, value:
+            case Setting.CURRENT_LIMIT, _:
+                self.lease = lease
+                self._update_user_limit()
+            case Setting.START_STOP, _:
+                is_start = value is StartStop.START
+                self.started_in = self.session.number if is_start else None
+            case Setting.PHASE_MODE, PhaseMode():
+                self.phases.settle(value)
+                self._update_hold()
+
+    def expire(self, now: datetime) -> bool:
+        """Replace an expired limit by its safe one; return whether it just expired."""
+        if self.lease is None or self.lease.remaining(now) > timedelta():
+            return False
+        limit = self.lease.safe_limit
+        self.lease = None
+        self.confirm(Setting.CURRENT_LIMIT, limit)
+        return True
+
+    def release(self) -> None:
+        """Request nothing any more."""
+        self.desired = Settings()
+        self.lease = None
+        self.started_in = None
+        self.phases.settle(self.phases.seen)
+        self._update_hold()
+        self._update_user_limit()
+
+    def await_phases(self, found: Settings) -> None:
+        """Wait for the desired phase mode if the charger does not have it."""
+        self.phases.await_mode(found.phase_mode, self.desired.phase_mode)
+        self._update_hold()
+
+    def phases_restored(self, found: PhaseMode | None) -> None:
+        """End the wait for the phase mode, or count a failed attempt."""
+        if found is not None and found is self.desired.phase_mode:
+            self.phases.settle(found)
+        else:
+            self.phases.not_restored(found)
+        self._update_hold()
+
+    def _update_hold(self) -> None:
+        self.limits.is_held = self.phases.is_held
+
+    def _update_user_limit(self) -> None:
+        self.limits.set(Source.USER, self.desired.current_limit)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is stored."""
+        return {
+            "desired": {setting.value: value for setting, value in self.desired},
+            "budget": self.phases.budget.as_dict(),
+            "session": self.session.as_dict(),
+            "started_in": self.started_in,
+            "phase_mode_seen": self.phases.seen,
+            "lease": None if self.lease is None else self.lease.as_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Return what was stored; raises DamagedRecord."""
+        try:
+            desired = Settings()
+            for name, value in data["desired"].items():
+                setting = Setting(name)
+                desired = desired.with_value(setting, DECODERS[setting](value))
+            seen, lease = data["phase_mode_seen"], data["lease"]
+            started_in = data["started_in"]
+            state = cls(
+                desired=desired,
+                lease=None if lease is None else Lease.from_dict(lease),
+                phases=Phases(
+                    budget=PhaseBudget.from_dict(data["budget"]),
+                    seen=None if seen is None else PhaseMode(seen),
+                ),
+                session=Session.from_dict(data["session"]),
+                started_in=None if started_in is None else int(started_in),
+            )
+            _check_ranges(
+                desired, None if state.lease is None else state.lease.safe_limit
+            )
+        except (AttributeError, KeyError, TypeError, ValueError, Rejected) as error:
+            raise DamagedRecord(f"{type(error).__name__}: {error}") from error
+        state._update_user_limit()
+        return state
