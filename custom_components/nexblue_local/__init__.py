@@ -19,7 +19,6 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
-from .charger.errors import BadAnswer, InUse, WrongCharger
 from .const import DOMAIN
 from .coordinator import (
     NexBlueConfigEntry,
@@ -28,6 +27,8 @@ from .coordinator import (
     async_reset_in_use_timer,
 )
 from .links import async_get_connection_pool
+from .modbus.errors import BadAnswer, InUse, WrongCharger
+from .modbus.registers import Settings
 from .services import async_setup_services
 from .storage import async_release_removed
 
@@ -74,17 +75,17 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     if cancel := hass.data.setdefault(_RETRIES, {}).pop(entry.entry_id, None):
         cancel()
     pool = async_get_connection_pool(hass)
-    link = await pool.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
+    endpoint = pool.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
     # This is also called if the set-up fails.
-    entry.async_on_unload(partial(pool.release, link))
+    entry.async_on_unload(partial(pool.release, endpoint))
 
-    coordinator = NexBlueCoordinator(hass, entry, link)
+    coordinator = NexBlueCoordinator(hass, entry, endpoint)
     entry.async_on_unload(coordinator.controller.async_stop)
     await coordinator.controller.async_load()
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:
-        if coordinator.controller.control.intent.values:
+        if coordinator.controller.control.intent != Settings():
             _async_retry_soon(hass, entry, coordinator.last_exception)
         raise
     entry.runtime_data = coordinator

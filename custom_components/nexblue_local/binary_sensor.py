@@ -15,18 +15,17 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
-from .charger.charger import Snapshot
-from .charger.enums import (
+from .controller import ChargerController
+from .coordinator import NexBlueConfigEntry
+from .entity import NexBlueControlEntity, NexBlueEntity
+from .modbus.enums import (
     ChargePointState,
     ChargerErrors,
     ChargerWarnings,
     WaitingReasons,
 )
-from .charger.model import Register
-from .charger.registers import Reading
-from .controller import ChargerController
-from .coordinator import NexBlueConfigEntry
-from .entity import NexBlueControlEntity, NexBlueEntity
+from .modbus.registers import Reading
+from .modbus.snapshot import Snapshot
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
@@ -76,9 +75,9 @@ class NexBlueControlBinarySensorDescription(BinarySensorEntityDescription):
     is_on_fn: Callable[[ChargerController, Snapshot], bool]
 
 
-def _bit[F: IntFlag](
-    register: Register[F],
-    flag: F,
+def _bit(
+    bits_fn: Callable[[Reading], IntFlag | None],
+    flag: IntFlag,
     *,
     key: str,
     device_class: BinarySensorDeviceClass | None = None,
@@ -87,7 +86,7 @@ def _bit[F: IntFlag](
     """Return the description of a single bit."""
 
     def is_on(reading: Reading) -> bool | None:
-        bits = register.__get__(reading, Reading)
+        bits = bits_fn(reading)
         return None if bits is None else flag in bits
 
     return NexBlueBinarySensorDescription(
@@ -117,14 +116,14 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
         is_on_fn=_has_warning,
     ),
     _bit(
-        Reading.waiting_reasons,
+        lambda reading: reading.waiting_reasons,
         WaitingReasons.MODBUS_FALLBACK,
         key="fallback_active",
         entity_registry_enabled_default=True,
     ),
     *(
         _bit(
-            Reading.errors,
+            lambda reading: reading.errors,
             flag,
             key=f"error_{str(flag.name).lower()}",
             device_class=BinarySensorDeviceClass.PROBLEM,
@@ -133,7 +132,7 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
     ),
     *(
         _bit(
-            Reading.warnings,
+            lambda reading: reading.warnings,
             flag,
             key=f"warning_{str(flag.name).lower()}",
             device_class=None
@@ -143,7 +142,11 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
         for flag in ChargerWarnings
     ),
     *(
-        _bit(Reading.waiting_reasons, flag, key=f"waiting_{str(flag.name).lower()}")
+        _bit(
+            lambda reading: reading.waiting_reasons,
+            flag,
+            key=f"waiting_{str(flag.name).lower()}",
+        )
         for flag in WaitingReasons
         if flag is not WaitingReasons.MODBUS_FALLBACK
     ),

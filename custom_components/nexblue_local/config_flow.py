@@ -22,8 +22,18 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
-from .charger.charger import Charger
-from .charger.errors import (
+from .const import (
+    CONF_UNIT_ID,
+    DEFAULT_PORT,
+    DEFAULT_SCAN_INTERVAL,
+    DEFAULT_UNIT_ID,
+    DOMAIN,
+)
+from .coordinator import NexBlueConfigEntry, charger_name
+from .links import async_get_connection_pool
+from .modbus.client import Client
+from .modbus.connection_pool import resolve
+from .modbus.errors import (
     BadAnswer,
     CannotConnect,
     ChargerError,
@@ -34,17 +44,7 @@ from .charger.errors import (
     NotACharger,
     Refused,
 )
-from .charger.registers import Identity
-from .charger.transport import resolve
-from .const import (
-    CONF_UNIT_ID,
-    DEFAULT_PORT,
-    DEFAULT_SCAN_INTERVAL,
-    DEFAULT_UNIT_ID,
-    DOMAIN,
-)
-from .coordinator import NexBlueConfigEntry, charger_name
-from .links import async_get_connection_pool
+from .modbus.registers import Identity
 from .repairs import Issue, async_has_issue, escape_markdown
 
 FLOW_ERRORS: dict[type[ChargerError], str] = {
@@ -341,8 +341,8 @@ async def _async_read_identity(
     only one.
     """
     pool = async_get_connection_pool(hass)
-    link = await pool.acquire(address[CONF_HOST], address[CONF_PORT])
+    endpoint = await pool.acquire_by_address(address[CONF_HOST], address[CONF_PORT])
     try:
-        return await Charger(link, address[CONF_UNIT_ID]).identify()
+        return await Client(endpoint, address[CONF_UNIT_ID]).identify()
     finally:
-        pool.release(link)
+        pool.release(endpoint)

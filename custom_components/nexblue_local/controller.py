@@ -1,7 +1,7 @@
 """Carries out what is asked of a charger."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 import math
@@ -9,17 +9,24 @@ from typing import Any, Final, NoReturn
 
 from homeassistant.util import dt as dt_util
 
-from .charger.charger import Snapshot
-from .charger.enums import StartStop, WaitingReasons
-from .charger.errors import BadAnswer, ChargerError, ConnectionCut, NoAnswer, Refused
-from .charger.model import Register
-from .charger.registers import Settings
 from .const import LOGGER
-from .control.control import LEAST_CURRENT, Rejected, agrees, in_steps
+from .control.control import LEAST_CURRENT, Rejected, agrees, in_steps, known
 from .control.keep_alive import longest_silence
 from .control.lease import Lease
 from .exceptions import duration_text, failed, invalid, not_done, time_text, value_text
 from .keeper import ChargerKeeper, Command
+from .modbus.enums import StartStop, WaitingReasons
+from .modbus.errors import BadAnswer, ChargerError, ConnectionCut, NoAnswer, Refused
+from .modbus.model import Register
+from .modbus.registers import (
+    CURRENT_LIMIT,
+    FALLBACK_LIMIT,
+    PHASE_MODE,
+    START_STOP,
+    Settings,
+)
+from .modbus.session import Session
+from .modbus.snapshot import Snapshot
 
 UNCERTAIN: Final = (BadAnswer, ConnectionCut, NoAnswer)
 """Failures of a write after which nobody knows whether it was executed."""
@@ -39,7 +46,7 @@ class Refusal:
 
     command: StartStop
     session: int
-    connection: int
+    connection: Session | None
 
 
 class ChargerController(ChargerKeeper):
@@ -49,7 +56,7 @@ class ChargerController(ChargerKeeper):
 
     def wanted(self, snapshot: Snapshot) -> Settings:
         """Return what was asked for, and the charger's settings where nothing was."""
-        return snapshot.settings.replace(**self.control.intent.values)
+        return replace(snapshot.settings, **known(self.control.intent))
 
     def controller(self, snapshot: Snapshot) -> Controller:
         """Return who decides what the charger offers."""
@@ -72,7 +79,7 @@ class ChargerController(ChargerKeeper):
             refused is not None
             and refused.command is not found
             and refused.session == self.control.session.number
-            and refused.connection == self._restored_on
+            and refused.connection is self._restored_on
         ):
             return True
         asked_for = self.control.intent.start_stop
@@ -117,8 +124,8 @@ class ChargerController(ChargerKeeper):
             connection = await self._ready()
             if wanted.phase_mode is not None:
                 # Whether it is a switch, and how many are left.
-                await self._charger.read_settings(connection)
-                if self._observe(await self._charger.refresh()):
+                await connection.read_settings()
+                if self._observe(await self._charger.poll()):
                     await self._async_save()
         except ChargerError as error:
             raise failed(self._entry, error) from error
@@ -131,16 +138,16 @@ class ChargerController(ChargerKeeper):
         """
         wanted = in_steps(wanted)
         values = [
-            (register.name, register, wanted.values.get(register.name))
-            for register in Settings.registers
+            (name, register, getattr(wanted, name))
+            for name, register in Settings.registers.items()
         ]
         if lease is not None:
-            values.append(("safe_limit", Settings.current_limit, lease.safe_limit))
+            values.append(("safe_limit", CURRENT_LIMIT, lease.safe_limit))
         for name, register, value in values:
             if value is not None and not register.is_valid(value):
                 low, high = register.valid or (0, 0)
                 raise invalid(f"{name}_out_of_range", low=f"{low:g}", high=f"{high:g}")
-        self._check(wanted.replace(phase_mode=None))
+        self._check(replace(wanted, phase_mode=None))
         return wanted
 
     def _check(self, wanted: Settings) -> None:
@@ -162,9 +169,9 @@ class ChargerController(ChargerKeeper):
             connection = await self._ready()
         except ChargerError as error:
             raise failed(self._entry, error) from error
-        if register is Settings.phase_mode:
+        if register is PHASE_MODE:
             # Restoring may have switched them.
-            self._check(Settings({register.name: value}))
+            self._check(Settings(**{register.name: value}))
         wire = self.control.on_the_wire(register, value)
         command = Command(register, value, wire, lease)
         try:
@@ -172,12 +179,12 @@ class ChargerController(ChargerKeeper):
         except asyncio.CancelledError:
             # It may have been executed: that is found out next.
             self._uncertain = command
-            self._restored_on = 0
+            self._restored_on = None
             raise
 
-    async def _execute(self, command: Command, connection: int) -> None:
+    async def _execute(self, command: Command, connection: Session) -> None:
         register, wire = command.register, command.wire
-        before = self._charger.settings.values.get(register.name)
+        before = getattr(self._charger.settings, register.name)
         try:
             for first, first_value in self.control.before(
                 register, wire, self._charger.settings
@@ -189,7 +196,7 @@ class ChargerController(ChargerKeeper):
             await self._write(register, wire, connection)
             found = await self._read_back(register, wire, connection)
         except Refused as error:
-            if register is Settings.start_stop:
+            if register is START_STOP:
                 self._refused = Refusal(
                     command.value, self.control.session.number, self._restored_on
                 )
@@ -209,7 +216,7 @@ class ChargerController(ChargerKeeper):
         self._uncertain = None
         if not agrees(found, wire):
             await self._tell_what_became(command, before, found)
-        if register is Settings.start_stop:
+        if register is START_STOP:
             self._refused = None
         await self._keep_in_mind(command, command.value)
 
@@ -218,20 +225,20 @@ class ChargerController(ChargerKeeper):
     ) -> NoReturn:
         """Raise for a command of which the charger made something else."""
         register, wire = command.register, command.wire
-        if register is Settings.start_stop:
+        if register is START_STOP:
             self._refused = Refusal(
                 command.value, self.control.session.number, self._restored_on
             )
             self._on_update(None)
             raise not_done(self._entry, "start_stop_refused")
-        if register is Settings.current_limit:
+        if register is CURRENT_LIMIT:
             # If it is more than what was asked for before, it must not stay.
             self._limit_written_at = -math.inf
         values = {
             "found": value_text(register, found),
             "wanted": value_text(register, wire),
         }
-        is_less = register is not Settings.phase_mode and (
+        is_less = register is not PHASE_MODE and (
             found is not None and found < wire and found != before
         )
         if is_less:
@@ -262,7 +269,7 @@ class ChargerController(ChargerKeeper):
         ServiceValidationError for a value out of range, and HomeAssistantError
         if the charger does not confirm it, in which case control is not returned.
         """
-        wanted = self.checked(Settings({"fallback_limit": fallback_limit}))
+        wanted = self.checked(Settings(fallback_limit=fallback_limit))
         try:
             async with self._lock:
                 await self._release(wanted)
@@ -279,7 +286,7 @@ class ChargerController(ChargerKeeper):
                 # Whatever it shows, the charger takes this for 0.
                 limit = 0.0
         if limit is not None:
-            await self._command(Settings.fallback_limit, limit)
+            await self._command(FALLBACK_LIMIT, limit)
         self._uncertain = None
         self._refused = None
         self.control.release()
@@ -322,4 +329,4 @@ class ChargerController(ChargerKeeper):
         if seconds > most and not force:
             raise invalid("in_control", most=duration_text(most))
         # The whole timeout counts from here.
-        await self._write(Settings.current_limit, self.control.limit, connection)
+        await self._write(CURRENT_LIMIT, self.control.limit, connection)

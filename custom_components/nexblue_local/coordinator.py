@@ -20,20 +20,21 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from .charger.charger import Charger, Snapshot
-from .charger.errors import (
+from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
+from .control_events import async_discard_events, async_get_events
+from .controller import ChargerController
+from .exceptions import address_of
+from .modbus.client import Client
+from .modbus.connection_pool import Endpoint
+from .modbus.errors import (
     BadAnswer,
     ChargerError,
     ConnectionReleased,
     InUse,
     WrongCharger,
 )
-from .charger.registers import Identity, Reading
-from .charger.transport import Link
-from .const import CONF_UNIT_ID, DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
-from .control_events import async_discard_events, async_get_events
-from .controller import ChargerController
-from .exceptions import address_of
+from .modbus.registers import Identity
+from .modbus.snapshot import Snapshot
 from .repairs import Issue, async_create_issue, async_delete_issues, async_has_issue
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
@@ -67,9 +68,9 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     config_entry: NexBlueConfigEntry
 
     def __init__(
-        self, hass: HomeAssistant, entry: NexBlueConfigEntry, link: Link
+        self, hass: HomeAssistant, entry: NexBlueConfigEntry, endpoint: Endpoint
     ) -> None:
-        """Initialize the coordinator with the link to the charger of an entry."""
+        """Initialize the coordinator with the endpoint of the charger of an entry."""
         self._scan_interval = timedelta(
             seconds=entry.options.get(CONF_SCAN_INTERVAL, DEFAULT_SCAN_INTERVAL)
         )
@@ -83,8 +84,8 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         self._delayed_polls = 0
         self._sightings = hass.data.setdefault(_SIGHTINGS, {})
         self._in_use_since = hass.data.setdefault(_IN_USE_SINCE, {})
-        self.charger = Charger(
-            link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
+        self.charger = Client(
+            endpoint, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id
         )
         self.controller = ChargerController(
             hass,
@@ -155,8 +156,8 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         """
         registry = er.async_get(self.hass)
         for key, restore in (
-            (Reading.lifetime_energy.name, self.charger.restore_lifetime_energy),
-            (Reading.session_energy.name, self.charger.restore_session_energy),
+            ("lifetime_energy", self.charger.restore_lifetime_energy),
+            ("session_energy", self.charger.restore_session_energy),
         ):
             entity_id = registry.async_get_entity_id(
                 SENSOR_DOMAIN, DOMAIN, f"{self._serial_number}_{key}"
@@ -174,7 +175,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         was_flooded = self.charger.was_flooded
         self.update_interval = self._scan_interval
         try:
-            snapshot = await self.charger.refresh()
+            snapshot = await self.charger.poll()
         except ChargerError as error:
             self._log_failure(error)
             self._async_report_failure(error)

@@ -11,16 +11,21 @@ from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util import dt as dt_util
 
-from .charger.enums import PhaseMode
-from .charger.errors import ChargerError
-from .charger.model import Register
-from .charger.registers import Settings
 from .const import CONF_UNIT_ID, DOMAIN
+from .modbus.enums import PhaseMode
+from .modbus.errors import ChargerError
+from .modbus.model import Register
+from .modbus.registers import (
+    CURRENT_LIMIT,
+    FALLBACK_LIMIT,
+    FALLBACK_TIMEOUT,
+    PHASE_MODE,
+)
 
 UNITS: Final = {
-    Settings.current_limit: "A",
-    Settings.fallback_limit: "A",
-    Settings.fallback_timeout: "s",
+    CURRENT_LIMIT: "A",
+    FALLBACK_LIMIT: "A",
+    FALLBACK_TIMEOUT: "s",
 }
 
 PHASE_MODES: Final = {
@@ -40,7 +45,7 @@ def value_text(register: Register[Any], value: Any) -> str:
     """Return the value of a setting with its unit."""
     if value is None:
         return "an unknown value"
-    if register is Settings.phase_mode:
+    if register is PHASE_MODE:
         return PHASE_MODES[value]
     return f"{value:g} {UNITS[register]}"
 

@@ -12,9 +12,15 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
-from .charger.charger import Charger, Snapshot
-from .charger.enums import StartStop, WaitingReasons
-from .charger.errors import (
+from .const import LOGGER
+from .control.control import Control, Write, agrees
+from .control.fallback import Fallback
+from .control.keep_alive import period
+from .control.lease import Lease
+from .control_events import ControlEvent, ControlEventType
+from .modbus.client import Client
+from .modbus.enums import StartStop, WaitingReasons
+from .modbus.errors import (
     BadAnswer,
     CannotConnect,
     ChargerError,
@@ -23,14 +29,16 @@ from .charger.errors import (
     Refused,
     WrongCharger,
 )
-from .charger.model import Register
-from .charger.registers import Settings
-from .const import LOGGER
-from .control.control import Control, Write, agrees
-from .control.fallback import Fallback
-from .control.keep_alive import period
-from .control.lease import Lease
-from .control_events import ControlEvent, ControlEventType
+from .modbus.model import Register
+from .modbus.registers import (
+    CURRENT_LIMIT,
+    FALLBACK_TIMEOUT,
+    PHASE_MODE,
+    START_STOP,
+    Settings,
+)
+from .modbus.session import Session
+from .modbus.snapshot import Snapshot
 from .storage import intent_store
 
 CONFIRM_FOR: Final = 5.0
@@ -46,9 +54,9 @@ LEAVE_ALONE: Final = 10.0
 """The same while somebody else's connection would be disturbed."""
 
 AFTER_LIMIT: Final = (
-    Settings.fallback_timeout,
-    Settings.phase_mode,
-    Settings.start_stop,
+    FALLBACK_TIMEOUT,
+    PHASE_MODE,
+    START_STOP,
 )
 """What is restored only if the current limit was taken; STOP comes before it."""
 
@@ -70,7 +78,7 @@ class ChargerKeeper:
         self,
         hass: HomeAssistant,
         entry: ConfigEntry[Any],
-        charger: Charger,
+        charger: Client,
         *,
         on_update: Callable[[Snapshot | None], None],
         on_event: Callable[[ControlEvent], None],
@@ -89,7 +97,7 @@ class ChargerKeeper:
         self._time = clock
         self._store = intent_store(hass, entry.entry_id)
         self._lock = asyncio.Lock()
-        self._restored_on = 0
+        self._restored_on: Session | None = None
         # The names of what the charger was too busy to restore on it.
         self._left: set[str] = set()
         self._not_restored: StartStop | None = None
@@ -191,11 +199,11 @@ class ChargerKeeper:
         LOGGER.info("%s: current limit not renewed, now %s A", self._entry.title, limit)
         return True
 
-    async def _write_limit_if_due(self, connection: int) -> None:
+    async def _write_limit_if_due(self, connection: Session) -> None:
         every = period(self._charger.settings.fallback_timeout)
         is_due = self._time() - self._limit_written_at >= every
         if is_due and self.control.limit is not None:
-            await self._write(Settings.current_limit, self.control.limit, connection)
+            await self._write(CURRENT_LIMIT, self.control.limit, connection)
 
     async def _keep_alive(self) -> None:
         """Write the current limit if it is due, in the middle of something else.
@@ -203,44 +211,46 @@ class ChargerKeeper:
         On a connection without the intent it is not known what is safe. That
         the limit is not written is no failure of what is under way.
         """
+        if self._restored_on is None:
+            return
         try:
             await self._write_limit_if_due(self._restored_on)
         except ChargerError as error:
             LOGGER.debug("%s: keep-alive failed: %s", self._entry.title, error)
 
     async def _write(
-        self, register: Register[Any], value: Any, connection: int
+        self, register: Register[Any], value: Any, connection: Session
     ) -> None:
         # The time before the write, which is when the charger counts from at
         # the earliest.
         now = self._time()
-        if register is Settings.phase_mode:
+        if register is PHASE_MODE:
             self._phase_settled_at = now + CONFIRM_FOR
-        await self._charger.write(register, value, connection)
-        if register is Settings.current_limit:
+        await connection.write(register, value)
+        if register is CURRENT_LIMIT:
             self._limit_written_at = now
             self._has_written_limit = True
 
     async def _read_back(
-        self, register: Register[Any], value: Any, connection: int
+        self, register: Register[Any], value: Any, connection: Session
     ) -> Any:
         """Return what a setting reads as, once it is the value or has had its time."""
         give_up_at = self._time() + CONFIRM_FOR
         while True:
             try:
-                settings = await self._charger.read_settings(connection)
+                settings = await connection.read_settings()
             except Refused as error:
                 # It is the read that was refused, not the write before it.
                 raise BadAnswer(str(error)) from error
-            found = settings.values.get(register.name)
+            found = getattr(settings, register.name)
             if agrees(found, value) or self._time() + CONFIRM_EVERY > give_up_at:
                 return found
-            if register is not Settings.current_limit:
+            if register is not CURRENT_LIMIT:
                 # The keep-alive does not wait for a charger that takes its time.
                 await self._keep_alive()
             await asyncio.sleep(CONFIRM_EVERY)
 
-    async def _ready(self, *, patient: bool = True, polled: bool = False) -> int:
+    async def _ready(self, *, patient: bool = True, polled: bool = False) -> Session:
         """Return a connection on which the intent has been restored.
 
         What was found before that is told, unless a poll does so.
@@ -248,7 +258,7 @@ class ChargerKeeper:
         if self._is_stopped:
             raise CannotConnect("the charger was unloaded")
         connection = await self._charger.connect(patient=patient)
-        if connection != self._restored_on:
+        if connection is not self._restored_on:
             found = await self._restore(connection)
             if found is not None and not polled:
                 self._on_update(found)
@@ -256,7 +266,7 @@ class ChargerKeeper:
             self._async_keep()
         return connection
 
-    async def _restore(self, connection: int) -> Snapshot | None:
+    async def _restore(self, connection: Session) -> Snapshot | None:
         """Restore the intent; return what was read before, if there is one."""
         if self._uncertain is not None:
             # What nobody could read after a write is found out now.
@@ -265,10 +275,10 @@ class ChargerKeeper:
             if agrees(found, lost.wire):
                 await self._keep_in_mind(lost, lost.value)
             self._uncertain = None
-        if not self.control.intent.values:
+        if self.control.intent == Settings():
             self._restored_on = connection
             return None
-        snapshot = await self._charger.refresh()
+        snapshot = await self._charger.poll()
         await self._expire()
         # Whether it is still the same session has to be known before.
         if self._observe(snapshot, at_once=True):
@@ -296,10 +306,10 @@ class ChargerKeeper:
         writes = self.control.restoration(self._charger.settings, now)
         self._left &= {register.name for register, _ in writes}
         # The limit comes with them, as it has to be taken before most.
-        again = {*self._left, Settings.current_limit.name} if self._left else set()
+        again = {*self._left, CURRENT_LIMIT.name} if self._left else set()
         return [write for write in writes if write[0].name in again]
 
-    async def _carry_out(self, writes: list[Write], connection: int) -> None:
+    async def _carry_out(self, writes: list[Write], connection: Session) -> None:
         """Make the writes of a restoration, and tell what it restored.
 
         What the charger refuses is passed over, and what it is too busy for is
@@ -313,29 +323,27 @@ class ChargerKeeper:
             if not has_limit and register in AFTER_LIMIT:
                 self._left.add(register.name)
                 continue
-            if register is Settings.start_stop and (
-                value is not self.control.intent.start_stop
-            ):
+            if register is START_STOP and (value is not self.control.intent.start_stop):
                 # Its session was seen to end meanwhile.
                 continue
             try:
                 is_taken = await self._restore_one(register, value, connection)
             except Refused as error:
                 self._passed_over(register, value, error, connection)
-                has_limit = has_limit and register is not Settings.current_limit
+                has_limit = has_limit and register is not CURRENT_LIMIT
                 continue
             if is_taken:
                 done.append((register, value))
         # A charger that ignores this is not waited for before it has its limit.
-        commands = [write for write in done if write[0] is Settings.start_stop]
+        commands = [write for write in done if write[0] is START_STOP]
         for register, value in commands:
             shown = await self._read_back(register, value, connection)
             self._not_restored = None if shown == value else value
             if shown != value:
                 done.remove((register, value))
-        if connection == self._restored_on:
+        if connection is self._restored_on:
             # What goes with the rest has been told when it was lost.
-            done = [write for write in done if write[0] is not Settings.current_limit]
+            done = [write for write in done if write[0] is not CURRENT_LIMIT]
         self._tell_restored(done, before)
 
     def _tell_restored(self, done: list[Write], before: Settings) -> None:
@@ -344,7 +352,7 @@ class ChargerKeeper:
             dict.fromkeys(
                 register.name
                 for register, value in done
-                if not agrees(before.values.get(register.name), value)
+                if not agrees(getattr(before, register.name), value)
             )
         )
         if settings:
@@ -354,12 +362,12 @@ class ChargerKeeper:
             LOGGER.info("%s: restored %s", self._entry.title, ", ".join(settings))
 
     async def _restore_one(
-        self, register: Register[Any], value: Any, connection: int
+        self, register: Register[Any], value: Any, connection: Session
     ) -> bool:
         """Write one setting; return whether it was in full."""
         # Until the phase mode is seen to be restored this is a lower limit.
         safe = self.control.on_the_wire(register, value)
-        if register is not Settings.phase_mode:
+        if register is not PHASE_MODE:
             await self._write(register, safe, connection)
             return bool(safe == value)
         await self._count_switch(connection)
@@ -369,10 +377,10 @@ class ChargerKeeper:
         return bool(shown == value)
 
     def _passed_over(
-        self, register: Register[Any], value: Any, error: Refused, connection: int
+        self, register: Register[Any], value: Any, error: Refused, connection: Session
     ) -> None:
         """Take note of a write that was refused when it was to restore something."""
-        is_news = connection != self._restored_on and not error.is_busy
+        is_news = connection is not self._restored_on and not error.is_busy
         LOGGER.log(
             logging.WARNING if is_news else logging.DEBUG,
             "%s refused to have %s restored: %s",
@@ -380,17 +388,17 @@ class ChargerKeeper:
             register.name,
             error,
         )
-        if register is Settings.current_limit:
+        if register is CURRENT_LIMIT:
             # The keep-alive tries it again soon.
             self._limit_written_at = -math.inf
         elif error.is_busy:
             self._left.add(register.name)
-        elif register is Settings.start_stop:
+        elif register is START_STOP:
             self._not_restored = value
 
-    async def _count_switch(self, connection: int) -> None:
+    async def _count_switch(self, connection: Session) -> None:
         """Count a switch of the phases, and save that, before it is written."""
-        await self._charger.check_writable(connection)
+        await connection.check_writable()
         self.control.count_switch(dt_util.utcnow())
         await self._async_save()
 
@@ -416,11 +424,11 @@ class ChargerKeeper:
         self._observe_fallback(snapshot)
         lost = self._uncertain
         settled = self._time() >= self._phase_settled_at and (
-            lost is None or lost.register is not Settings.phase_mode
+            lost is None or lost.register is not PHASE_MODE
         )
         return self.control.observe(
             snapshot.reading,
-            snapshot.settings if settled else Settings({}),
+            snapshot.settings if settled else Settings(),
             snapshot.session_energy_read,
             dt_util.utcnow(),
             at_once=at_once,

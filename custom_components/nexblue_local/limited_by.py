@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from .charger.charger import Snapshot
-from .charger.enums import ChargePointState, StartStop, WaitingReasons
-from .charger.registers import Reading, Settings
 from .control.control import LEAST_CURRENT, Control
+from .modbus.enums import ChargePointState, StartStop, WaitingReasons
+from .modbus.registers import Reading, Settings
+from .modbus.snapshot import Snapshot
 
 
 class LimitedBy(StrEnum):

@@ -4,8 +4,8 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
-from .charger.transport import ConnectionPool
 from .const import DOMAIN
+from .modbus.connection_pool import ConnectionPool
 
 _POOL: HassKey[ConnectionPool] = HassKey(DOMAIN)
 

@@ -17,9 +17,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .charger.model import Register
-from .charger.registers import Settings
 from .const import DOMAIN
+from .modbus.model import Register
+from .modbus.registers import FALLBACK_LIMIT, FALLBACK_TIMEOUT, Settings
 
 if TYPE_CHECKING:
     from .coordinator import NexBlueConfigEntry
@@ -124,8 +124,8 @@ class _Field:
 
 
 FALLBACK = (
-    _Field(Settings.fallback_limit, 0.1, "A"),
-    _Field(Settings.fallback_timeout, 0.5, "min", factor=60),
+    _Field(FALLBACK_LIMIT, 0.1, "A"),
+    _Field(FALLBACK_TIMEOUT, 0.5, "min", factor=60),
 )
 
 FALLBACK_SCHEMA = vol.Schema(
@@ -161,7 +161,7 @@ class FallbackRepairFlow(RepairsFlow):
             try:
                 await entry.runtime_data.controller.async_set(
                     Settings(
-                        {
+                        **{
                             field.register.name: user_input[field.register.name]
                             * field.factor
                             for field in FALLBACK
@@ -172,11 +172,11 @@ class FallbackRepairFlow(RepairsFlow):
                 errors["base"], reason = "not_set", str(error)
             else:
                 return self.async_create_entry(data={})
-        settings = entry.runtime_data.data.settings.values
+        settings = entry.runtime_data.data.settings
         present = {
             field.register.name: value / field.factor
             for field in FALLBACK
-            if (value := settings.get(field.register.name)) is not None
+            if (value := getattr(settings, field.register.name)) is not None
         }
         return self.async_show_form(
             step_id="fallback",

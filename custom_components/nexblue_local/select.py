@@ -6,11 +6,11 @@ from homeassistant.components.select import SelectEntity, SelectEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .charger.charger import Snapshot
-from .charger.enums import PhaseMode
-from .charger.registers import Settings
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
+from .modbus.enums import PhaseMode
+from .modbus.registers import Settings
+from .modbus.snapshot import Snapshot
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -43,5 +43,5 @@ class NexBlueSelect(NexBlueControlEntity, SelectEntity):
     async def async_select_option(self, option: str) -> None:
         """Switch the phases, within the phase budget."""
         await self.coordinator.controller.async_set(
-            Settings({"phase_mode": PhaseMode[option.upper()]})
+            Settings(phase_mode=PhaseMode[option.upper()])
         )

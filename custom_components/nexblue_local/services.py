@@ -24,22 +24,22 @@ from homeassistant.helpers.target import (
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
-from .charger.enums import PhaseMode
-from .charger.registers import Settings
 from .const import DOMAIN
 from .control.lease import Lease
 from .coordinator import NexBlueConfigEntry, NexBlueCoordinator
 from .exceptions import invalid
+from .modbus.enums import PhaseMode
+from .modbus.registers import Settings
 
 ATTR_FORCE: Final = "force"
 ATTR_MINUTES: Final = "minutes"
 ATTR_SAFE_LIMIT: Final = "safe_limit"
 ATTR_VALID_FOR: Final = "valid_for"
 
-CURRENT_LIMIT: Final = Settings.current_limit.name
-FALLBACK_LIMIT: Final = Settings.fallback_limit.name
-FALLBACK_TIMEOUT: Final = Settings.fallback_timeout.name
-PHASE_MODE: Final = Settings.phase_mode.name
+CURRENT_LIMIT: Final = "current_limit"
+FALLBACK_LIMIT: Final = "fallback_limit"
+FALLBACK_TIMEOUT: Final = "fallback_timeout"
+PHASE_MODE: Final = "phase_mode"
 SETTINGS: Final = (CURRENT_LIMIT, FALLBACK_LIMIT, FALLBACK_TIMEOUT, PHASE_MODE)
 
 SHORTEST_LEASE: Final = timedelta(seconds=10)
@@ -267,7 +267,7 @@ async def _async_set_limits(call: ServiceCall) -> None:
         raise invalid("time_limit_incomplete")
     if ATTR_VALID_FOR in data and CURRENT_LIMIT not in data:
         raise invalid("time_limit_without_current_limit")
-    wanted = Settings({name: data[name] for name in SETTINGS if name in data})
+    wanted = Settings(**{name: data[name] for name in SETTINGS if name in data})
     entries = _targets(call)
     _check(entries, wanted, _lease(data))
     await _on_each(
@@ -294,7 +294,7 @@ async def _async_release_control(call: ServiceCall) -> None:
     """Return control to chargers."""
     limit = _parse(call).get(FALLBACK_LIMIT)
     entries = _targets(call)
-    _check(entries, Settings({FALLBACK_LIMIT: limit}))
+    _check(entries, Settings(fallback_limit=limit))
     await _on_each(
         call.hass,
         entries,

@@ -7,12 +7,12 @@ from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
-from .charger.charger import Charger
-from .charger.errors import ChargerError
-from .charger.registers import Settings
-from .charger.transport import ConnectionPool
 from .const import CONF_UNIT_ID, DOMAIN, LOGGER
 from .control.control import Control
+from .modbus.client import Client
+from .modbus.connection_pool import ConnectionPool
+from .modbus.errors import ChargerError
+from .modbus.registers import FALLBACK_LIMIT
 
 STORAGE_VERSION: Final = 1
 
@@ -35,16 +35,16 @@ async def async_release_removed(
     await store.async_remove()
     if stored is None or not Control.from_dict(stored).is_in_control:
         return
-    link = await pool.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
-    charger = Charger(link, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id)
+    endpoint = pool.acquire(entry.data[CONF_HOST], entry.data[CONF_PORT])
+    client = Client(endpoint, entry.data[CONF_UNIT_ID], serial_number=entry.unique_id)
     try:
-        connection = await charger.connect()
-        limit = charger.settings.fallback_limit
+        session = await client.connect()
+        limit = session.settings.fallback_limit
         if limit is not None:
-            await charger.write(Settings.fallback_limit, limit, connection)
+            await session.write(FALLBACK_LIMIT, limit)
     except ChargerError as error:
         LOGGER.warning(
             "%s was removed, but control could not be released: %s", entry.title, error
         )
     finally:
-        pool.release(link)
+        pool.release(endpoint)

@@ -6,11 +6,11 @@ from homeassistant.components.switch import SwitchEntity, SwitchEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .charger.charger import Snapshot
-from .charger.enums import StartStop
-from .charger.registers import Settings
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
+from .modbus.enums import StartStop
+from .modbus.registers import Settings
+from .modbus.snapshot import Snapshot
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -48,5 +48,5 @@ class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
         await self._async_command(StartStop.STOP)
 
     async def _async_command(self, command: StartStop) -> None:
-        wanted = Settings({"start_stop": command})
+        wanted = Settings(start_stop=command)
         await self.coordinator.controller.async_set(wanted)

@@ -1,13 +1,21 @@
 """What was asked of the charger, and the writes that make it so."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 import math
 from typing import Any, Final, Self
 
-from ..charger.enums import PhaseMode, StartStop
-from ..charger.model import Register
-from ..charger.registers import Reading, Settings
+from ..modbus.enums import PhaseMode, StartStop
+from ..modbus.model import Register
+from ..modbus.registers import (
+    CURRENT_LIMIT,
+    FALLBACK_LIMIT,
+    FALLBACK_TIMEOUT,
+    PHASE_MODE,
+    START_STOP,
+    Reading,
+    Settings,
+)
 from .lease import Lease
 from .phase_budget import PhaseBudget
 from .session import Session
@@ -18,11 +26,11 @@ LEAST_CURRENT: Final = 6.0
 """A: the least that a car charges with."""
 
 ORDER: Final[tuple[Register[Any], ...]] = (
-    Settings.fallback_timeout,
-    Settings.fallback_limit,
-    Settings.phase_mode,
-    Settings.current_limit,
-    Settings.start_stop,
+    FALLBACK_TIMEOUT,
+    FALLBACK_LIMIT,
+    PHASE_MODE,
+    CURRENT_LIMIT,
+    START_STOP,
 )
 """In which settings that are commanded together are written."""
 
@@ -45,16 +53,20 @@ def agrees(found: float | None, wanted: float) -> bool:
     return found is not None and abs(found - wanted) <= TOLERANCE
 
 
+def known(settings: Settings) -> dict[str, Any]:
+    """Return the settings that are not None, by name."""
+    return {k: v for k, v in asdict(settings).items() if v is not None}
+
+
 def in_steps(wanted: Settings) -> Settings:
     """Return limits in the steps in which they are written: 0.1 A, and 1 s."""
     decimals = {"current_limit": 1, "fallback_limit": 1, "fallback_timeout": None}
-    return wanted.replace(
-        **{
-            name: round(value, places)
-            for name, places in decimals.items()
-            if (value := wanted.values.get(name)) is not None and math.isfinite(value)
-        }
-    )
+    rounded: dict[str, Any] = {
+        name: round(value, places)
+        for name, places in decimals.items()
+        if (value := getattr(wanted, name)) is not None and math.isfinite(value)
+    }
+    return replace(wanted, **rounded)
 
 
 @dataclass
@@ -65,7 +77,7 @@ class Control:
     limit that was commanded until control is released.
     """
 
-    intent: Settings = field(default_factory=lambda: Settings({}))
+    intent: Settings = field(default_factory=Settings)
     budget: PhaseBudget = field(default_factory=PhaseBudget)
     session: Session = field(default_factory=Session)
     started_in: int | None = None
@@ -103,9 +115,7 @@ class Control:
         before = self.as_dict()
         has_ended = self.session.observe(reading, energy, at_once=at_once)
         if has_ended and self.intent.start_stop is StartStop.START:
-            values = dict(self.intent.values)
-            del values[Settings.start_stop.name]
-            self.intent = Settings(values)
+            self.intent = replace(self.intent, start_stop=None)
         if not self.session.is_open:
             # An energy that tells of another session may be a misread, which
             # must not cost the charger's contactors six switches more.
@@ -137,18 +147,18 @@ class Control:
         A current limit that is lowered comes first.
         """
         writes = [
-            (register, wanted.values[register.name])
+            (register, getattr(wanted, register.name))
             for register in ORDER
-            if wanted.values.get(register.name) is not None
+            if getattr(wanted, register.name) is not None
         ]
         limit, present = wanted.current_limit, found.current_limit
         if limit is not None and (present is None or limit < present):
-            writes.sort(key=lambda write: write[0] is not Settings.current_limit)
+            writes.sort(key=lambda write: write[0] is not CURRENT_LIMIT)
         return writes
 
     def is_switch(self, register: Register[Any], value: Any) -> bool:
         """Return whether a command switches the phases."""
-        return register is Settings.phase_mode and value != self.phase_mode_seen
+        return register is PHASE_MODE and value != self.phase_mode_seen
 
     def count_switch(self, now: datetime) -> None:
         """Count a switch of the phases: before it is written, or once it is seen."""
@@ -158,16 +168,16 @@ class Control:
         self, register: Register[Any], value: Any, found: Settings
     ) -> list[Write]:
         """Return what has to be written before a command."""
-        lowers_timeout = register is Settings.fallback_timeout and (
+        lowers_timeout = register is FALLBACK_TIMEOUT and (
             found.fallback_timeout is None or value < found.fallback_timeout
         )
         if lowers_timeout and self.intent.current_limit is not None:
-            return [(Settings.current_limit, self.intent.current_limit)]
+            return [(CURRENT_LIMIT, self.intent.current_limit)]
         return []
 
     def on_the_wire(self, register: Register[Any], value: Any) -> Any:
         """Return what is safe to write for a command."""
-        return self._held_down(value) if register is Settings.current_limit else value
+        return self._held_down(value) if register is CURRENT_LIMIT else value
 
     def phase_restoration(self, now: datetime) -> list[Write]:
         """Return the writes that restore the phase mode, once that is allowed."""
@@ -175,14 +185,14 @@ class Control:
             return []
         # The limit is held down before the charger takes its time for this.
         registers = (
-            Settings.current_limit,
-            Settings.phase_mode,
-            Settings.current_limit,
+            CURRENT_LIMIT,
+            PHASE_MODE,
+            CURRENT_LIMIT,
         )
         return [
-            (register, self.intent.values[register.name])
+            (register, getattr(self.intent, register.name))
             for register in registers
-            if register.name in self.intent.values
+            if getattr(self.intent, register.name) is not None
         ]
 
     def phase_mode_shown(self, found: PhaseMode | None) -> None:
@@ -197,12 +207,12 @@ class Control:
 
         A lease comes with a current limit.
         """
-        self.intent = self.intent.replace(**{register.name: value})
-        if register is Settings.current_limit:
+        self.intent = replace(self.intent, **{register.name: value})
+        if register is CURRENT_LIMIT:
             self.lease = lease
-        if register is Settings.start_stop:
+        if register is START_STOP:
             self.started_in = self.session.number if value is StartStop.START else None
-        if register is Settings.phase_mode:
+        if register is PHASE_MODE:
             self.awaits_phase_mode = False
             self.phase_mode_seen = value
 
@@ -210,13 +220,13 @@ class Control:
         """Take the safe limit over once the lease is; return whether it just was."""
         if self.lease is None or self.lease.remaining(now) > timedelta():
             return False
-        self.intent = self.intent.replace(current_limit=self.lease.safe_limit)
+        self.intent = replace(self.intent, current_limit=self.lease.safe_limit)
         self.lease = None
         return True
 
     def release(self) -> None:
         """Ask for nothing any more."""
-        self.intent = Settings({})
+        self.intent = Settings()
         self.lease = None
         self.started_in = None
         self.awaits_phase_mode = False
@@ -231,9 +241,9 @@ class Control:
         intent = self.intent
         writes: list[Write] = []
         if intent.start_stop is StartStop.STOP:
-            writes.append((Settings.start_stop, StartStop.STOP))
-        for register in (Settings.fallback_timeout, Settings.fallback_limit):
-            wanted, present = (s.values.get(register.name) for s in (intent, found))
+            writes.append((START_STOP, StartStop.STOP))
+        for register in (FALLBACK_TIMEOUT, FALLBACK_LIMIT):
+            wanted, present = (getattr(s, register.name) for s in (intent, found))
             # What is there is not written with each connection that is lost.
             if wanted is not None and not agrees(present, wanted):
                 writes += [*self.before(register, wanted, found), (register, wanted)]
@@ -243,17 +253,17 @@ class Control:
         if phases := self.phase_restoration(now):
             writes += phases
         elif intent.current_limit is not None:
-            writes.append((Settings.current_limit, intent.current_limit))
+            writes.append((CURRENT_LIMIT, intent.current_limit))
 
         is_same_session = self.started_in == self.session.number
         if intent.start_stop is StartStop.START and is_same_session:
-            writes.append((Settings.start_stop, StartStop.START))
+            writes.append((START_STOP, StartStop.START))
         return writes
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored."""
         return {
-            "intent": {k: v for k, v in self.intent.values.items() if v is not None},
+            "intent": known(self.intent),
             "budget": self.budget.as_dict(),
             "session": self.session.as_dict(),
             "started_in": self.started_in,
@@ -270,7 +280,7 @@ class Control:
                 intent[name] = members(intent[name])
         seen, lease = data["phase_mode_seen"], data["lease"]
         return cls(
-            intent=Settings(intent),
+            intent=Settings(**intent),
             budget=PhaseBudget.from_dict(data["budget"]),
             session=Session.from_dict(data["session"]),
             started_in=data["started_in"],

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from ..charger.enums import ChargePointState
-from ..charger.registers import Reading
+from ..modbus.enums import ChargePointState
+from ..modbus.registers import Reading
 
 STORED_STEP: Final = 0.5
 """kWh."""
