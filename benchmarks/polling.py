@@ -10,7 +10,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 import os
 from pathlib import Path
 import random
@@ -19,9 +19,9 @@ import statistics
 import time
 from typing import Any
 
-from custom_components.nexblue_local.charger.codec import Layout
-from custom_components.nexblue_local.charger.enums import WaitingReasons
-from custom_components.nexblue_local.charger.registers import Reading
+from custom_components.nexblue_local.modbus.codec import Layout
+from custom_components.nexblue_local.modbus.enums import WaitingReasons
+from custom_components.nexblue_local.modbus.registers import Reading
 from scripts.home_assistant import HOST, ROOT, HomeAssistantProcess, stored_charger
 from simulator import Car, SimulatedCharger, Simulator
 
@@ -77,7 +77,7 @@ class MeteredCharger(SimulatedCharger):
         self._words = super().input_words()
         now = time.time()
         reading = Reading.decode(self._words, Layout.DCBA)
-        for name, value in reading.values.items():
+        for name, value in asdict(reading).items():
             seen = self.history.setdefault(name, [])
             if value is not None and (not seen or seen[-1][1] != float(value)):
                 seen.append((now, float(value)))

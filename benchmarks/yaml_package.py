@@ -6,7 +6,7 @@ intervals of the vendor's package.
 
 from typing import Any
 
-from custom_components.nexblue_local.charger.codec import (
+from custom_components.nexblue_local.modbus.codec import (
     FLOAT32,
     INT16,
     UINT16,
@@ -14,8 +14,8 @@ from custom_components.nexblue_local.charger.codec import (
     UINT64,
     Text,
 )
-from custom_components.nexblue_local.charger.model import Register, RegisterGroup, Table
-from custom_components.nexblue_local.charger.registers import (
+from custom_components.nexblue_local.modbus.model import Register, RegisterGroup, Table
+from custom_components.nexblue_local.modbus.registers import (
     Clock,
     Identity,
     Reading,
@@ -50,13 +50,17 @@ TYPES = {
 }
 
 
-def registers() -> dict[str, Register[Any]]:
-    """Return all registers of the map by name."""
+def registers() -> dict[str, tuple[Table, Register[Any]]]:
+    """Return all registers of the map by name, each with its table."""
     groups: tuple[type[RegisterGroup], ...] = (Identity, Clock, Reading, Settings)
-    return {register.name: register for group in groups for register in group.registers}
+    return {
+        name: (group.table, register)
+        for group in groups
+        for name, register in group.registers.items()
+    }
 
 
-def _sensor(register: Register[Any], interval: int) -> list[str]:
+def _sensor(table: Table, register: Register[Any], interval: int) -> list[str]:
     count = register.data_type.count
     is_text = isinstance(register.data_type, Text)
     lines = [
@@ -64,7 +68,7 @@ def _sensor(register: Register[Any], interval: int) -> list[str]:
         f"  unique_id: {register.name}",
         "  slave: 200",
         f"  address: {register.address}",
-        f"  input_type: {'input' if register.group.table is Table.INPUT else 'holding'}",
+        f"  input_type: {table}",
         f"  data_type: {'string' if is_text else TYPES.get(register.data_type, 'uint16')}",
         f"  scan_interval: {interval}",
     ]
@@ -84,7 +88,7 @@ def configuration(host: str, port: int) -> str:
         f"      {line}"
         for interval, names in INTERVALS.items()
         for name in names
-        for line in _sensor(known[name], interval)
+        for line in _sensor(*known[name], interval)
     ]
     return "\n".join(
         [

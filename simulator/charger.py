@@ -8,8 +8,8 @@ import math
 import time
 from typing import Any
 
-from custom_components.nexblue_local.charger.codec import Layout
-from custom_components.nexblue_local.charger.enums import (
+from custom_components.nexblue_local.modbus.codec import Layout
+from custom_components.nexblue_local.modbus.enums import (
     ChargePointState,
     ChargerErrors,
     ChargerWarnings,
@@ -17,8 +17,7 @@ from custom_components.nexblue_local.charger.enums import (
     StartStop,
     WaitingReasons,
 )
-from custom_components.nexblue_local.charger.model import RegisterGroup
-from custom_components.nexblue_local.charger.registers import (
+from custom_components.nexblue_local.modbus.registers import (
     Clock,
     Identity,
     Reading,
@@ -214,55 +213,59 @@ class SimulatedCharger:
         self.advance()
         now = self.wall_clock()
         offset = now.utcoffset()
+        voltage_1, voltage_2, voltage_3 = self.voltages
+        current_1, current_2, current_3 = self.currents
         power_1, power_2, power_3 = self.powers
-        values: dict[type[RegisterGroup], dict[str, Any]] = {
-            Identity: {
-                "brand": "NexBlue",
-                "model": self.model,
-                "serial_number": self.serial_number,
-                "firmware_version": "04.00.19",
-                "mapping_version": 0x0100,
-                "connector_count": 1,
-                "hardware_version": "1.2",
-            },
-            Clock: {
-                "date": int(now.strftime("%Y%m%d")),
-                "time": int(now.strftime("%H%M%S")),
-                "timezone": int(offset.total_seconds() // 60) if offset else 0,
-            },
-            Reading: {
-                "status": self.state,
-                "power": power_1 + power_2 + power_3,
-                "power_l1": power_1,
-                "power_l2": power_2,
-                "power_l3": power_3,
-                "session_energy": self.session_energy,
-                "lifetime_energy": int(self.lifetime_energy),
-                "app_fallback_current": self.app_fallback_current,
-                "app_max_current": self.app_max_current,
-                "app_phase_mode": PhaseMode.ADAPTIVE,
-                "errors": self.errors,
-                "warnings": self.warnings,
-                "waiting_reasons": (
-                    WaitingReasons.MODBUS_FALLBACK
-                    if self.fallback_active
-                    else WaitingReasons(0)
-                ),
-            },
-        }
-        for index, (voltage, current, angle) in enumerate(
-            zip(self.voltages, self.currents, ANGLES, strict=True), 1
-        ):
-            shift = phase_shift(current) if current else 0.0
-            values[Reading] |= {
-                f"voltage_l{index}": voltage,
-                f"current_l{index}": current,
-                f"phase_angle_l{index}": (angle + shift) % 360,
-            }
+        angle_1, angle_2, angle_3 = (
+            (angle + (phase_shift(current) if current else 0.0)) % 360
+            for angle, current in zip(ANGLES, self.currents, strict=True)
+        )
+        identity = Identity(
+            brand="NexBlue",
+            model=self.model,
+            serial_number=self.serial_number,
+            firmware_version="04.00.19",
+            mapping_version=0x0100,
+            connector_count=1,
+            hardware_version="1.2",
+        )
+        clock = Clock(
+            date=int(now.strftime("%Y%m%d")),
+            time=int(now.strftime("%H%M%S")),
+            timezone=int(offset.total_seconds() // 60) if offset else 0,
+        )
+        reading = Reading(
+            status=self.state,
+            current_l1=current_1,
+            current_l2=current_2,
+            current_l3=current_3,
+            voltage_l1=voltage_1,
+            voltage_l2=voltage_2,
+            voltage_l3=voltage_3,
+            phase_angle_l1=angle_1,
+            phase_angle_l2=angle_2,
+            phase_angle_l3=angle_3,
+            power_l1=power_1,
+            power_l2=power_2,
+            power_l3=power_3,
+            power=power_1 + power_2 + power_3,
+            session_energy=self.session_energy,
+            lifetime_energy=int(self.lifetime_energy),
+            app_fallback_current=self.app_fallback_current,
+            app_max_current=self.app_max_current,
+            app_phase_mode=PhaseMode.ADAPTIVE,
+            errors=self.errors,
+            warnings=self.warnings,
+            waiting_reasons=(
+                WaitingReasons.MODBUS_FALLBACK
+                if self.fallback_active
+                else WaitingReasons(0)
+            ),
+        )
         return {
             address: word
-            for group, of_group in values.items()
-            for address, word in self._encode(group, of_group).items()
+            for group in (identity, clock, reading)
+            for address, word in group.encode(self.layout).items()
         }
 
     def holding_words(self) -> dict[int, int]:
@@ -273,27 +276,16 @@ class SimulatedCharger:
         self.advance()
         while len(self._read_back) > 1 and self._read_back[1][0] <= self._now:
             del self._read_back[0]
-        return self._encode(Settings, self._read_back[0][1])
-
-    def _encode(
-        self, group: type[RegisterGroup], values: dict[str, Any]
-    ) -> dict[int, int]:
-        return {
-            address: word
-            for register in group.registers
-            for address, word in zip(
-                register.addresses,
-                register.encode(values[register.name], self.layout),
-                strict=True,
-            )
-        }
+        return Settings(**self._read_back[0][1]).encode(self.layout)
 
     def write(self, address: int, words: list[int]) -> None:
         """Write holding registers; raise Refusal if the charger does not accept them."""
         self.advance()
         written = dict(enumerate(words, address))
         registers = [
-            register for register in Settings.registers if register.address in written
+            register
+            for register in Settings.registers.values()
+            if register.address in written
         ]
         covered = {a for register in registers for a in register.addresses}
         if covered != written.keys():

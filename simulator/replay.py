@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, override
 
-from custom_components.nexblue_local.charger.model import Table
-from custom_components.nexblue_local.charger.registers import Settings
+from custom_components.nexblue_local.modbus.model import Table
+from custom_components.nexblue_local.modbus.registers import Settings
 
 from .charger import ILLEGAL_DATA_ADDRESS, Refusal, SimulatedCharger
 
@@ -42,7 +42,9 @@ class ReplayedCharger(SimulatedCharger):
     @override
     def write(self, address: int, words: list[int]) -> None:
         written = dict(enumerate(words, address))
-        known = {a for register in Settings.registers for a in register.addresses}
+        known = {
+            a for register in Settings.registers.values() for a in register.addresses
+        }
         if not written.keys() <= known:
             raise Refusal(ILLEGAL_DATA_ADDRESS)
         self._words[Table.HOLDING] |= written

@@ -11,8 +11,9 @@ from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.control.control import known
+from custom_components.nexblue_local.modbus.enums import PhaseMode, StartStop
 from simulator import Fault, FaultKind, Simulator
 from tests.conftest import SERIAL
 
@@ -142,7 +143,7 @@ def control_events(hass: HomeAssistant) -> list[tuple[str, dict[str, Any]]]:
 
 def intent(entry: MockConfigEntry) -> dict[str, Any]:
     """Return what is asked for."""
-    return dict(entry.runtime_data.controller.control.intent.values)
+    return known(entry.runtime_data.controller.control.intent)
 
 
 def stored(hass_storage: dict[str, Any], entry: MockConfigEntry) -> dict[str, Any]:

@@ -13,8 +13,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import keeper
-from custom_components.nexblue_local.charger import charger as charger_module, transport
+from custom_components.nexblue_local import controller
 from custom_components.nexblue_local.const import CONF_MODBUS, CONF_UNIT_ID, DOMAIN
+from custom_components.nexblue_local.control.timing import Timing
+from custom_components.nexblue_local.modbus import client, transport
 from simulator import SimulatedCharger, Simulator
 
 # The test plugin of Home Assistant has every statement logged.
@@ -38,8 +40,8 @@ def _use_custom_integrations(
 def _short_waits() -> Iterator[None]:
     """Wait for a charger's one place by tenths of seconds."""
     with (
-        patch.object(charger_module, "PATIENCE", 0.6),
-        patch.object(charger_module, "RETRY_AFTER", 0.05),
+        patch.object(client, "PATIENCE", 0.6),
+        patch.object(client, "RETRY_AFTER", 0.05),
     ):
         yield
 

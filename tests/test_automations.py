@@ -19,7 +19,7 @@ from pytest_homeassistant_custom_component.common import (
     async_mock_service,
 )
 
-from custom_components.nexblue_local.charger.enums import ChargerErrors
+from custom_components.nexblue_local.modbus.enums import ChargerErrors
 from simulator import Car, Simulator
 from tests.commands import LIMIT, intent, number
 from tests.test_init import poll

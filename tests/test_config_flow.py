@@ -22,10 +22,10 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger import transport
-from custom_components.nexblue_local.charger.transport import Link
 from custom_components.nexblue_local.config_flow import clean_host
 from custom_components.nexblue_local.const import CONF_MODBUS, CONF_UNIT_ID, DOMAIN
+from custom_components.nexblue_local.modbus import transport
+from custom_components.nexblue_local.modbus.connection_pool import Endpoint
 from simulator import Fault, FaultKind, SimulatedCharger, Simulator
 from tests.conftest import HOST, SERIAL, entry_data, entry_for
 
@@ -135,7 +135,7 @@ async def test_another_client_is_connected(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
     """A charger in use by another client can be added once that has disconnected."""
-    other = Link(simulator.host, simulator.port)
+    other = Endpoint(simulator.host, simulator.port)
     await other.connect()
     result = await user_enters(hass, address(simulator))
     assert result["errors"] == {"base": "in_use"}
@@ -222,7 +222,7 @@ async def test_zeroconf_other_unit_id(
 
 async def test_zeroconf_in_use(hass: HomeAssistant, simulator: Simulator) -> None:
     """A discovered charger in use can be added once the other program disconnects."""
-    other = Link(simulator.host, simulator.port)
+    other = Endpoint(simulator.host, simulator.port)
     await other.connect()
     result = await discover(hass, simulator)
     assert result["step_id"] == "unidentified"

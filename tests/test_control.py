@@ -9,13 +9,13 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger import charger as charger_module
-from custom_components.nexblue_local.charger.enums import (
+from custom_components.nexblue_local.modbus import client
+from custom_components.nexblue_local.modbus.enums import (
     ChargerErrors,
     PhaseMode,
     StartStop,
 )
-from custom_components.nexblue_local.charger.registers import Settings
+from custom_components.nexblue_local.modbus.registers import CURRENT_LIMIT, Settings
 from simulator import Car, Fault, FaultKind, Ocpp, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (
@@ -142,7 +142,7 @@ async def test_a_shorter_timeout_keeps_to_its_connection(
     original = control.on_the_wire
 
     def cut(register: Any, value: Any) -> Any:
-        if register is Settings.current_limit:
+        if register is CURRENT_LIMIT:
             entry.runtime_data.modbus.disconnect()
         return original(register, value)
 
@@ -337,7 +337,7 @@ async def test_a_refusal_ends_when_it_was_obeyed(
     with pytest.raises(HomeAssistantError, match="OCPP"):
         await STOP.give(hass)
     simulator.charger.change("start_stop", StartStop.STOP)
-    with patch.object(charger_module, "SETTINGS_EVERY", 0.0):
+    with patch.object(client, "SETTINGS_EVERY", 0.0):
         await poll(hass, entry)
     assert state(hass, f"binary_sensor.{PREFIX}_start_and_stop_refused") == "off"
 
@@ -446,7 +446,7 @@ async def test_what_a_phase_command_notices_is_saved(
     simulator.charger.unplug()
     with pytest.raises(ServiceValidationError, match="Try again after"):
         await entry.runtime_data.controller.async_set(
-            Settings({"phase_mode": PhaseMode.THREE_PHASE})
+            Settings(phase_mode=PhaseMode.THREE_PHASE)
         )
     assert "start_stop" not in stored(hass_storage, entry)["intent"]
 

@@ -7,7 +7,6 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.registers import Identity, Reading
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
@@ -77,9 +76,8 @@ async def test_replay(
         assert await hass.config_entries.async_setup(entry.entry_id)
         after = entry.runtime_data.coordinator.data
         assert await hass.config_entries.async_unload(entry.entry_id)
-    assert after[Identity.serial_number] == "REDACTED"
-    assert after[Identity.firmware_version] == before[Identity.firmware_version]
-    assert after[Reading.status] == before[Reading.status]
+    assert after.identity.serial_number == "REDACTED"
+    assert after.identity.firmware_version == before.identity.firmware_version
     assert after.reading == before.reading
     assert after.settings == before.settings
 

@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.enums import (
+from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.modbus.enums import (
     ChargePointState,
     ChargerErrors,
     ChargerWarnings,
     WaitingReasons,
 )
-from custom_components.nexblue_local.const import DOMAIN
 from simulator import Car, Fault, FaultKind, Simulator
 from simulator.world import phase_shift
 from tests.commands import LIMIT

@@ -18,8 +18,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger import transport
 from custom_components.nexblue_local.coordinator import BACK_OFF
+from custom_components.nexblue_local.modbus import transport
 from simulator import Fault, FaultKind, Simulator
 from simulator.server import Request
 from tests.conftest import entry_data, entry_for, requested

@@ -12,9 +12,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import keeper
-from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
-from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.modbus.enums import PhaseMode, StartStop
+from custom_components.nexblue_local.modbus.registers import Settings
+from custom_components.nexblue_local.modbus.session import Session
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import COMMANDS, LIMIT, PERIOD, STOP, intent, number, writes
 from tests.conftest import entry_for
@@ -214,10 +215,10 @@ async def test_keep_alive_does_not_hold_commands_up(
     patience: list[bool] = []
     original = rarely_polled.runtime_data.modbus.connect
 
-    async def connect(*, patient: bool = True) -> int:
+    async def connect(*, patient: bool = True) -> Session:
         patience.append(patient)
-        number_of_it: int = await original(patient=patient)
-        return number_of_it
+        session: Session = await original(patient=patient)
+        return session
 
     with (
         patch(PERIOD, lambda timeout: 0.2),
@@ -281,12 +282,10 @@ async def test_keep_alive_between_slow_commands(
         simulator.faults.append(Fault(kind=FaultKind.SLOW, seconds=0.1))
         await entry.runtime_data.controller.async_set(
             Settings(
-                {
-                    "current_limit": 16.0,
-                    "fallback_limit": 8.0,
-                    "fallback_timeout": 400,
-                    "phase_mode": PhaseMode.SINGLE_PHASE,
-                }
+                current_limit=16.0,
+                fallback_limit=8.0,
+                fallback_timeout=400,
+                phase_mode=PhaseMode.SINGLE_PHASE,
             )
         )
     assert max(after - before for before, after in pairwise(written_at)) < 3 * 0.4

@@ -6,21 +6,21 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.charger import Snapshot
-from custom_components.nexblue_local.charger.enums import (
+from custom_components.nexblue_local.control.control import Control
+from custom_components.nexblue_local.limited_by import LimitedBy, limited_by
+from custom_components.nexblue_local.modbus.enums import (
     ChargePointState as Status,
     ChargerErrors,
     StartStop,
     WaitingReasons as Reason,
 )
-from custom_components.nexblue_local.charger.registers import (
+from custom_components.nexblue_local.modbus.registers import (
     Clock,
     Identity,
     Reading,
     Settings,
 )
-from custom_components.nexblue_local.control.control import Control
-from custom_components.nexblue_local.limited_by import LimitedBy, limited_by
+from custom_components.nexblue_local.modbus.snapshot import Snapshot
 from simulator import Car, Simulator
 from tests.commands import PREFIX, START, STOP, number
 from tests.test_init import poll, state
@@ -40,14 +40,14 @@ CHARGING: dict[str, Any] = {
 def snapshot(**values: Any) -> Snapshot:
     """Return what was read of a charger, one that charges with 16 A."""
     values = CHARGING | values
-    names = {register.name for register in Settings.registers}
+    names = set(Settings.registers)
     return Snapshot(
-        identity=Identity({}),
-        clock=Clock({}),
+        identity=Identity(),
+        clock=Clock(),
         clock_offset=None,
-        reading=Reading({k: v for k, v in values.items() if k not in names}),
+        reading=Reading(**{k: v for k, v in values.items() if k not in names}),
         session_energy_read=None,
-        settings=Settings({k: v for k, v in values.items() if k in names}),
+        settings=Settings(**{k: v for k, v in values.items() if k in names}),
     )
 
 
@@ -118,16 +118,16 @@ def test_order(expected: str, values: dict[str, Any]) -> None:
 
 def test_the_limit_that_was_asked_for_counts() -> None:
     """A charger may read back less than that, which is no pause."""
-    control = Control(intent=Settings({"current_limit": 16.0}))
+    control = Control(intent=Settings(current_limit=16.0))
     idle = snapshot(status=Status.AVAILABLE, current_limit=0.0)
     assert limited_by(idle, control, None) == "none"
 
 
 def test_held_until_the_phases_are_restored() -> None:
     """Only a limit that is commanded is held down."""
-    control = Control(intent=Settings({"current_limit": 16.0}), awaits_phase_mode=True)
+    control = Control(intent=Settings(current_limit=16.0), awaits_phase_mode=True)
     assert limited_by(snapshot(), control, None) == "phase_switch_pending"
-    control.intent = Settings({})
+    control.intent = Settings()
     assert limited_by(snapshot(), control, None) == "current_limit"
 
 

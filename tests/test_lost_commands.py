@@ -11,9 +11,9 @@ from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.enums import PhaseMode
-from custom_components.nexblue_local.charger.errors import ConnectionCut
-from custom_components.nexblue_local.charger.registers import Settings
+from custom_components.nexblue_local.modbus.enums import PhaseMode
+from custom_components.nexblue_local.modbus.errors import ConnectionCut
+from custom_components.nexblue_local.modbus.registers import Settings
 from simulator import Fault, FaultKind, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (
@@ -268,7 +268,7 @@ async def test_a_cancelled_command_is_found_out(
     """An automation that restarts in the middle leaves no limit without a keeper."""
     simulator.charger.read_back_delay = 0.4
     command = asyncio.create_task(
-        entry.runtime_data.controller.async_set(Settings({"current_limit": 10.5}))
+        entry.runtime_data.controller.async_set(Settings(current_limit=10.5))
     )
     async with asyncio.timeout(5):
         while True:

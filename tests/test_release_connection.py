@@ -11,10 +11,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import keeper
-from custom_components.nexblue_local.charger.enums import StartStop
-from custom_components.nexblue_local.charger.errors import ConnectionReleased
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.domain_data import async_get_domain_data
+from custom_components.nexblue_local.modbus.enums import StartStop
+from custom_components.nexblue_local.modbus.errors import ConnectionReleased
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import LIMIT, PERIOD, PREFIX, SINGLE, STOP, intent, number, writes
 from tests.conftest import entry_data
@@ -208,17 +208,17 @@ async def test_release_connection_that_is_shared(
 ) -> None:
     """A pause that affects another charger behind the gateway has to be forced."""
     pool = async_get_domain_data(hass).pool
-    link = await pool.acquire(simulator.host, simulator.port)
+    endpoint = pool.acquire(simulator.host, simulator.port)
     with pytest.raises(ServiceValidationError, match="Another charger"):
         await act(hass, entry, "release_connection", minutes=1)
     await act(hass, entry, "release_connection", minutes=1, force=True)
     # Unloading the charger reclaims the connection.
     with pytest.raises(ConnectionReleased):
-        await link.connect()
+        await endpoint.connect()
     assert await hass.config_entries.async_unload(entry.entry_id)
     await asyncio.sleep(0.2)
-    assert (await link.connect()).is_open
-    pool.release(link)
+    assert (await endpoint.connect()).is_open
+    pool.release(endpoint)
 
 
 async def test_release_connection_is_not_ended_by_another_charger(

@@ -13,7 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components.nexblue_local as integration
-from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
+from custom_components.nexblue_local.modbus.enums import PhaseMode, StartStop
 from simulator import Car, Fault, FaultKind, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.charger.enums import StartStop
+from custom_components.nexblue_local.modbus.enums import StartStop
 from simulator import Car, Fault, FaultKind, Ocpp, Simulator
 from tests.commands import (
     COMMANDS,

@@ -29,11 +29,11 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import services
-from custom_components.nexblue_local.charger import transport
-from custom_components.nexblue_local.charger.enums import PhaseMode
-from custom_components.nexblue_local.charger.registers import Settings
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.control.lease import Lease
+from custom_components.nexblue_local.modbus import transport
+from custom_components.nexblue_local.modbus.enums import PhaseMode
+from custom_components.nexblue_local.modbus.registers import Settings
 from simulator import Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (
@@ -275,7 +275,7 @@ async def lease(
     """Set a limit for less time than the action allows."""
     valid_for = timedelta(seconds=seconds)
     await entry.runtime_data.controller.async_set(
-        Settings({"current_limit": current_limit}),
+        Settings(current_limit=current_limit),
         Lease(dt_util.utcnow() + valid_for, valid_for, safe_limit),
     )
 
@@ -747,7 +747,7 @@ async def test_time_of_the_next_phase_switch(
         pytest.raises(ServiceValidationError) as raised,
     ):
         entry.runtime_data.controller._check(
-            Settings({"phase_mode": PhaseMode.SINGLE_PHASE})
+            Settings(phase_mode=PhaseMode.SINGLE_PHASE)
         )
     assert key_of(raised.value) == "phase_budget"
     assert str(raised.value).endswith(f"Try again after {shown}")
@@ -788,5 +788,5 @@ async def test_several_chargers_of_which_one_fails(
 
 async def test_settings_of_the_action(hass: HomeAssistant) -> None:
     """The action sets each limit of the register map."""
-    names = {register.name for register in Settings.registers} - {"start_stop"}
+    names = set(Settings.registers) - {"start_stop"}
     assert names == set(services.SETTINGS)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import partial
-import itertools
+from unittest.mock import patch
 
 from freezegun import freeze_time
 from homeassistant.components.recorder import Recorder, get_instance
@@ -15,6 +15,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
     do_adhoc_statistics,
 )
 
+from custom_components.nexblue_local.modbus.client import Client
 from simulator import Simulator
 from tests.conftest import entry_for
 from tests.test_init import poll, state
@@ -69,18 +70,22 @@ async def test_sums(
     """The sum grows by the energy that was delivered, and by nothing else."""
     charger = simulator.charger
     charger.lifetime_energy = 1_000_000
-    with freeze_time(START, tick=True) as time:
+    now = 0.0
+    # The integration's clock does not stand still for freezegun.
+    client = partial(Client, clock=lambda: now)
+    with (
+        freeze_time(START, tick=True) as time,
+        patch("custom_components.nexblue_local.coordinator.Client", client),
+    ):
         assert await async_setup_component(hass, "sensor", {})
         entry = entry_for(simulator)
         entry.add_to_hass(hass)
         assert await hass.config_entries.async_setup(entry.entry_id)
         await hass.async_block_till_done()
         seen = []
-        # The integration's clock does not stand still for freezegun.
-        clock = itertools.count(entry.runtime_data.modbus._time() + every, every)
         for read in reads:
             time.tick(every)
-            entry.runtime_data.modbus._time = partial(lambda now: now, next(clock))
+            now += every
             if wh_per_unit == 1:
                 charger.lifetime_energy = read
             else:

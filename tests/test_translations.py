@@ -18,10 +18,10 @@ from custom_components.nexblue_local import (
     sensor,
     switch,
 )
-from custom_components.nexblue_local.charger import errors
 from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS, INVALID_HOST
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.modbus import errors
 from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA, FIXABLE, Issue
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
 from custom_components.nexblue_local.trigger import TRIGGERS

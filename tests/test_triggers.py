@@ -18,8 +18,8 @@ from pytest_homeassistant_custom_component.components.common import (
 )
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
-from custom_components.nexblue_local.charger.enums import ChargerErrors
 from custom_components.nexblue_local.condition import CONDITIONS
+from custom_components.nexblue_local.modbus.enums import ChargerErrors
 from custom_components.nexblue_local.trigger import TRIGGERS
 from simulator import Car, Simulator
 from tests.commands import LIMIT, entity_id_of

@@ -18,8 +18,6 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.typing import ConfigType
 
 from .address import modbus_address
-from .charger.charger import Snapshot
-from .charger.errors import BadAnswer, InUse, WrongCharger
 from .const import DOMAIN
 from .controller import ChargerController
 from .coordinator import (
@@ -31,6 +29,8 @@ from .coordinator import (
 )
 from .domain_data import async_get_domain_data
 from .links import async_open_modbus
+from .modbus.errors import BadAnswer, InUse, WrongCharger
+from .modbus.snapshot import Snapshot
 from .services import async_setup_services
 from .storage import async_release_removed
 
@@ -78,7 +78,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
         raise ConfigEntryError(
             translation_domain=DOMAIN, translation_key="no_modbus_address"
         )
-    charger, release = await async_open_modbus(hass, address, entry.unique_id)
+    assert entry.unique_id is not None
+    client, release = async_open_modbus(hass, address, entry.unique_id)
     # This is also called if the set-up fails.
     entry.async_on_unload(release)
 
@@ -90,21 +91,21 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     controller = ChargerController(
         hass,
         entry,
-        charger,
+        client,
         on_update=publish,
         on_event=data.events_of(entry).async_fire,
     )
-    coordinator = NexBlueCoordinator(hass, entry, address, charger, controller)
+    coordinator = NexBlueCoordinator(hass, entry, address, client, controller)
     entry.async_on_unload(controller.async_stop)
     await controller.async_load()
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:
-        if controller.control.intent.values:
+        if controller.state.desired:
             _async_retry_soon(hass, entry, coordinator.last_exception)
         raise
     entry.runtime_data = NexBlueRuntimeData(
-        coordinator=coordinator, controller=controller, modbus=charger
+        coordinator=coordinator, controller=controller, modbus=client
     )
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

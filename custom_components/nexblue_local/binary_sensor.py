@@ -13,20 +13,18 @@ from homeassistant.components.binary_sensor import (
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.util import dt as dt_util
 
-from .charger.charger import Snapshot
-from .charger.enums import (
+from .controller import ChargerController
+from .coordinator import NexBlueConfigEntry
+from .entity import NexBlueControlEntity, NexBlueEntity
+from .modbus.enums import (
     ChargePointState,
     ChargerErrors,
     ChargerWarnings,
     WaitingReasons,
 )
-from .charger.model import Register
-from .charger.registers import Reading
-from .controller import ChargerController
-from .coordinator import NexBlueConfigEntry
-from .entity import NexBlueControlEntity, NexBlueEntity
+from .modbus.registers import Reading
+from .modbus.snapshot import Snapshot
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
@@ -73,12 +71,12 @@ class NexBlueBinarySensorDescription(BinarySensorEntityDescription):
 class NexBlueControlBinarySensorDescription(BinarySensorEntityDescription):
     """Describes a binary sensor of the control of a charger."""
 
-    is_on_fn: Callable[[ChargerController, Snapshot], bool]
+    is_on_fn: Callable[[ChargerController], bool]
 
 
-def _bit[F: IntFlag](
-    register: Register[F],
-    flag: F,
+def _bit(
+    bits_fn: Callable[[Reading], IntFlag | None],
+    flag: IntFlag,
     *,
     key: str,
     device_class: BinarySensorDeviceClass | None = None,
@@ -87,7 +85,7 @@ def _bit[F: IntFlag](
     """Return the description of a single bit."""
 
     def is_on(reading: Reading) -> bool | None:
-        bits = register.__get__(reading, Reading)
+        bits = bits_fn(reading)
         return None if bits is None else flag in bits
 
     return NexBlueBinarySensorDescription(
@@ -117,14 +115,14 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
         is_on_fn=_has_warning,
     ),
     _bit(
-        Reading.waiting_reasons,
+        lambda reading: reading.waiting_reasons,
         WaitingReasons.MODBUS_FALLBACK,
         key="fallback_active",
         entity_registry_enabled_default=True,
     ),
     *(
         _bit(
-            Reading.errors,
+            lambda reading: reading.errors,
             flag,
             key=f"error_{str(flag.name).lower()}",
             device_class=BinarySensorDeviceClass.PROBLEM,
@@ -133,7 +131,7 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
     ),
     *(
         _bit(
-            Reading.warnings,
+            lambda reading: reading.warnings,
             flag,
             key=f"warning_{str(flag.name).lower()}",
             device_class=None
@@ -143,7 +141,11 @@ DESCRIPTIONS: tuple[NexBlueBinarySensorDescription, ...] = (
         for flag in ChargerWarnings
     ),
     *(
-        _bit(Reading.waiting_reasons, flag, key=f"waiting_{str(flag.name).lower()}")
+        _bit(
+            lambda reading: reading.waiting_reasons,
+            flag,
+            key=f"waiting_{str(flag.name).lower()}",
+        )
         for flag in WaitingReasons
         if flag is not WaitingReasons.MODBUS_FALLBACK
     ),
@@ -155,14 +157,19 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlBinarySensorDescription, ...] = (
         key="start_stop_refused",
         entity_category=EntityCategory.DIAGNOSTIC,
         device_class=BinarySensorDeviceClass.PROBLEM,
-        is_on_fn=lambda controller, snapshot: controller.refuses_start_stop(snapshot),
+        is_on_fn=lambda controller: controller.refuses_start_stop,
+    ),
+    NexBlueControlBinarySensorDescription(
+        key="phase_mode_not_restored",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        is_on_fn=lambda controller: controller.state.phases.is_lost,
     ),
     NexBlueControlBinarySensorDescription(
         key="phase_switch_allowed",
         entity_category=EntityCategory.DIAGNOSTIC,
-        is_on_fn=lambda controller, _: controller.control.budget.is_allowed(
-            dt_util.utcnow()
-        ),
+        is_on_fn=lambda controller: controller.phase_switches_left > 0,
     ),
 )
 
@@ -200,4 +207,4 @@ class NexBlueControlBinarySensor(NexBlueControlEntity, BinarySensorEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        self._attr_is_on = self.entity_description.is_on_fn(self._controller, snapshot)
+        self._attr_is_on = self.entity_description.is_on_fn(self._controller)

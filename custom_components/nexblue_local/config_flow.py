@@ -23,7 +23,16 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
 from .address import ModbusAddress, modbus_address
-from .charger.errors import (
+from .const import (
+    CONF_UNIT_ID,
+    DEFAULT_PORT,
+    DEFAULT_SCAN_INTERVAL,
+    DEFAULT_UNIT_ID,
+    DOMAIN,
+)
+from .coordinator import NexBlueConfigEntry, charger_name
+from .links import async_is_announced, async_read_identity
+from .modbus.errors import (
     BadAnswer,
     CannotConnect,
     ChargerError,
@@ -34,16 +43,7 @@ from .charger.errors import (
     NotACharger,
     Refused,
 )
-from .charger.registers import Identity
-from .const import (
-    CONF_UNIT_ID,
-    DEFAULT_PORT,
-    DEFAULT_SCAN_INTERVAL,
-    DEFAULT_UNIT_ID,
-    DOMAIN,
-)
-from .coordinator import NexBlueConfigEntry, charger_name
-from .links import async_is_announced, async_open_modbus
+from .modbus.registers import Identity
 from .repairs import Issue, async_has_issue, escape_markdown
 
 FLOW_ERRORS: dict[type[ChargerError], str] = {
@@ -146,15 +146,11 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
 
         Returns the errors of the form, which is empty on success.
         """
-        # An open connection to the charger is shared, because it accepts only one.
-        charger, release = await async_open_modbus(self.hass, address)
         try:
-            self._identity = await charger.identify()
+            self._identity = await async_read_identity(self.hass, address)
         except ChargerError as error:
             key = FLOW_ERRORS[type(error)]
             return {CONF_UNIT_ID if key == "wrong_unit" else "base": key}
-        finally:
-            release()
         await self.async_set_unique_id(
             self._identity.serial_number, raise_on_progress=False
         )

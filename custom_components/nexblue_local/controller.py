@@ -115,6 +115,11 @@ class ChargerController:
         return self._control.wanted
 
     @property
+    def found(self) -> Settings:
+        """Return the charger's settings as they were last read."""
+        return self._link.settings
+
+    @property
     def refuses_start_stop(self) -> bool:
         """Return whether the charger refused START or STOP."""
         return self._control.refuses_start_stop

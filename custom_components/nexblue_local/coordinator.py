@@ -19,18 +19,19 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util import dt as dt_util
 
 from .address import ModbusAddress
-from .charger.charger import Charger, Snapshot
-from .charger.errors import (
+from .const import DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
+from .controller import ChargerController
+from .domain_data import async_get_domain_data
+from .modbus.client import Client
+from .modbus.errors import (
     BadAnswer,
     ChargerError,
     ConnectionReleased,
     InUse,
     WrongCharger,
 )
-from .charger.registers import Identity, Reading
-from .const import DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
-from .controller import ChargerController
-from .domain_data import async_get_domain_data
+from .modbus.registers import Identity
+from .modbus.snapshot import Snapshot
 from .repairs import Issue, async_create_issue, async_delete_issues, async_has_issue
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
@@ -58,7 +59,7 @@ class NexBlueRuntimeData:
 
     coordinator: NexBlueCoordinator
     controller: ChargerController
-    modbus: Charger
+    modbus: Client
 
 
 class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
@@ -71,7 +72,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         hass: HomeAssistant,
         entry: NexBlueConfigEntry,
         address: ModbusAddress,
-        charger: Charger,
+        client: Client,
         controller: ChargerController,
     ) -> None:
         """Initialize the coordinator of the charger at an address."""
@@ -88,7 +89,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         self._delayed_polls = 0
         self._domain_data = async_get_domain_data(hass)
         self._address = address
-        self._charger = charger
+        self._client = client
         self._controller = controller
         self._restore_energies()
 
@@ -102,7 +103,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             self._async_update_issues(snapshot)
         # During set-up there are no entities yet.
         elif self.data is not None:
-            before, settings = self.data.settings, self._charger.settings
+            before, settings = self.data.settings, self._client.settings
             data = replace(self.data, settings=settings)
             if self.last_update_success and settings.start_stop != before.start_stop:
                 self.update_interval = min(SOON, self._scan_interval)
@@ -115,7 +116,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     @callback
     def _async_update_issues(self, snapshot: Snapshot) -> None:
         """Create and delete the repair issues that depend on what was read."""
-        control = self._controller.control
+        state = self._controller.state
         offset = abs(snapshot.clock_offset or 0.0)
         # Hysteresis, so that the issue does not come and go.
         was_off = async_has_issue(self.hass, self.config_entry, Issue.CLOCK_OFF)
@@ -126,9 +127,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             ),
             Issue.FALLBACK_FIRED: (self._controller.has_unexpected_fallback, {}),
             Issue.NO_FALLBACK_CHOSEN: (
-                control.is_in_control and control.intent.fallback_limit is None,
+                state.is_in_control and state.desired.fallback_limit is None,
                 {},
             ),
+            Issue.PHASES_NOT_RESTORED: (state.phases.is_lost, {}),
         }
         for issue, (stands, placeholders) in reports.items():
             if stands:
@@ -152,8 +154,8 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         """
         registry = er.async_get(self.hass)
         for key, restore in (
-            (Reading.lifetime_energy.name, self._charger.restore_lifetime_energy),
-            (Reading.session_energy.name, self._charger.restore_session_energy),
+            ("lifetime_energy", self._client.restore_lifetime_energy),
+            ("session_energy", self._client.restore_session_energy),
         ):
             entity_id = registry.async_get_entity_id(
                 SENSOR_DOMAIN, DOMAIN, f"{self._serial_number}_{key}"
@@ -168,10 +170,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     @override
     async def _async_update_data(self) -> Snapshot:
         """Read the charger; raise UpdateFailed if that fails."""
-        was_flooded = self._charger.was_flooded
+        was_flooded = self._client.was_flooded
         self.update_interval = self._scan_interval
         try:
-            snapshot = await self._charger.refresh()
+            snapshot = await self._client.poll()
         except ChargerError as error:
             self._log_failure(error)
             self._async_report_failure(error)
@@ -198,7 +200,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         async_delete_issues(
             self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER
         )
-        await self._controller.async_observe(snapshot)
+        snapshot = await self._controller.async_observe(snapshot)
         self._async_update_issues(snapshot)
         # The charger restarts after a firmware update, and is identified again.
         if self.data is not None and self.data.identity != snapshot.identity:

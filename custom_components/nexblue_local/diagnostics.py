@@ -1,6 +1,7 @@
 """Diagnostics of a charger, without its serial number and address."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from enum import Enum
 from typing import Any, cast
 
@@ -9,11 +10,11 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 
 from .address import ModbusAddress, modbus_address
-from .charger.codec import Layout
-from .charger.model import Image, Table
-from .charger.registers import Identity
-from .charger.transport import resolve
 from .coordinator import NexBlueConfigEntry
+from .modbus.codec import Layout
+from .modbus.connection_pool import resolve
+from .modbus.model import Image, Table
+from .modbus.registers import Identity
 
 REDACTED_SERIAL_NUMBER = "REDACTED"
 
@@ -44,6 +45,7 @@ async def async_get_config_entry_diagnostics(
     )
     diagnostics = {
         "modbus": None if address is None else address.as_dict(),
+        "control": entry.runtime_data.controller.diagnostics,
         "options": dict(entry.options),
         "layout": charger.layout,
         "clock_offset": coordinator.data.clock_offset,
@@ -56,7 +58,7 @@ async def async_get_config_entry_diagnostics(
         "values": {
             name: repr(value) if isinstance(value, Enum) else value
             for group in groups
-            for name, value in group.values.items()
+            for name, value in asdict(group).items()
         },
         "registers": {table: _runs(image) for table, image in images.items()},
     }
@@ -74,9 +76,7 @@ async def _async_secrets(
 
 
 def _redacted_serial_number() -> dict[int, int]:
-    register = Identity.serial_number
-    words = register.encode(REDACTED_SERIAL_NUMBER, Layout.DCBA)
-    return dict(zip(register.addresses, words, strict=True))
+    return Identity(serial_number=REDACTED_SERIAL_NUMBER).encode(Layout.DCBA)
 
 
 def _runs(image: Image) -> dict[str, str]:

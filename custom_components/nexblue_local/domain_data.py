@@ -9,9 +9,9 @@ from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
 from .address import ModbusAddress
-from .charger.transport import ConnectionPool
 from .const import DOMAIN
 from .control_events import ControlEvents
+from .modbus.connection_pool import ConnectionPool
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from homeassistant.core import callback
 from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .charger.charger import Snapshot
 from .coordinator import NexBlueConfigEntry, NexBlueCoordinator, device_info
+from .modbus.snapshot import Snapshot
 
 
 class NexBlueEntity(CoordinatorEntity[NexBlueCoordinator]):

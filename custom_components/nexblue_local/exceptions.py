@@ -11,16 +11,14 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util import dt as dt_util
 
 from .address import modbus_address
-from .charger.enums import PhaseMode
-from .charger.errors import ChargerError
-from .charger.model import Register
-from .charger.registers import Settings
 from .const import DOMAIN
+from .control.errors import CommandFailed, Rejected
+from .control.settings import PhaseMode, Setting, Value
 
 UNITS: Final = {
-    Settings.current_limit: "A",
-    Settings.fallback_limit: "A",
-    Settings.fallback_timeout: "s",
+    Setting.CURRENT_LIMIT: "A",
+    Setting.FALLBACK_LIMIT: "A",
+    Setting.FALLBACK_TIMEOUT: "s",
 }
 
 PHASE_MODES: Final = {
@@ -36,13 +34,13 @@ def address_of(entry: ConfigEntry[Any]) -> dict[str, str]:
     return {} if address is None else address.placeholders
 
 
-def value_text(register: Register[Any], value: Any) -> str:
+def value_text(setting: Setting | None, value: Value | None) -> str:
     """Return the value of a setting with its unit."""
-    if value is None:
+    if value is None or setting is None:
         return "an unknown value"
-    if register is Settings.phase_mode:
+    if isinstance(value, PhaseMode):
         return PHASE_MODES[value]
-    return f"{value:g} {UNITS[register]}"
+    return f"{value:g} {UNITS[setting]}" if setting in UNITS else str(value)
 
 
 def duration_text(seconds: float) -> str:
@@ -61,20 +59,30 @@ def time_text(time: datetime) -> str:
     return f"{local + timedelta(minutes=1, microseconds=-1):%H:%M}"
 
 
-def failed(entry: ConfigEntry[Any], error: ChargerError) -> HomeAssistantError:
-    """Return the error for a request that failed."""
-    return not_done(entry, error.key, detail=str(error))
-
-
-def not_done(
-    entry: ConfigEntry[Any], key: str, **placeholders: str
-) -> HomeAssistantError:
-    """Return the error for a command that the charger did not carry out."""
+def command_failed(entry: ConfigEntry[Any], error: CommandFailed) -> HomeAssistantError:
+    """Return the error for a command that the charger did not execute as requested."""
     return HomeAssistantError(
         translation_domain=DOMAIN,
-        translation_key=key,
-        translation_placeholders=address_of(entry) | placeholders,
+        translation_key=error.key,
+        translation_placeholders=address_of(entry)
+        | {
+            "detail": error.detail,
+            "found": value_text(error.setting, error.found),
+            "wanted": value_text(error.setting, error.wanted),
+        },
     )
+
+
+def rejected(error: Rejected) -> ServiceValidationError:
+    """Return the error for a command that control rejects."""
+    placeholders: dict[str, str] = {}
+    if error.low is not None and error.high is not None:
+        placeholders |= {"low": f"{error.low:g}", "high": f"{error.high:g}"}
+    if error.allowed_from is not None:
+        placeholders["allowed_from"] = time_text(error.allowed_from)
+    if error.seconds is not None:
+        placeholders["most"] = duration_text(error.seconds)
+    return invalid(error.key, **placeholders)
 
 
 def invalid(key: str, **placeholders: str) -> ServiceValidationError:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from .charger.charger import Snapshot
-from .charger.enums import ChargePointState, StartStop, WaitingReasons
-from .charger.registers import Reading, Settings
-from .control.control import LEAST_CURRENT, Control
+from .control.limits import Limits, Source
+from .control.settings import LEAST_CURRENT
+from .modbus.enums import ChargePointState, StartStop, WaitingReasons
+from .modbus.registers import Reading, Settings
+from .modbus.snapshot import Snapshot
 
 
 class LimitedBy(StrEnum):
@@ -103,7 +104,7 @@ CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
 
 
 def limited_by(
-    snapshot: Snapshot, control: Control, shown: LimitedBy | None
+    snapshot: Snapshot, limits: Limits, shown: LimitedBy | None
 ) -> LimitedBy | None:
     """Return the first cause that applies, None if it is unknown.
 
@@ -112,11 +113,11 @@ def limited_by(
     undocumented bits. `shown` is the state until now.
     """
     reading, settings = snapshot.reading, snapshot.settings
-    limit = control.limit if control.is_in_control else settings.current_limit
+    limit, source = limits.lowest or (settings.current_limit, None)
     now = _Situation(
         reading=reading,
         settings=settings,
-        is_held=control.awaits_phase_mode and control.is_in_control,
+        is_held=source == Source.PHASES,
         limit=limit,
         is_at_limit=_is_at_limit(
             reading,

@@ -3,26 +3,41 @@
 from collections.abc import Container
 from functools import partial
 
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from .address import ModbusAddress
-from .charger.charger import Charger
-from .charger.transport import resolve
 from .domain_data import async_get_domain_data
+from .modbus.client import Client
+from .modbus.connection_pool import resolve
+from .modbus.registers import Identity
 
 
-async def async_open_modbus(
-    hass: HomeAssistant, address: ModbusAddress, serial_number: str | None = None
-) -> tuple[Charger, CALLBACK_TYPE]:
-    """Return the charger at an address, and the callback that releases its link.
+@callback
+def async_open_modbus(
+    hass: HomeAssistant, address: ModbusAddress, serial_number: str
+) -> tuple[Client, CALLBACK_TYPE]:
+    """Return the client of a charger, and the callback that releases its connection.
 
-    The link is shared with all users of the same host and port, because a charger
-    accepts one connection. Without a serial number, any charger is accepted.
+    The connection is shared with all users of the same host and port, because a
+    charger accepts one.
     """
     pool = async_get_domain_data(hass).pool
-    link = await pool.acquire(address.host, address.port)
-    charger = Charger(link, address.unit_id, serial_number=serial_number)
-    return charger, partial(pool.release, link)
+    endpoint = pool.acquire(address.host, address.port)
+    client = Client(endpoint, address.unit_id, serial_number=serial_number)
+    return client, partial(pool.release, endpoint)
+
+
+async def async_read_identity(hass: HomeAssistant, address: ModbusAddress) -> Identity:
+    """Return the identity of the charger at an address, or raise ChargerError.
+
+    The connection of an entry that has the address, by whatever name, is shared.
+    """
+    pool = async_get_domain_data(hass).pool
+    endpoint = await pool.acquire_by_address(address.host, address.port)
+    try:
+        return await Client(endpoint, address.unit_id).identify()
+    finally:
+        pool.release(endpoint)
 
 
 async def async_is_announced(

@@ -14,11 +14,11 @@ from homeassistant.const import EntityCategory, UnitOfElectricCurrent, UnitOfTim
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .charger.charger import Snapshot
-from .charger.registers import Reading, Settings
-from .control.control import LEAST_CURRENT
+from .control.settings import LEAST_CURRENT, Settings
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
+from .modbus.registers import Reading
+from .modbus.snapshot import Snapshot
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -28,10 +28,11 @@ PARALLEL_UPDATES = 0
 class NexBlueNumberDescription(NumberEntityDescription):
     """Describes a number."""
 
-    setting: str
-    """Name of the register."""
+    value_fn: Callable[[Settings], float | None]
+    settings_fn: Callable[[float], Settings]
+    """Returns the settings to write for a value."""
     unit: float = 1.0
-    """The number's unit in units of the register."""
+    """The number's unit in units of the setting."""
     maximum_fn: Callable[[Reading], float | None] | None = None
     """Returns a lower maximum, None while it is unknown."""
 
@@ -39,7 +40,8 @@ class NexBlueNumberDescription(NumberEntityDescription):
 DESCRIPTIONS = (
     NexBlueNumberDescription(
         key="current_limit",
-        setting=Settings.current_limit.name,
+        value_fn=lambda settings: settings.current_limit,
+        settings_fn=lambda value: Settings(current_limit=value),
         maximum_fn=lambda reading: reading.app_max_current,
         device_class=NumberDeviceClass.CURRENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -50,7 +52,8 @@ DESCRIPTIONS = (
     ),
     NexBlueNumberDescription(
         key="fallback_limit",
-        setting=Settings.fallback_limit.name,
+        value_fn=lambda settings: settings.fallback_limit,
+        settings_fn=lambda value: Settings(fallback_limit=value),
         entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.CURRENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
@@ -61,7 +64,8 @@ DESCRIPTIONS = (
     ),
     NexBlueNumberDescription(
         key="fallback_timeout",
-        setting=Settings.fallback_timeout.name,
+        value_fn=lambda settings: settings.fallback_timeout,
+        settings_fn=lambda value: Settings(fallback_timeout=round(value)),
         unit=60.0,
         entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.DURATION,
@@ -94,8 +98,7 @@ class NexBlueNumber(NexBlueControlEntity, NumberEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        wanted = self._controller.wanted(snapshot)
-        value = wanted.values.get(self.entity_description.setting)
+        value = self.entity_description.value_fn(self._controller.wanted)
         self._attr_native_value = (
             None if value is None else round(value / self.entity_description.unit, 2)
         )
@@ -118,6 +121,6 @@ class NexBlueNumber(NexBlueControlEntity, NumberEntity):
     @override
     async def async_set_native_value(self, value: float) -> None:
         """Write the limit, in steps of 0.1 A or 1 s."""
-        value *= self.entity_description.unit
-        wanted = Settings({self.entity_description.setting: value})
+        description = self.entity_description
+        wanted = description.settings_fn(value * description.unit)
         await self._controller.async_set(wanted)

@@ -17,9 +17,8 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .charger.model import Register
-from .charger.registers import Settings
 from .const import DOMAIN
+from .control.settings import RANGES, Setting, Settings
 
 if TYPE_CHECKING:
     from .coordinator import NexBlueConfigEntry
@@ -34,6 +33,7 @@ class Issue(StrEnum):
     FALLBACK_FIRED = "fallback_fired"
     IN_USE = "in_use"
     NO_FALLBACK_CHOSEN = "no_fallback_chosen"
+    PHASES_NOT_RESTORED = "phases_not_restored"
     WRONG_CHARGER = "wrong_charger"
 
 
@@ -101,17 +101,16 @@ def async_has_issue(hass: HomeAssistant, entry: ConfigEntry[Any], issue: Issue) 
 class _Field:
     """A setting in the form."""
 
-    register: Register[Any]
+    setting: Setting
     step: float
     unit: str
     factor: int = 1
-    """The unit of the form in units of the register."""
+    """The unit of the form in units of the setting."""
 
     @property
     def selector(self) -> NumberSelector:
         """Return the box to enter the setting in."""
-        assert self.register.valid is not None
-        low, high = self.register.valid
+        low, high = RANGES[self.setting]
         return NumberSelector(
             NumberSelectorConfig(
                 min=low / self.factor,
@@ -124,12 +123,12 @@ class _Field:
 
 
 FALLBACK = (
-    _Field(Settings.fallback_limit, 0.1, "A"),
-    _Field(Settings.fallback_timeout, 0.5, "min", factor=60),
+    _Field(Setting.FALLBACK_LIMIT, 0.1, "A"),
+    _Field(Setting.FALLBACK_TIMEOUT, 0.5, "min", factor=60),
 )
 
 FALLBACK_SCHEMA = vol.Schema(
-    {vol.Required(field.register.name): field.selector for field in FALLBACK}
+    {vol.Required(field.setting.value): field.selector for field in FALLBACK}
 )
 
 
@@ -159,24 +158,20 @@ class FallbackRepairFlow(RepairsFlow):
         reason = ""
         if user_input is not None:
             try:
-                await entry.runtime_data.controller.async_set(
-                    Settings(
-                        {
-                            field.register.name: user_input[field.register.name]
-                            * field.factor
-                            for field in FALLBACK
-                        }
-                    )
-                )
+                wanted = Settings()
+                for field in FALLBACK:
+                    value = user_input[field.setting] * field.factor
+                    wanted = wanted.with_value(field.setting, value)
+                await entry.runtime_data.controller.async_set(wanted)
             except HomeAssistantError as error:
                 errors["base"], reason = "not_set", str(error)
             else:
                 return self.async_create_entry(data={})
-        settings = entry.runtime_data.coordinator.data.settings.values
+        settings = entry.runtime_data.controller.found
         present = {
-            field.register.name: value / field.factor
+            field.setting.value: value / field.factor
             for field in FALLBACK
-            if (value := settings.get(field.register.name)) is not None
+            if isinstance(value := settings[field.setting], int | float)
         }
         return self.async_show_form(
             step_id="fallback",
@@ -187,8 +182,8 @@ class FallbackRepairFlow(RepairsFlow):
             description_placeholders={
                 "reason": reason,
                 **{
-                    field.register.name: "unknown"
-                    if (value := present.get(field.register.name)) is None
+                    field.setting.value: "unknown"
+                    if (value := present.get(field.setting.value)) is None
                     else f"{value:g} {field.unit}"
                     for field in FALLBACK
                 },

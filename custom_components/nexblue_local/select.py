@@ -6,18 +6,15 @@ from homeassistant.components.select import SelectEntity, SelectEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .charger.charger import Snapshot
-from .charger.enums import PhaseMode
-from .charger.registers import Settings
+from .control.settings import PhaseMode, Settings
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
+from .modbus.snapshot import Snapshot
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
 
-DESCRIPTION = SelectEntityDescription(
-    key="phase_mode", options=[mode.name.lower() for mode in PhaseMode]
-)
+DESCRIPTION = SelectEntityDescription(key="phase_mode", options=list(PhaseMode))
 
 
 async def async_setup_entry(
@@ -34,12 +31,9 @@ class NexBlueSelect(NexBlueControlEntity, SelectEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        mode = self._controller.wanted(snapshot).phase_mode
-        self._attr_current_option = None if mode is None else mode.name.lower()
+        self._attr_current_option = self._controller.wanted.phase_mode
 
     @override
     async def async_select_option(self, option: str) -> None:
         """Switch the phases, within the phase budget."""
-        await self._controller.async_set(
-            Settings({"phase_mode": PhaseMode[option.upper()]})
-        )
+        await self._controller.async_set(Settings(phase_mode=PhaseMode(option)))

@@ -1,11 +1,11 @@
 """Sensors."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 import math
-from typing import Any, override
+from typing import Final, override
 
 from homeassistant.components.sensor import (
     RestoreSensor,
@@ -26,39 +26,27 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
-from homeassistant.util import dt as dt_util
 
-from .charger.charger import Snapshot
-from .charger.enums import ChargePointState, PhaseMode, StartStop
-from .charger.model import Register
-from .charger.registers import Identity, Reading, Settings
-from .controller import ChargerController, Controller
+from .controller import ChargerController, ControlledBy
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
 from .limited_by import LimitedBy, limited_by
+from .modbus.enums import ChargePointState, PhaseMode, StartStop
+from .modbus.snapshot import Snapshot
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
 
+type ValueFn = Callable[[Snapshot], StateType]
 
-def _key(member: IntEnum) -> str:
+
+def _key(member: IntEnum | None) -> str | None:
     """Return the state, which is also the translation key, of a member."""
-    assert member.name is not None
-    return member.name.lower()
+    return None if member is None else member.name.lower()
 
 
 def _keys(members: Iterable[IntEnum]) -> list[str]:
-    return [_key(member) for member in members]
-
-
-def _shown(register: Register[Any]) -> Callable[[Snapshot], StateType]:
-    """Return the function that returns the value of a register."""
-
-    def value(snapshot: Snapshot) -> StateType:
-        read: StateType = snapshot[register]
-        return _key(read) if isinstance(read, IntEnum) else read
-
-    return value
+    return [member.name.lower() for member in members]
 
 
 def _mapping_version(snapshot: Snapshot) -> str | None:
@@ -71,56 +59,77 @@ def _mapping_version(snapshot: Snapshot) -> str | None:
 class NexBlueSensorDescription(SensorEntityDescription):
     """Describes a sensor of a register."""
 
-    value_fn: Callable[[Snapshot], StateType]
+    value_fn: ValueFn
     band: float | None = None
     """Changes of a measurement up to this, in its native unit, are jitter."""
     digits: int = 0
     """Decimals of its native unit to which a measurement is rounded."""
 
 
+POWERS: Final[Mapping[str, ValueFn]] = {
+    "power": lambda snapshot: snapshot.reading.power,
+    "power_l1": lambda snapshot: snapshot.reading.power_l1,
+    "power_l2": lambda snapshot: snapshot.reading.power_l2,
+    "power_l3": lambda snapshot: snapshot.reading.power_l3,
+}
+CURRENTS: Final[Mapping[str, ValueFn]] = {
+    "current_l1": lambda snapshot: snapshot.reading.current_l1,
+    "current_l2": lambda snapshot: snapshot.reading.current_l2,
+    "current_l3": lambda snapshot: snapshot.reading.current_l3,
+}
+VOLTAGES: Final[Mapping[str, ValueFn]] = {
+    "voltage_l1": lambda snapshot: snapshot.reading.voltage_l1,
+    "voltage_l2": lambda snapshot: snapshot.reading.voltage_l2,
+    "voltage_l3": lambda snapshot: snapshot.reading.voltage_l3,
+}
+PHASE_ANGLES: Final[Mapping[str, ValueFn]] = {
+    "phase_angle_l1": lambda snapshot: snapshot.reading.phase_angle_l1,
+    "phase_angle_l2": lambda snapshot: snapshot.reading.phase_angle_l2,
+    "phase_angle_l3": lambda snapshot: snapshot.reading.phase_angle_l3,
+}
+APP_CURRENTS: Final[Mapping[str, ValueFn]] = {
+    "app_fallback_current": lambda snapshot: snapshot.reading.app_fallback_current,
+    "app_max_current": lambda snapshot: snapshot.reading.app_max_current,
+}
+
 DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     NexBlueSensorDescription(
         key="status",
-        value_fn=_shown(Reading.status),
+        value_fn=lambda snapshot: _key(snapshot.reading.status),
         device_class=SensorDeviceClass.ENUM,
         options=_keys(ChargePointState),
     ),
     *(
         NexBlueSensorDescription(
-            key=register.name,
-            value_fn=_shown(register),
+            key=key,
+            value_fn=value_fn,
             band=0.75,
-            entity_registry_enabled_default=register is Reading.power,
+            entity_registry_enabled_default=key == "power",
             device_class=SensorDeviceClass.POWER,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfPower.WATT,
             suggested_display_precision=0,
         )
-        for register in (
-            Reading.power,
-            Reading.power_l1,
-            Reading.power_l2,
-            Reading.power_l3,
-        )
+        for key, value_fn in POWERS.items()
     ),
     *(
         NexBlueSensorDescription(
-            key=register.name,
-            value_fn=_shown(register),
+            key=key,
+            value_fn=value_fn,
             band=0.075,
             digits=1,
             # Enough while the phases carry the same.
-            entity_registry_enabled_default=register is Reading.current_l1,
+            entity_registry_enabled_default=key == "current_l1",
             device_class=SensorDeviceClass.CURRENT,
             state_class=SensorStateClass.MEASUREMENT,
             native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
             suggested_display_precision=1,
         )
-        for register in (Reading.current_l1, Reading.current_l2, Reading.current_l3)
+        for key, value_fn in CURRENTS.items()
     ),
     NexBlueSensorDescription(
         key="active_current_limit",
-        value_fn=_shown(Settings.current_limit),
+        value_fn=lambda snapshot: snapshot.settings.current_limit,
         band=0.075,
         digits=1,
         device_class=SensorDeviceClass.CURRENT,
@@ -130,8 +139,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     *(
         NexBlueSensorDescription(
-            key=register.name,
-            value_fn=_shown(register),
+            key=key,
+            value_fn=value_fn,
             band=0.75,
             digits=1,
             device_class=SensorDeviceClass.VOLTAGE,
@@ -139,11 +148,11 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
             native_unit_of_measurement=UnitOfElectricPotential.VOLT,
             suggested_display_precision=1,
         )
-        for register in (Reading.voltage_l1, Reading.voltage_l2, Reading.voltage_l3)
+        for key, value_fn in VOLTAGES.items()
     ),
     NexBlueSensorDescription(
         key="session_energy",
-        value_fn=_shown(Reading.session_energy),
+        value_fn=lambda snapshot: snapshot.reading.session_energy,
         band=0.0075,
         digits=2,
         device_class=SensorDeviceClass.ENERGY,
@@ -153,7 +162,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="lifetime_energy",
-        value_fn=_shown(Reading.lifetime_energy),
+        value_fn=lambda snapshot: snapshot.reading.lifetime_energy,
         band=75.0,
         digits=-1,
         device_class=SensorDeviceClass.ENERGY,
@@ -164,8 +173,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     *(
         NexBlueSensorDescription(
-            key=register.name,
-            value_fn=_shown(register),
+            key=key,
+            value_fn=value_fn,
             band=0.075,
             digits=1,
             entity_category=EntityCategory.DIAGNOSTIC,
@@ -173,11 +182,11 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
             native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
             suggested_display_precision=1,
         )
-        for register in (Reading.app_fallback_current, Reading.app_max_current)
+        for key, value_fn in APP_CURRENTS.items()
     ),
     NexBlueSensorDescription(
         key="app_phase_mode",
-        value_fn=_shown(Reading.app_phase_mode),
+        value_fn=lambda snapshot: _key(snapshot.reading.app_phase_mode),
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         device_class=SensorDeviceClass.ENUM,
@@ -185,7 +194,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="active_fallback_limit",
-        value_fn=_shown(Settings.fallback_limit),
+        value_fn=lambda snapshot: snapshot.settings.fallback_limit,
         band=0.075,
         digits=1,
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -196,7 +205,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="active_fallback_timeout",
-        value_fn=_shown(Settings.fallback_timeout),
+        value_fn=lambda snapshot: snapshot.settings.fallback_timeout,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         device_class=SensorDeviceClass.DURATION,
@@ -205,7 +214,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="active_phase_mode",
-        value_fn=_shown(Settings.phase_mode),
+        value_fn=lambda snapshot: _key(snapshot.settings.phase_mode),
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         device_class=SensorDeviceClass.ENUM,
@@ -213,7 +222,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="active_start_stop",
-        value_fn=_shown(Settings.start_stop),
+        value_fn=lambda snapshot: _key(snapshot.settings.start_stop),
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         device_class=SensorDeviceClass.ENUM,
@@ -221,8 +230,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     *(
         NexBlueSensorDescription(
-            key=register.name,
-            value_fn=_shown(register),
+            key=key,
+            value_fn=value_fn,
             band=0.75,
             digits=1,
             entity_category=EntityCategory.DIAGNOSTIC,
@@ -231,11 +240,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
             native_unit_of_measurement=DEGREE,
             suggested_display_precision=1,
         )
-        for register in (
-            Reading.phase_angle_l1,
-            Reading.phase_angle_l2,
-            Reading.phase_angle_l3,
-        )
+        for key, value_fn in PHASE_ANGLES.items()
     ),
     NexBlueSensorDescription(
         key="clock_offset",
@@ -254,7 +259,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     ),
     NexBlueSensorDescription(
         key="connector_count",
-        value_fn=_shown(Identity.connector_count),
+        value_fn=lambda snapshot: snapshot.identity.connector_count,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
     ),
@@ -332,30 +337,24 @@ class NexBlueControlSensorDescription(SensorEntityDescription):
     """Whether it is unavailable while the charger cannot be reached."""
 
 
-def _phase_switches_left(controller: ChargerController) -> int:
-    """Return how many phase switches are left now, 0 while none is allowed."""
-    budget, now = controller.control.budget, dt_util.utcnow()
-    return budget.left(now) if budget.is_allowed(now) else 0
-
-
 CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
     NexBlueControlSensorDescription(
         key="control",
         device_class=SensorDeviceClass.ENUM,
-        options=list(Controller),
+        options=list(ControlledBy),
         needs_charger=True,
-        value_fn=lambda controller, snapshot: controller.controller(snapshot),
+        value_fn=lambda controller, snapshot: controller.controlled_by(snapshot),
     ),
     NexBlueControlSensorDescription(
         key="phase_switches_left",
         entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda controller, _: _phase_switches_left(controller),
+        value_fn=lambda controller, _: controller.phase_switches_left,
     ),
     NexBlueControlSensorDescription(
         key="next_phase_switch",
         entity_category=EntityCategory.DIAGNOSTIC,
         device_class=SensorDeviceClass.TIMESTAMP,
-        value_fn=lambda controller, _: controller.next_phase_switch(),
+        value_fn=lambda controller, _: controller.next_phase_switch,
     ),
 )
 
@@ -389,6 +388,6 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        control = self._controller.control
-        self._limited_by = limited_by(snapshot, control, self._limited_by)
+        limits = self._controller.state.limits
+        self._limited_by = limited_by(snapshot, limits, self._limited_by)
         self._attr_native_value = self._limited_by

@@ -24,10 +24,9 @@ from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .address import modbus_address
-from .charger.enums import PhaseMode
-from .charger.registers import Settings
 from .const import DOMAIN
 from .control.lease import Lease
+from .control.settings import PhaseMode, Setting, Settings
 from .coordinator import NexBlueConfigEntry, NexBlueRuntimeData
 from .exceptions import invalid
 
@@ -36,11 +35,6 @@ ATTR_MINUTES: Final = "minutes"
 ATTR_SAFE_LIMIT: Final = "safe_limit"
 ATTR_VALID_FOR: Final = "valid_for"
 
-CURRENT_LIMIT: Final = Settings.current_limit.name
-FALLBACK_LIMIT: Final = Settings.fallback_limit.name
-FALLBACK_TIMEOUT: Final = Settings.fallback_timeout.name
-PHASE_MODE: Final = Settings.phase_mode.name
-SETTINGS: Final = (CURRENT_LIMIT, FALLBACK_LIMIT, FALLBACK_TIMEOUT, PHASE_MODE)
 
 SHORTEST_LEASE: Final = timedelta(seconds=10)
 """An automation cannot reliably renew a limit more often."""
@@ -49,8 +43,6 @@ LONGEST_LEASE: Final = timedelta(hours=24)
 
 MINUTES: Final = (1, 120)
 """Minutes for which a connection can be released."""
-
-PHASE_MODES: Final = {mode.name.lower(): mode for mode in PhaseMode}
 
 TARGET: Final = vol.Schema(cv.ENTITY_SERVICE_FIELDS, extra=vol.ALLOW_EXTRA)
 TARGET_FIELDS: Final = frozenset(str(field) for field in cv.ENTITY_SERVICE_FIELDS)
@@ -94,21 +86,22 @@ def _boolean(field: str, value: Any) -> bool:
 
 
 def _phase_mode(field: str, value: Any) -> PhaseMode:
-    if str(value) not in PHASE_MODES:
-        raise invalid("unknown_phase_mode", value=str(value))
-    return PHASE_MODES[str(value)]
+    try:
+        return PhaseMode(str(value))
+    except ValueError as error:
+        raise invalid("unknown_phase_mode", value=str(value)) from error
 
 
 FIELDS: Final[Mapping[str, Mapping[str, Parser]]] = {
     "set_limits": {
-        CURRENT_LIMIT: _number,
-        FALLBACK_LIMIT: _number,
-        FALLBACK_TIMEOUT: _number,
-        PHASE_MODE: _phase_mode,
+        Setting.CURRENT_LIMIT: _number,
+        Setting.FALLBACK_LIMIT: _number,
+        Setting.FALLBACK_TIMEOUT: _number,
+        Setting.PHASE_MODE: _phase_mode,
         ATTR_VALID_FOR: _duration,
         ATTR_SAFE_LIMIT: _number,
     },
-    "release_control": {FALLBACK_LIMIT: _number},
+    "release_control": {Setting.FALLBACK_LIMIT: _number},
     "release_connection": {ATTR_MINUTES: _minutes, ATTR_FORCE: _boolean},
 }
 """The fields of each action, without those of the target."""
@@ -257,19 +250,21 @@ def _check(
     """Check the values for all chargers before any of them is written to."""
     for entry in entries:
         if entry.state is ConfigEntryState.LOADED:
-            entry.runtime_data.controller.checked(wanted, lease)
+            entry.runtime_data.controller.check(wanted, lease)
 
 
 async def _async_set_limits(call: ServiceCall) -> None:
     """Set limits and phase mode."""
     data = _parse(call)
-    if data.keys().isdisjoint(SETTINGS):
+    if data.keys().isdisjoint(Setting):
         raise invalid("no_setting")
     if (ATTR_VALID_FOR in data) != (ATTR_SAFE_LIMIT in data):
         raise invalid("time_limit_incomplete")
-    if ATTR_VALID_FOR in data and CURRENT_LIMIT not in data:
+    if ATTR_VALID_FOR in data and Setting.CURRENT_LIMIT not in data:
         raise invalid("time_limit_without_current_limit")
-    wanted = Settings({name: data[name] for name in SETTINGS if name in data})
+    wanted = Settings()
+    for setting in Setting:
+        wanted = wanted.with_value(setting, data.get(setting))
     entries = _targets(call)
     _check(entries, wanted, _lease(data))
     await _on_each(
@@ -294,9 +289,9 @@ def _lease(data: Mapping[str, Any]) -> Lease | None:
 
 async def _async_release_control(call: ServiceCall) -> None:
     """Return control to chargers."""
-    limit = _parse(call).get(FALLBACK_LIMIT)
+    limit = _parse(call).get(Setting.FALLBACK_LIMIT)
     entries = _targets(call)
-    _check(entries, Settings({FALLBACK_LIMIT: limit}))
+    _check(entries, Settings(fallback_limit=limit))
     await _on_each(
         call.hass,
         entries,

@@ -1,5 +1,6 @@
 """Storage of the desired settings, and their removal with the entry."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -7,17 +8,17 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
 from .address import modbus_address
-from .charger.errors import ChargerError
-from .charger.registers import Settings
 from .const import DOMAIN, LOGGER
-from .control.control import Control
+from .control.state import ControlState, DamagedRecord
 from .links import async_open_modbus
+from .modbus.errors import ChargerError
+from .modbus.registers import FALLBACK_LIMIT
 
 STORAGE_VERSION: Final = 1
 
 
-def intent_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
-    """Return the store of the desired settings of an entry."""
+def control_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
+    """Return the store of the desired state of an entry."""
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
 
 
@@ -27,19 +28,20 @@ async def async_release_removed(hass: HomeAssistant, entry: ConfigEntry[Any]) ->
     The fallback limit (holding register 1002) is written once more if Home Assistant
     was in control. A charger that cannot be reached uses it after its timeout anyway.
     """
-    store = intent_store(hass, entry.entry_id)
+    store = control_store(hass, entry.entry_id)
     stored = await store.async_load()
     await store.async_remove()
-    if stored is None or not Control.from_dict(stored).is_in_control:
+    if stored is None or (address := modbus_address(entry)) is None:
         return
-    if (address := modbus_address(entry)) is None:
-        return
-    charger, release = await async_open_modbus(hass, address, entry.unique_id)
+    with suppress(DamagedRecord):
+        if not ControlState.from_dict(stored).is_in_control:
+            return
+    assert entry.unique_id is not None
+    client, release = async_open_modbus(hass, address, entry.unique_id)
     try:
-        connection = await charger.connect()
-        limit = charger.settings.fallback_limit
-        if limit is not None:
-            await charger.write(Settings.fallback_limit, limit, connection)
+        session = await client.connect()
+        if (limit := client.settings.fallback_limit) is not None:
+            await session.write(FALLBACK_LIMIT, limit)
     except ChargerError as error:
         LOGGER.warning(
             "%s was removed, but control could not be released: %s", entry.title, error

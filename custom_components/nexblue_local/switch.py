@@ -6,11 +6,10 @@ from homeassistant.components.switch import SwitchEntity, SwitchEntityDescriptio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .charger.charger import Snapshot
-from .charger.enums import StartStop
-from .charger.registers import Settings
+from .control.settings import Settings, StartStop
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
+from .modbus.snapshot import Snapshot
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -32,7 +31,7 @@ class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        command = self._controller.wanted(snapshot).start_stop
+        command = self._controller.wanted.start_stop
         self._attr_is_on = None if command is None else command is StartStop.START
 
     @override
@@ -46,5 +45,4 @@ class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
         await self._async_command(StartStop.STOP)
 
     async def _async_command(self, command: StartStop) -> None:
-        wanted = Settings({"start_stop": command})
-        await self._controller.async_set(wanted)
+        await self._controller.async_set(Settings(start_stop=command))

@@ -20,10 +20,6 @@ from hypothesis.stateful import (
 )
 import pytest
 
-from custom_components.nexblue_local.charger.codec import Layout
-from custom_components.nexblue_local.charger.enums import PhaseMode, StartStop
-from custom_components.nexblue_local.charger.model import Register
-from custom_components.nexblue_local.charger.registers import Reading, Settings
 from custom_components.nexblue_local.control.control import (
     Control,
     Rejected,
@@ -32,6 +28,18 @@ from custom_components.nexblue_local.control.control import (
 )
 from custom_components.nexblue_local.control.keep_alive import period
 from custom_components.nexblue_local.control.lease import Lease
+from custom_components.nexblue_local.modbus.codec import Layout
+from custom_components.nexblue_local.modbus.enums import PhaseMode, StartStop
+from custom_components.nexblue_local.modbus.model import Register
+from custom_components.nexblue_local.modbus.registers import (
+    CURRENT_LIMIT,
+    FALLBACK_LIMIT,
+    FALLBACK_TIMEOUT,
+    PHASE_MODE,
+    START_STOP,
+    Reading,
+    Settings,
+)
 from simulator import Car, SimulatedCharger
 
 OUTCOMES = st.sampled_from(["done", "done", "done", "lost before", "lost after"])
@@ -77,10 +85,10 @@ class World(RuleBasedStateMachine):
         self.in_session = 0
         self.mode = PhaseMode.ADAPTIVE
         if limit is not None:
-            self.give(Settings.current_limit, limit)
-        self.give(Settings.fallback_timeout, timeout)
+            self.give(CURRENT_LIMIT, limit)
+        self.give(FALLBACK_TIMEOUT, timeout)
         if mode is not None:
-            self.give(Settings.phase_mode, mode)
+            self.give(PHASE_MODE, mode)
 
     # What the driver does, as the controller would.
 
@@ -117,9 +125,9 @@ class World(RuleBasedStateMachine):
     def write(self, register: Register[Any], value: Any) -> None:
         """Write a register, and keep the vendor's book of phase switches."""
         self.charger.write(register.address, register.encode(value, Layout.DCBA))
-        if register is Settings.current_limit:
+        if register is CURRENT_LIMIT:
             self.limit_written_at = self.now
-        if register is Settings.phase_mode and value != self.mode:
+        if register is PHASE_MODE and value != self.mode:
             REACHED["phase switches"] += 1
             self.mode = value
             self.switches.append(self.now)
@@ -128,11 +136,11 @@ class World(RuleBasedStateMachine):
     def carry_out(self, writes: list[Write]) -> None:
         """Make the writes of a restoration."""
         for register, value in writes:
-            if register is Settings.phase_mode:
+            if register is PHASE_MODE:
                 self.control.count_switch(self.wall)
                 self.store()
             self.write(register, self.control.on_the_wire(register, value))
-            if register is Settings.phase_mode:
+            if register is PHASE_MODE:
                 REACHED["phase modes restored"] += 1
                 self.control.phase_mode_shown(self.settings().phase_mode)
 
@@ -169,7 +177,7 @@ class World(RuleBasedStateMachine):
         self.carry_out(self.control.phase_restoration(self.wall))
         every = period(self.settings().fallback_timeout)
         if self.control.is_in_control and self.now - self.limit_written_at >= every:
-            self.write(Settings.current_limit, self.control.limit)
+            self.write(CURRENT_LIMIT, self.control.limit)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, with a look every few seconds."""
@@ -202,10 +210,10 @@ class World(RuleBasedStateMachine):
         """Give a command; the link may be lost with it, or Home Assistant."""
         if not self.connect():
             return
-        if register is Settings.phase_mode:
+        if register is PHASE_MODE:
             self.observe()
         try:
-            self.control.check(Settings({register.name: value}), self.wall)
+            self.control.check(Settings(**{register.name: value}), self.wall)
         except Rejected:
             REACHED["commands rejected"] += 1
             return
@@ -224,7 +232,7 @@ class World(RuleBasedStateMachine):
             self.home_assistant_goes(60.0)
             return
         REACHED["commands done"] += 1
-        found = register.__get__(self.settings(), Settings)
+        found = getattr(self.settings(), register.name)
         assert agrees(found, wire)
         lease = None
         if valid_for is not None:
@@ -249,27 +257,27 @@ class World(RuleBasedStateMachine):
         self, limit: float, outcome: str, valid_for: timedelta | None
     ) -> None:
         """A current limit is asked for, for a time or for ever."""
-        self.give(Settings.current_limit, limit, outcome=outcome, valid_for=valid_for)
+        self.give(CURRENT_LIMIT, limit, outcome=outcome, valid_for=valid_for)
 
     @rule(timeout=st.sampled_from(TIMEOUTS), outcome=OUTCOMES)
     def command_timeout(self, timeout: int, outcome: str) -> None:
         """A fallback timeout is asked for."""
-        self.give(Settings.fallback_timeout, timeout, outcome=outcome)
+        self.give(FALLBACK_TIMEOUT, timeout, outcome=outcome)
 
     @rule(limit=st.sampled_from([0.0, 5.0, 6.0, 16.0]), outcome=OUTCOMES)
     def command_fallback(self, limit: float, outcome: str) -> None:
         """A fallback limit is asked for."""
-        self.give(Settings.fallback_limit, limit, outcome=outcome)
+        self.give(FALLBACK_LIMIT, limit, outcome=outcome)
 
     @rule(mode=st.sampled_from(PhaseMode), outcome=OUTCOMES)
     def command_phases(self, mode: PhaseMode, outcome: str) -> None:
         """A phase mode is asked for."""
-        self.give(Settings.phase_mode, mode, outcome=outcome)
+        self.give(PHASE_MODE, mode, outcome=outcome)
 
     @rule(command=st.sampled_from(StartStop), outcome=OUTCOMES)
     def command_start_stop(self, command: StartStop, outcome: str) -> None:
         """START or STOP is asked for."""
-        self.give(Settings.start_stop, command, outcome=outcome)
+        self.give(START_STOP, command, outcome=outcome)
 
     @rule()
     def release(self) -> None:
@@ -359,10 +367,10 @@ class World(RuleBasedStateMachine):
             self.charger.unplug()
         self.pass_time(2 * 3600 + 60)
         found = self.settings()
-        for register in Settings.registers:
-            wanted = self.control.intent.values.get(register.name)
+        for name in Settings.registers:
+            wanted = getattr(self.control.intent, name)
             if wanted is not None:
-                assert agrees(found.values[register.name], wanted), register.name
+                assert agrees(getattr(found, name), wanted), name
         assert self.control.lease is None
 
 

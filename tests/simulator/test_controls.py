@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from custom_components.nexblue_local.charger.enums import StartStop
-from custom_components.nexblue_local.charger.transport import Connection
+from custom_components.nexblue_local.modbus.enums import StartStop
+from custom_components.nexblue_local.modbus.transport import Connection
 from simulator import Ocpp, Simulator
 from simulator.controls import WorldControls
 

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from custom_components.nexblue_local.charger.enums import ChargePointState
-from custom_components.nexblue_local.charger.errors import ConnectionCut, Refused
-from custom_components.nexblue_local.charger.transport import Connection
+from custom_components.nexblue_local.modbus.enums import ChargePointState
+from custom_components.nexblue_local.modbus.errors import ConnectionCut, Refused
+from custom_components.nexblue_local.modbus.transport import Connection
 
 UNIT = 33
 

@@ -6,17 +6,26 @@ import math
 
 import pytest
 
-from custom_components.nexblue_local.charger.codec import Layout
-from custom_components.nexblue_local.charger.enums import (
+from custom_components.nexblue_local.modbus.codec import Layout
+from custom_components.nexblue_local.modbus.enums import (
     ChargePointState,
     ChargerErrors,
     PhaseMode,
     StartStop,
     WaitingReasons,
 )
-from custom_components.nexblue_local.charger.model import Register
-from custom_components.nexblue_local.charger.registers import Clock, Reading, Settings
-from custom_components.nexblue_local.charger.transport import Connection
+from custom_components.nexblue_local.modbus.model import Register
+from custom_components.nexblue_local.modbus.registers import (
+    CURRENT_LIMIT,
+    FALLBACK_LIMIT,
+    FALLBACK_TIMEOUT,
+    PHASE_MODE,
+    START_STOP,
+    Clock,
+    Reading,
+    Settings,
+)
+from custom_components.nexblue_local.modbus.transport import Connection
 from simulator import Car, Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
 from simulator.charger import Refusal
 
@@ -69,13 +78,13 @@ def test_values_agree_and_add_up(charger: SimulatedCharger, time: Time) -> None:
         assert now.power is not None
         watt_hours += now.power / 3600
     for phase, angle in ((1, 0), (2, 240), (3, 120)):
-        voltage = now.values[f"voltage_l{phase}"]
-        current = now.values[f"current_l{phase}"]
-        shift = math.radians(now.values[f"phase_angle_l{phase}"] - angle)
-        assert now.values[f"power_l{phase}"] == pytest.approx(
+        voltage = getattr(now, f"voltage_l{phase}")
+        current = getattr(now, f"current_l{phase}")
+        shift = math.radians(getattr(now, f"phase_angle_l{phase}") - angle)
+        assert getattr(now, f"power_l{phase}") == pytest.approx(
             voltage * current * math.cos(shift), rel=1e-4
         )
-    total = sum(now.values[f"power_l{phase}"] for phase in (1, 2, 3))
+    total = sum(getattr(now, f"power_l{phase}") for phase in (1, 2, 3))
     assert now.power == pytest.approx(total, rel=1e-5)
     assert now.session_energy == pytest.approx(watt_hours / 1000, rel=0.01)
     assert now.lifetime_energy is not None
@@ -93,17 +102,17 @@ def test_session(charger: SimulatedCharger, time: Time) -> None:
     assert reading(charger).status is ChargePointState.CHARGING
     time.now += 10
     assert reading(charger).current_l1 == 16.0
-    write(charger, Settings.current_limit, 5.9)
+    write(charger, CURRENT_LIMIT, 5.9)
     time.now += 10
     assert reading(charger).status is ChargePointState.SUSPENDED_EVSE
     assert reading(charger).power == 0
-    write(charger, Settings.current_limit, 8.0)
+    write(charger, CURRENT_LIMIT, 8.0)
     time.now += 10
     assert reading(charger).current_l3 == 8.0
-    write(charger, Settings.start_stop, StartStop.STOP)
+    write(charger, START_STOP, StartStop.STOP)
     time.now += 10
     assert reading(charger).status is ChargePointState.FINISHING
-    write(charger, Settings.start_stop, StartStop.START)
+    write(charger, START_STOP, StartStop.START)
     assert reading(charger).status is ChargePointState.CHARGING
     charger.errors = ChargerErrors.PE_OPEN
     assert reading(charger).status is ChargePointState.FAULTED
@@ -114,7 +123,7 @@ def test_session(charger: SimulatedCharger, time: Time) -> None:
 
 def test_stopped_before_it_charged(charger: SimulatedCharger, time: Time) -> None:
     """A car that is plugged in at a stopped charger waits."""
-    write(charger, Settings.start_stop, StartStop.STOP)
+    write(charger, START_STOP, StartStop.STOP)
     charger.plug_in(Car())
     time.now += 10
     assert reading(charger).status is ChargePointState.PREPARING
@@ -142,7 +151,7 @@ def test_a_full_battery_takes_nothing(charger: SimulatedCharger, time: Time) -> 
 def test_a_car_with_a_higher_minimum(charger: SimulatedCharger, time: Time) -> None:
     """Some cars take nothing below more than 6 A."""
     charger.plug_in(Car(min_current=9.0))
-    write(charger, Settings.current_limit, 8.0)
+    write(charger, CURRENT_LIMIT, 8.0)
     time.now += 10
     assert reading(charger).status is ChargePointState.SUSPENDED_EV
 
@@ -161,7 +170,7 @@ def test_phases(
 ) -> None:
     """The car draws from as many phases as both sides have."""
     charger.plug_in(Car(phases=car_phases))
-    write(charger, Settings.phase_mode, mode)
+    write(charger, PHASE_MODE, mode)
     time.now += 20
     now = reading(charger)
     currents = (now.current_l1, now.current_l2, now.current_l3)
@@ -170,7 +179,7 @@ def test_phases(
 
 def test_clamping(charger: SimulatedCharger, time: Time) -> None:
     """A fallback limit below 6 A becomes 0; what is out of range is refused."""
-    write(charger, Settings.fallback_limit, 5.5)
+    write(charger, FALLBACK_LIMIT, 5.5)
     time.now += 2
     assert settings(charger).fallback_limit == 0.0
     with pytest.raises(Refusal) as refusal:
@@ -192,26 +201,26 @@ def test_writes_of_what_is_no_register(
 def test_fallback(charger: SimulatedCharger, time: Time) -> None:
     """Without writes to 1000 the fallback limit holds; reads do not count."""
     charger.plug_in(Car())
-    write(charger, Settings.fallback_timeout, 60)
-    write(charger, Settings.fallback_limit, 6.0)
-    write(charger, Settings.current_limit, 12.0)
+    write(charger, FALLBACK_TIMEOUT, 60)
+    write(charger, FALLBACK_LIMIT, 6.0)
+    write(charger, CURRENT_LIMIT, 12.0)
     for _ in range(6):
         time.now += 10
         assert reading(charger).waiting_reasons == WaitingReasons(0)
-    write(charger, Settings.current_limit, 12.0)
+    write(charger, CURRENT_LIMIT, 12.0)
     time.now += 59
     assert reading(charger).current_l1 == 12.0
     time.now += 10
     assert reading(charger).waiting_reasons == WaitingReasons.MODBUS_FALLBACK
     assert reading(charger).current_l1 == 6.0
     assert settings(charger).current_limit == 6.0
-    write(charger, Settings.current_limit, 12.0)
+    write(charger, CURRENT_LIMIT, 12.0)
     assert reading(charger).waiting_reasons == WaitingReasons(0)
 
 
 def test_read_back_is_late(charger: SimulatedCharger, time: Time) -> None:
     """A written value can be read after a second, and acts at once."""
-    write(charger, Settings.current_limit, 10.0)
+    write(charger, CURRENT_LIMIT, 10.0)
     assert settings(charger).current_limit == 16.0
     assert charger.offered == 10.0
     time.now += 1
@@ -224,12 +233,12 @@ def test_ocpp_is_in_charge(charger: SimulatedCharger, time: Time, ocpp: Ocpp) ->
     charger.ocpp = ocpp
     if ocpp is Ocpp.REFUSE:
         with pytest.raises(Refusal):
-            write(charger, Settings.start_stop, StartStop.STOP)
+            write(charger, START_STOP, StartStop.STOP)
     else:
-        write(charger, Settings.start_stop, StartStop.STOP)
+        write(charger, START_STOP, StartStop.STOP)
     time.now += 2
     assert settings(charger).start_stop is StartStop.START
-    write(charger, Settings.current_limit, 9.0)
+    write(charger, CURRENT_LIMIT, 9.0)
     time.now += 2
     assert settings(charger).current_limit == 9.0
 
@@ -247,7 +256,7 @@ def test_clock(charger: SimulatedCharger) -> None:
 async def test_power_cycle(simulator: Simulator) -> None:
     """After a power cut the settings are lost, the lifetime energy is not."""
     charger = simulator.charger
-    write(charger, Settings.current_limit, 9.0)
+    write(charger, CURRENT_LIMIT, 9.0)
     port = simulator.port
     await simulator.power_cycle(0.05)
     assert simulator.port == port

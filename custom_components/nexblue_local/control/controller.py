@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 import logging
 from typing import Any, Final, NoReturn
 
@@ -20,7 +21,6 @@ from .settings import LEAST_CURRENT, PhaseMode, Setting, Settings, StartStop, Va
 from .state import ControlState
 from .timing import Timing
 from .writer import Outcome, Result, Writer, nothing
-
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -261,9 +261,7 @@ class Controller:
                 setting,
                 value,
                 lease,
-                lambda setting=setting: (
-                    self._queue.successor(ticket, setting) is not None
-                ),
+                partial(self._queue.is_superseded, ticket, setting),
             )
             if result.outcome is Outcome.SUPERSEDED:
                 newer = self._queue.successor(ticket, setting)
@@ -301,10 +299,9 @@ class Controller:
         try:
             # The command before this one may have needed a new connection.
             connection = await self._ready()
-            if setting is Setting.PHASE_MODE:
+            if isinstance(value, PhaseMode):
                 # Restoring may have switched them.
-                mode = PhaseMode(value)
-                self.state.check_phase_budget(mode, self._environment.now())
+                self.state.check_phase_budget(value, self._environment.now())
             written = value
             if setting is Setting.CURRENT_LIMIT and isinstance(value, int | float):
                 written = self.state.limits.capped(value)

@@ -89,7 +89,7 @@ class KeepAlive:
             except LinkError as error:
                 _LOGGER.debug("%s: keep-alive failed: %s", self._notifier.name, error)
                 retry_at = self._clock() + self._wait_after(error)
-            except Exception:  # noqa: BLE001 (nothing else would keep control)
+            except Exception:
                 _LOGGER.exception("%s: keep-alive failed", self._notifier.name)
                 retry_at = self._clock() + self._timing.retry_after
             else:

@@ -52,3 +52,7 @@ class CommandQueue:
         """Return the newer command that replaces this one for a setting."""
         newest = self._newest.get(setting)
         return None if newest is ticket else newest
+
+    def is_superseded(self, ticket: Ticket, setting: Setting) -> bool:
+        """Return whether a newer command replaces this one for a setting."""
+        return self.successor(ticket, setting) is not None

@@ -10,7 +10,7 @@ from typing import Final
 from . import plan
 from .fallback import Fallback
 from .lease import Lease
-from .link import Connection, Link, LinkError, Observation
+from .link import Connection, Link, Observation
 from .notifier import Notifier
 from .plan import Write
 from .settings import PhaseMode, Setting, Settings, StartStop, Value, agrees
@@ -245,16 +245,16 @@ class Reconciler:
             if not has_limit and setting in plan.AFTER_LIMIT:
                 self._pending.add(setting)
                 continue
-            if setting is Setting.START_STOP and value != self._state.desired.start_stop:
+            if (
+                setting is Setting.START_STOP
+                and value != self._state.desired.start_stop
+            ):
                 # Its session was seen to end meanwhile.
                 continue
-            if setting is Setting.CURRENT_LIMIT:
-                # Held down, or set, since it was planned.
-                limit = self._state.limits.effective
-                value = value if limit is None else limit
-            outcome = await self._restore_one(setting, value, connection)
+            present_value = self._present_value(setting, value)
+            outcome = await self._restore_one(setting, present_value, connection)
             if outcome is Outcome.CONFIRMED:
-                done.append((setting, value))
+                done.append((setting, present_value))
                 continue
             self._not_restored(setting, outcome, is_first=is_first)
             if setting is Setting.CURRENT_LIMIT:
@@ -269,6 +269,12 @@ class Reconciler:
                     self._refuse(value, connection)
         self._report(done, present, is_first=is_first)
         self._schedule_retry()
+
+    def _present_value(self, setting: Setting, value: Value) -> Value:
+        """Return the current limit as it is held now, not when it was planned."""
+        limit = self._state.limits.effective
+        is_limit = setting is Setting.CURRENT_LIMIT and limit is not None
+        return limit if is_limit and limit is not None else value
 
     async def _restore_one(
         self, setting: Setting, value: Value, connection: Connection

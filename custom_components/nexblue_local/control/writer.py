@@ -46,9 +46,7 @@ async def nothing() -> None:
 class Writer:
     """Write settings and read them back."""
 
-    def __init__(
-        self, link: Link, timing: Timing, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, link: Link, timing: Timing, clock: Callable[[], float]) -> None:
         """Initialize the writer."""
         self._link = link
         self._timing = timing
@@ -128,7 +126,9 @@ class Writer:
             return Result(Outcome.CONFIRMED, found)
         return Result(Outcome.IGNORED, found, error)
 
-    def _judge(self, value: Value, present: Value | None, found: Value | None) -> Result:
+    def _judge(
+        self, value: Value, present: Value | None, found: Value | None
+    ) -> Result:
         if agrees(found, value):
             return Result(Outcome.CONFIRMED, found)
         if (

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from custom_components.nexblue_local.charger.registers import Clock
-from custom_components.nexblue_local.charger.wall_clock import offset
+from custom_components.nexblue_local.modbus.registers import Clock
+from custom_components.nexblue_local.modbus.wall_clock import offset
 
 NOW = datetime(2025, 12, 2, 14, 0, 0, tzinfo=UTC)
 
@@ -33,5 +33,5 @@ def test_offset(
     date: int | None, time: int | None, timezone: int | None, seconds: float | None
 ) -> None:
     """The clock may show UTC, or local time with or without `timezone` in summer."""
-    clock = Clock({"date": date, "time": time, "timezone": timezone})
+    clock = Clock(date=date, time=time, timezone=timezone)
     assert offset(clock, NOW) == seconds

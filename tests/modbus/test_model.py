@@ -5,32 +5,34 @@ from pathlib import Path
 
 import pytest
 
-from custom_components.nexblue_local.charger.model import spans
-from custom_components.nexblue_local.charger.registers import (
+from custom_components.nexblue_local.modbus.blocks import spans
+from custom_components.nexblue_local.modbus.registers import (
     Clock,
     Identity,
     Reading,
     Settings,
 )
 
+IDENTITY_AND_CLOCK = [*Identity.registers.values(), *Clock.registers.values()]
+
 
 def test_few_requests() -> None:
     """A refresh needs two requests, and identity and settings one each."""
-    assert spans(Reading.registers, bridge=4) == [(100, 39), (400, 3)]
-    assert spans(Identity.registers + Clock.registers, bridge=4) == [(0, 52)]
-    assert spans(Clock.registers, bridge=4) == [(38, 5)]
-    assert spans(Settings.registers, bridge=4) == [(1000, 8)]
+    assert spans(Reading.registers.values(), bridge=4) == [(100, 39), (400, 3)]
+    assert spans(IDENTITY_AND_CLOCK, bridge=4) == [(0, 52)]
+    assert spans(Clock.registers.values(), bridge=4) == [(38, 5)]
+    assert spans(Settings.registers.values(), bridge=4) == [(1000, 8)]
 
 
 def test_split_at_reserved_registers() -> None:
     """Without a bridge no reserved registers are read."""
-    assert spans(Reading.registers) == [(100, 1), (102, 37), (400, 3)]
-    assert spans(Identity.registers + Clock.registers) == [(0, 43), (44, 8)]
+    assert spans(Reading.registers.values()) == [(100, 1), (102, 37), (400, 3)]
+    assert spans(IDENTITY_AND_CLOCK) == [(0, 43), (44, 8)]
 
 
 def test_long_requests_are_divided() -> None:
     """Read requests do not exceed the maximum of Modbus."""
-    assert spans(Reading.registers, bridge=300) == [(100, 39), (400, 3)]
+    assert spans(Reading.registers.values(), bridge=300) == [(100, 39), (400, 3)]
 
 
 INTEGRATION = Path(__file__).parents[2] / "custom_components" / "nexblue_local"
@@ -38,10 +40,10 @@ INTEGRATION = Path(__file__).parents[2] / "custom_components" / "nexblue_local"
 
 @pytest.mark.parametrize(
     "path",
-    sorted(INTEGRATION.glob("charger/*.py")),
+    sorted(INTEGRATION.glob("modbus/*.py")),
     ids=lambda path: path.name,
 )
-def test_charger_imports_no_home_assistant(path: Path) -> None:
+def test_modbus_imports_no_home_assistant(path: Path) -> None:
     """The package imports no Home Assistant, and only transport.py pymodbus."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

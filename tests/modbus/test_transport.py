@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 import contextlib
+from dataclasses import dataclass, field
 import socket
-import struct
 from typing import Any
 from unittest.mock import patch
 
+from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 import pytest
 
-from custom_components.nexblue_local.charger import transport
-from custom_components.nexblue_local.charger.errors import (
+from custom_components.nexblue_local.modbus import transport
+from custom_components.nexblue_local.modbus.errors import (
     BadAnswer,
     CannotConnect,
     ChargerError,
@@ -20,11 +21,7 @@ from custom_components.nexblue_local.charger.errors import (
     NoAnswer,
     Refused,
 )
-from custom_components.nexblue_local.charger.transport import (
-    Connection,
-    ConnectionPool,
-    Link,
-)
+from custom_components.nexblue_local.modbus.transport import Connection
 from simulator import Fault, FaultKind, Simulator
 from tests.conftest import requested
 
@@ -177,31 +174,45 @@ WRITE = [
 ]
 
 
-@contextlib.asynccontextmanager
-async def answering(chunks: list[bytes]) -> AsyncIterator[Connection]:
-    """Return a connection to a server that responds with these bytes."""
+@dataclass
+class Peer:
+    """A server that answers the first request with some bytes."""
 
-    async def answer(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    chunks: list[bytes]
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """The client closed the connection."""
+    was_reset: bool = False
+    """The client discarded what it had not sent."""
+
+    async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        """Serve one connection."""
         await reader.read(1)
-        for chunk in chunks:
+        for chunk in self.chunks:
             writer.write(chunk)
             await writer.drain()
             await asyncio.sleep(0.01)
-        with contextlib.suppress(ConnectionResetError):
+        try:
             await reader.read()
+        except ConnectionResetError:
+            self.was_reset = True
+        self.ended.set()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
+
+@contextlib.asynccontextmanager
+async def connected_to(peer: Peer) -> AsyncIterator[Connection]:
+    """Return a connection to a server."""
+    async with await asyncio.start_server(peer.serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         connection = await Connection.open("127.0.0.1", port)
         try:
             yield connection
         finally:
             connection.close()
-            await asyncio.sleep(0.05)
+            async with asyncio.timeout(5):
+                await peer.ended.wait()
 
 
 @pytest.mark.parametrize(("chunks", "outcome"), READ)
@@ -212,7 +223,7 @@ async def test_bytes_of_a_read(
     outcome: Any,
 ) -> None:
     """Only the response to the request is accepted, and nothing else raises."""
-    async with answering(chunks) as connection:
+    async with connected_to(Peer(chunks)) as connection:
         if isinstance(outcome, list):
             assert await connection.read_input(UNIT, 36, 1) == outcome
         else:
@@ -226,7 +237,7 @@ async def test_bytes_of_a_write(
     socket_enabled: None, chunks: list[bytes], outcome: type[ChargerError] | None
 ) -> None:
     """A write is confirmed only by its own response."""
-    async with answering(chunks) as connection:
+    async with connected_to(Peer(chunks)) as connection:
         if outcome is None:
             await connection.write(UNIT, 1007, [1])
         else:
@@ -246,11 +257,11 @@ async def test_unrequested_data_closes_the_connection(
 ) -> None:
     """Data after the response closes the socket without another request."""
     answer = HEADER + b"\0\5\xc8\x04\2\x12\x34"
-    async with answering([answer, data]) as connection:
-        raw = connection._client.ctx.transport.get_extra_info("socket")
+    peer = Peer([answer, data])
+    async with connected_to(peer) as connection:
         assert await connection.read_input(UNIT, 36, 1) == [0x1234]
-        await asyncio.sleep(0.1)
-        assert raw.fileno() == -1
+        async with asyncio.timeout(5):
+            await peer.ended.wait()
         assert connection.was_flooded
         with pytest.raises(BadAnswer):
             await connection.read_input(UNIT, 36, 1)
@@ -258,21 +269,23 @@ async def test_unrequested_data_closes_the_connection(
 
 @pytest.mark.parametrize(("address", "words"), [(1007, [1]), (1000, [0, 0x2041])])
 async def test_a_failed_write_is_not_delivered_later(
-    simulator: Simulator, connection: Connection, address: int, words: list[int]
+    socket_enabled: None, address: int, words: list[int]
 ) -> None:
     """The connection is reset after a write without a response."""
-    simulator.faults.append(Fault(kind=FaultKind.MUTE))
-    raw = connection._client.ctx.transport.get_extra_info("socket")
-    options: list[bytes] = []
-    original = connection._client.close
+    peer = Peer([])
+    async with connected_to(peer) as connection:
+        with pytest.raises(NoAnswer):
+            await connection.write(UNIT, address, words)
+    assert peer.was_reset
 
-    def close() -> None:
-        options.append(raw.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
-        original()
 
-    with patch.object(connection._client, "close", close), pytest.raises(NoAnswer):
-        await connection.write(UNIT, address, words)
-    assert options == [struct.pack("ii", 1, 0)]
+async def test_a_failed_read_closes_the_connection(socket_enabled: None) -> None:
+    """The connection is not reset after a read without a response."""
+    peer = Peer([])
+    async with connected_to(peer) as connection:
+        with pytest.raises(NoAnswer):
+            await connection.read_input(UNIT, 36, 1)
+    assert not peer.was_reset
 
 
 async def test_a_failed_write_after_a_cut(
@@ -290,7 +303,9 @@ async def test_whatever_pymodbus_raises_is_a_bad_answer(
     """Exceptions of pymodbus raise BadAnswer."""
     with (
         patch.object(
-            connection._client, "read_input_registers", side_effect=ModbusIOException
+            AsyncModbusTcpClient,
+            "read_input_registers",
+            side_effect=ModbusIOException,
         ),
         pytest.raises(BadAnswer),
     ):
@@ -342,55 +357,3 @@ async def test_cancelled_while_connecting(socket_enabled: None) -> None:
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):
             await attempt
-
-
-async def test_a_link_has_one_connection(simulator: Simulator) -> None:
-    """Concurrent calls of connect return the same connection."""
-    link = Link(simulator.host, simulator.port)
-    first, second = await asyncio.gather(link.connect(), link.connect())
-    assert first is second
-    link.disconnect()
-    assert not first.is_open
-    await asyncio.sleep(0.2)
-    assert await link.connect() is not first
-    link.close()
-
-
-async def test_a_closed_link_stays_closed(simulator: Simulator) -> None:
-    """A closed link does not connect, and closes a connection in progress."""
-    link = Link(simulator.host, simulator.port)
-    connecting = asyncio.create_task(link.connect())
-    await asyncio.sleep(0)
-    link.close()
-    with pytest.raises(CannotConnect):
-        await connecting
-    with pytest.raises(CannotConnect):
-        await link.connect()
-    await asyncio.sleep(0.05)
-    assert not simulator.is_connected
-
-
-async def test_connection_pool(simulator: Simulator) -> None:
-    """All users of an address share a link, which the last one closes."""
-    pool = ConnectionPool()
-    link = await pool.acquire("127.0.0.1", simulator.port)
-    assert await pool.acquire("localhost", simulator.port) is link
-    with patch.object(
-        asyncio.get_running_loop(), "getaddrinfo", side_effect=socket.gaierror
-    ):
-        other = await pool.acquire("name.invalid", simulator.port)
-    assert other is not link
-    pool.release(other)
-
-    connection = await link.connect()
-    pool.release(link)
-    still_open = connection.is_open
-    pool.release(link)
-    assert (still_open, connection.is_open) == (True, False)
-    pool.release(link)
-
-    link = await pool.acquire("127.0.0.1", simulator.port)
-    await asyncio.sleep(0.2)
-    connection = await link.connect()
-    pool.close()
-    assert not connection.is_open

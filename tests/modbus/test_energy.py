@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.nexblue_local.charger.energy import EnergyCounter
+from custom_components.nexblue_local.modbus.energy import EnergyCounter
 
 KWH = 1000.0
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.nexblue_local.charger.codec import (
+from custom_components.nexblue_local.modbus.codec import (
     FLOAT32,
     INT16,
     UINT16,
@@ -16,8 +16,12 @@ from custom_components.nexblue_local.charger.codec import (
     Layout,
     Text,
 )
-from custom_components.nexblue_local.charger.model import Register
-from custom_components.nexblue_local.charger.registers import (
+from custom_components.nexblue_local.modbus.model import Register
+from custom_components.nexblue_local.modbus.registers import (
+    CURRENT_LIMIT,
+    FALLBACK_LIMIT,
+    FALLBACK_TIMEOUT,
+    START_STOP,
     Clock,
     Identity,
     Reading,
@@ -95,12 +99,12 @@ def test_text(data: bytes, text: str | None) -> None:
 def test_values_out_of_range_are_not_encoded() -> None:
     """Values out of range raise ValueError."""
     out_of_range: list[tuple[Register[Any], float]] = [
-        (Settings.current_limit, 32.1),
-        (Settings.current_limit, -0.1),
-        (Settings.current_limit, math.nan),
-        (Settings.fallback_limit, 16.5),
-        (Settings.fallback_timeout, 29),
-        (Settings.fallback_timeout, 1801),
+        (CURRENT_LIMIT, 32.1),
+        (CURRENT_LIMIT, -0.1),
+        (CURRENT_LIMIT, math.nan),
+        (FALLBACK_LIMIT, 16.5),
+        (FALLBACK_TIMEOUT, 29),
+        (FALLBACK_TIMEOUT, 1801),
     ]
     for register, value in out_of_range:
         with pytest.raises(ValueError, match=register.name):
@@ -110,7 +114,7 @@ def test_values_out_of_range_are_not_encoded() -> None:
     with pytest.raises(ValueError, match="longer"):
         Text(1).encode("abc", Layout.DCBA)
     with pytest.raises(ValueError, match="2"):
-        Settings.start_stop.encode(2, Layout.DCBA)  # type: ignore[arg-type]
+        START_STOP.encode(2, Layout.DCBA)  # type: ignore[arg-type]
 
 
 WORD = st.integers(0, 0xFFFF)
@@ -124,8 +128,8 @@ def test_any_words_decode(image: dict[int, int], layout: Layout) -> None:
     """Any words decode to a value in range or None."""
     for group in (Identity, Clock, Reading, Settings):
         decoded = group.decode(image, layout)
-        for register in group.registers:
-            value = decoded.values[register.name]
+        for name, register in group.registers.items():
+            value = getattr(decoded, name)
             if register.valid and value is not None:
                 assert register.valid[0] <= value <= register.valid[1]
 

@@ -1,8 +1,7 @@
 """Modbus TCP connections; the only file that imports pymodbus.
 
 A `Connection` is one TCP connection. It never reconnects, so a device that has
-been identified stays the same until the connection is closed. A `Link` holds the
-only connection to an address, and the `ConnectionPool` holds all links.
+been identified stays the same until the connection is closed.
 """
 
 import asyncio
@@ -10,21 +9,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 import socket
 import struct
-import time
 from typing import Any, Self
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from .errors import (
-    BadAnswer,
-    CannotConnect,
-    ConnectionCut,
-    ConnectionReleased,
-    NoAnswer,
-    Refused,
-)
+from .errors import BadAnswer, CannotConnect, ConnectionCut, NoAnswer, Refused
+from .frames import ExpectedResponse, Progress
 
 TIMEOUT = 3.0
 """Seconds to wait for a connection, and for the response to a request."""
@@ -38,9 +30,6 @@ ILLEGAL_DATA_ADDRESS = 2
 ILLEGAL_DATA_VALUE = 3
 ACKNOWLEDGE = 5
 """Exception code of a request that was accepted and takes longer."""
-
-MAX_LENGTH = 254
-"""Maximum length in the header of a response, in bytes."""
 
 GATEWAY_FAILURES = (10, 11)
 """Exception codes of gateways for a unit that is missing or does not respond."""
@@ -67,8 +56,7 @@ class Connection:
         self._ended: asyncio.Future[type[BadAnswer | ConnectionCut]] = (
             asyncio.get_running_loop().create_future()
         )
-        self._expected = b""
-        self._length = 0
+        self._expected: ExpectedResponse | None = None
         self.was_flooded = False
         """Whether data without a request closed the connection."""
 
@@ -111,38 +99,26 @@ class Connection:
     def _check_packet(self, sending: bool, data: bytes) -> bytes:
         """Return received data up to the response, and fail on anything else.
 
-        `data` is everything since the last complete response. pymodbus waits for
-        more after data that is not Modbus, raises into the event loop if it cannot
-        decode the body, and accepts the response to another write.
+        `data` is everything since the last complete response.
         """
         if sending:
             return data
-        if not self._expected:
+        if self._expected is None:
             self.was_flooded = True
             self._end(BadAnswer)
             # No request is pending that would close it.
             self.close()
             return b""
-        length = int.from_bytes(data[4:6])
-        if len(data) < 6 + length and data[2:4] in (b"", b"\0", b"\0\0"):
-            if length <= MAX_LENGTH:
-                return data  # The response is not complete yet.
-        elif len(data) == 6 + length and data[2:4] == b"\0\0":
-            function, body = data[7:8], data[8:]
-            if function == self._expected[:1]:
-                is_answer = (
-                    body.startswith(self._expected[1:]) and length == self._length
-                )
-            else:
-                is_answer = (
-                    function == bytes([self._expected[0] | 0x80]) and length == 3
-                )
-            if is_answer:
-                # Data after the response belongs to no request.
-                self._expected = b""
+        match self._expected.progress(data):
+            case Progress.INCOMPLETE:
                 return data
-        self._end(BadAnswer)
-        return b""
+            case Progress.COMPLETE:
+                # Data after the response belongs to no request.
+                self._expected = None
+                return data
+            case Progress.OTHER:
+                self._end(BadAnswer)
+                return b""
 
     async def read_input(self, unit_id: int, address: int, count: int) -> list[int]:
         """Return the words of input registers (function 0x04)."""
@@ -162,8 +138,7 @@ class Connection:
         unit_id: int,
     ) -> list[int]:
         response = await self._request(
-            bytes([function, 2 * count]),
-            3 + 2 * count,
+            ExpectedResponse(bytes([function, 2 * count]), 3 + 2 * count),
             partial(send, count=count, device_id=unit_id),
         )
         return response.registers
@@ -171,34 +146,34 @@ class Connection:
     async def write(self, unit_id: int, address: int, words: list[int]) -> None:
         """Write one register (function 0x06), or several at once (0x10)."""
         if len(words) == 1:
-            expected = struct.pack(">BHH", WRITE_SINGLE, address, words[0])
+            start = struct.pack(">BHH", WRITE_SINGLE, address, words[0])
             send = partial(self._client.write_register, address, words[0])
         else:
-            expected = struct.pack(">BHH", WRITE_MULTIPLE, address, len(words))
+            start = struct.pack(">BHH", WRITE_MULTIPLE, address, len(words))
             send = partial(self._client.write_registers, address, words)
         try:
-            await self._request(expected, 6, partial(send, device_id=unit_id))
+            await self._request(
+                ExpectedResponse(start, 6), partial(send, device_id=unit_id)
+            )
         except Refused as error:
             # The write was accepted; reading back shows when it takes effect.
             if error.code != ACKNOWLEDGE:
                 raise
 
     async def _request(
-        self, expected: bytes, length: int, send: Callable[[], Awaitable[ModbusPDU]]
+        self, expected: ExpectedResponse, send: Callable[[], Awaitable[ModbusPDU]]
     ) -> ModbusPDU:
         """Send a request and return the response.
 
-        `expected` are the first bytes of the response, beginning with its function
-        code, and `length` is the length in its header. Raises BadAnswer,
-        ConnectionCut, NoAnswer or Refused. Unless a response was received, the
-        connection is closed, so that a late response cannot be mistaken for the
-        response to the next request.
+        Raises BadAnswer, ConnectionCut, NoAnswer or Refused. Unless a response was
+        received, the connection is closed, so that a late response cannot be
+        mistaken for the response to the next request.
         """
         async with self._lock:
             if not self.is_open:
                 error = BadAnswer if self.was_flooded else ConnectionCut
                 raise error("the connection is closed")
-            self._expected, self._length = expected, length
+            self._expected = expected
 
             async def call() -> ModbusPDU:
                 return await send()
@@ -212,12 +187,12 @@ class Connection:
                     either, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED
                 )
             except asyncio.CancelledError:
-                self._abandon(request, expected[0])
+                self._abandon(request, expected.function)
                 raise
             if not request.done():
                 reason = self._ended.result() if self._ended.done() else NoAnswer
-                self._abandon(request, expected[0])
-                raise reason(f"no response to function {expected[0]}")
+                self._abandon(request, expected.function)
+                raise reason(f"no response to function {expected.function}")
             try:
                 response = request.result()
             except ModbusException as error:
@@ -249,134 +224,3 @@ class Connection:
             transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
             )
-
-
-class Link:
-    """An address with at most one connection at a time."""
-
-    def __init__(self, host: str, port: int) -> None:
-        """Initialize the link; it connects when it is used."""
-        self.host = host
-        self.port = port
-        self.users = 0
-        self.is_closed = False
-        self._address: str | None = None
-        self._connection: Connection | None = None
-        self._lock = asyncio.Lock()
-        self._suspended_until = 0.0
-
-    def suspend(self, seconds: float) -> float:
-        """Close the connection, and do not connect for a time.
-
-        Return the end of that time on the monotonic clock, for `resume`.
-        """
-        self._suspended_until = time.monotonic() + seconds
-        self.disconnect()
-        return self._suspended_until
-
-    def resume(self, suspended_until: float) -> None:
-        """Allow to connect again before the end of the time.
-
-        Does nothing if the link has been suspended again since.
-        """
-        if self._suspended_until == suspended_until:
-            self._suspended_until = 0.0
-
-    async def connect(self) -> Connection:
-        """Return the open connection, or connect.
-
-        Raises CannotConnect, or ConnectionReleased while the link is suspended.
-        """
-        async with self._lock:
-            if self._connection is None or not self._connection.is_open:
-                self.disconnect()
-                self._check_allowed()
-                self._address = await resolve(self.host)
-                self._connection = await Connection.open(self._address, self.port)
-                self._check_allowed()
-            return self._connection
-
-    async def address(self) -> str:
-        """Return the IP address of the connection, or the one to connect to."""
-        if self._address is not None and self._connection is not None:
-            return self._address
-        return await resolve(self.host)
-
-    def _check_allowed(self) -> None:
-        if self.is_closed:
-            self.disconnect()
-            raise CannotConnect("the connection pool is closed")
-        if (left := self._suspended_until - time.monotonic()) > 0:
-            self.disconnect()
-            raise ConnectionReleased(left)
-
-    def disconnect(self) -> None:
-        """Close the connection, if there is one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def close(self) -> None:
-        """Close the connection, and do not connect again."""
-        self.is_closed = True
-        self.disconnect()
-
-
-class ConnectionPool:
-    """Connection pool: one link for each address, shared by all its users.
-
-    A charger accepts one client at a time, so that all users of an address have to
-    share its connection.
-    """
-
-    def __init__(self) -> None:
-        """Initialize an empty pool."""
-        self._links: list[Link] = []
-        self._lock = asyncio.Lock()
-        self._is_closed = False
-
-    async def acquire(self, host: str, port: int) -> Link:
-        """Return the link to an address; it has to be released after use.
-
-        All names of a host share one link.
-        """
-        async with self._lock:
-            link = await self._find(host, port)
-            if link is None:
-                link = Link(host, port)
-                link.is_closed = self._is_closed
-                self._links.append(link)
-            link.users += 1
-            return link
-
-    async def _find(self, host: str, port: int) -> Link | None:
-        address = await resolve(host)
-        for link in self._links:
-            if link.port == port and await link.address() == address:
-                return link
-        return None
-
-    def release(self, link: Link) -> None:
-        """Release a link; it is closed when its last user releases it."""
-        link.users -= 1
-        if link.users == 0:
-            self._links.remove(link)
-            link.close()
-
-    def close(self) -> None:
-        """Close all links; links that are acquired later do not connect."""
-        self._is_closed = True
-        for link in self._links:
-            link.close()
-
-
-async def resolve(host: str) -> str:
-    """Return the IP address of a host; the host if it cannot be resolved."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, None, type=socket.SOCK_STREAM
-        )
-    except OSError, ValueError:  # An invalid host name is a ValueError.
-        return host
-    addresses = {family: str(address[0]) for family, *_, address in reversed(found)}
-    return addresses.get(socket.AF_INET) or next(iter(addresses.values()))

@@ -1,15 +1,32 @@
 """Energy counters without misreads."""
 
-MAX_WATTS = 30_000.0
+from dataclasses import replace
+from typing import Final
+
+from .registers import Reading
+
+LIFETIME_HOLD: Final = 60.0
+"""Seconds for which a jump of the lifetime energy is held back."""
+
+SESSION_HOLD: Final = 10.0
+"""Seconds for which a jump of the session energy is held back.
+
+It is short because each session starts with a reset.
+"""
+
+FIRST_READS: Final = 6
+"""Reads after which a lifetime energy without a value is not read again at once."""
+
+MAX_WATTS: Final = 30_000.0
 """Maximum power; 3 x 32 A at 253 V is 24 kW."""
 
-SLACK_WH = 100.0
+SLACK_WH: Final = 100.0
 """Tolerance: counters advance in steps, and reads are not evenly spaced."""
 
-REPEATS = 3
+REPEATS: Final = 3
 """Consecutive reads that have to agree before a jump is accepted."""
 
-FIRST_REPEATS = 2
+FIRST_REPEATS: Final = 2
 """Consecutive reads that have to agree before the first value is accepted."""
 
 
@@ -73,3 +90,38 @@ class EnergyCounter:
         if self.is_settled:
             return is_held and self._repeats >= REPEATS
         return self._repeats >= FIRST_REPEATS and (value > 0 or is_held)
+
+
+class EnergyFilter:
+    """The two energy counters of a charger."""
+
+    def __init__(self) -> None:
+        """Initialize the counters without values."""
+        self._lifetime = EnergyCounter(wh_per_unit=1, hold=LIFETIME_HOLD)
+        self._session = EnergyCounter(wh_per_unit=1000, hold=SESSION_HOLD)
+        self._reads = 0
+
+    def restore_lifetime(self, value: float, at: float) -> None:
+        """Restore a lifetime energy in Wh that was accepted `at` a time in seconds."""
+        self._lifetime.restore(value, at)
+
+    def restore_session(self, value: float, at: float) -> None:
+        """Restore a session energy in kWh that was accepted `at` a time in seconds."""
+        self._session.restore(value, at)
+
+    @property
+    def needs_second_read(self) -> bool:
+        """Return whether reading again at once may give the first lifetime energy.
+
+        That is tried a few times only, because the register may be unreadable.
+        """
+        return not self._lifetime.is_settled and self._reads < FIRST_READS
+
+    def apply(self, reading: Reading, now: float) -> Reading:
+        """Return what was read at `now`, in seconds, with accepted energies."""
+        self._reads += 1
+        return replace(
+            reading,
+            lifetime_energy=self._lifetime.accept(reading.lifetime_energy, now),
+            session_energy=self._session.accept(reading.session_energy, now),
+        )

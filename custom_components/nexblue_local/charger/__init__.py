@@ -1,1 +1,0 @@
-"""The charger over Modbus TCP; imports no Home Assistant."""

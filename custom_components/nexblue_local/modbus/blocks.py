@@ -1,0 +1,90 @@
+"""Read groups of registers in as few requests as possible."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from .errors import Refused
+from .model import Image, Register, RegisterGroup, Table
+from .transport import ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE, Connection
+
+BRIDGE: Final = 4
+"""Maximum number of reserved registers to include in a read to save a request."""
+
+MAX_SPAN: Final = 125
+"""Maximum number of registers in a Modbus read request."""
+
+type Span = tuple[int, int]
+"""First address and number of registers of a read request."""
+
+
+def spans(registers: Iterable[Register[Any]], *, bridge: int = 0) -> list[Span]:
+    """Return the fewest read requests that cover the registers.
+
+    Gaps of up to `bridge` addresses between two registers are read as well.
+    """
+    result: list[Span] = []
+    for register in sorted(registers, key=lambda register: register.address):
+        end = register.addresses.stop
+        if result:
+            start, count = result[-1]
+            if register.address - start - count <= bridge and end - start <= MAX_SPAN:
+                result[-1] = (start, end - start)
+                continue
+        result.append((register.address, end - register.address))
+    return result
+
+
+class BlockReader:
+    """Reads groups of registers on one connection.
+
+    A block that is refused is read in smaller ones, also the next time. `images` holds
+    the words that were last read.
+    """
+
+    def __init__(self, connection: Connection, unit_id: int) -> None:
+        """Initialize the reader of a Modbus unit."""
+        self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
+        self._unit_id = unit_id
+        self._requests: dict[Table, Callable[[int, int, int], Awaitable[list[int]]]] = {
+            Table.INPUT: connection.read_input,
+            Table.HOLDING: connection.read_holding,
+        }
+        self._split: set[Span] = set()
+
+    async def read(self, *groups: type[RegisterGroup]) -> Image:
+        """Return the words of all registers of groups in the same table.
+
+        Registers that are refused on their own are missing. Raises ChargerError.
+        """
+        table = groups[0].table
+        registers = [
+            register for group in groups for register in group.registers.values()
+        ]
+        image: dict[int, int] = {}
+        for span in spans(registers, bridge=BRIDGE):
+            if span not in self._split:
+                words = await self._read_span(table, span)
+                if words is not None:
+                    image.update(enumerate(words, span[0]))
+                    continue
+                # Probably because of a reserved register.
+                self._split.add(span)
+            parts = spans(
+                register
+                for register in registers
+                if span[0] <= register.address < span[0] + span[1]
+            )
+            for part in parts:
+                if words := await self._read_span(table, part):
+                    image.update(enumerate(words, part[0]))
+        self.images[table] |= image
+        return image
+
+    async def _read_span(self, table: Table, span: Span) -> list[int] | None:
+        """Return the words of a span, None if its addresses or length are refused."""
+        try:
+            return await self._requests[table](self._unit_id, *span)
+        except Refused as error:
+            if error.code not in (ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE):
+                raise
+            return None

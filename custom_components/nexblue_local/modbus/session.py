@@ -1,0 +1,173 @@
+"""A connection on which the charger has been identified."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final, Self
+
+from . import wall_clock
+from .blocks import BlockReader
+from .codec import Layout
+from .errors import ConnectionCut, NoAnswer, NotACharger, NotWritable, WrongCharger
+from .layout import LayoutDetector
+from .model import Image, Register, RegisterGroup, Table
+from .registers import Clock, Identity, Reading, Settings
+from .transport import Connection
+
+SETTLING: Final = 5.0
+"""Seconds after a write in which the old value may still be read."""
+
+
+class Session:
+    """A connection on which the charger has been identified.
+
+    Returned by `Client.connect`. A session never connects again: once it `is_over`,
+    its requests raise an error, and whoever holds it asks the client for another one.
+
+    `identity`, `clock` and `settings` are what was last read.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        unit_id: int,
+        layout: LayoutDetector,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> None:
+        """Initialize the session; `identify` returns one that can be used.
+
+        `clock` returns monotonic seconds, `now` the current time.
+        """
+        self.identity = Identity()
+        self.clock = Clock()
+        self.clock_offset: float | None = None
+        self.clock_read_at = 0.0
+        self.settings = Settings()
+        self.settings_read_at = 0.0
+        self.settings_settled_at = 0.0
+        self._connection = connection
+        self._unit_id = unit_id
+        self._layout = layout
+        self._time = clock
+        self._now = now
+        self._blocks = BlockReader(connection, unit_id)
+        self._was_unanswered = False
+
+    @classmethod
+    async def identify(
+        cls,
+        connection: Connection,
+        unit_id: int,
+        layout: LayoutDetector,
+        *,
+        serial_number: str | None,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> Self:
+        """Return the session of a connection after checking the serial number.
+
+        Without a serial number, any charger is accepted. Identity, clock and settings
+        are read. Raises NotACharger, WrongCharger or another ChargerError.
+        """
+        session = cls(connection, unit_id, layout, clock=clock, now=now)
+        image = await session._read(Identity, Clock)
+        session.identity = Identity.decode(image, layout.layout)
+        found = session.identity.serial_number
+        if found is None:
+            raise NotACharger("no serial number")
+        if serial_number not in (None, found):
+            raise WrongCharger(serial_number, found)
+        session._update_clock(image)
+        await session.read_settings()
+        return session
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the session has ended.
+
+        It ends with its connection, and after a request without a response: a gateway
+        keeps its connection then, but the charger behind it may have been replaced.
+        """
+        return self._was_unanswered or not self._connection.is_open
+
+    @property
+    def images(self) -> dict[Table, dict[int, int]]:
+        """Return the words that were last read, for diagnostics."""
+        return self._blocks.images
+
+    def uses(self, connection: Connection) -> bool:
+        """Return whether this is a session of a connection."""
+        return self._connection is connection
+
+    async def read_reading(self) -> Reading:
+        """Read state, measurements and alarms; energies may be misreads."""
+        return Reading.decode(await self._read(Reading), self._layout.layout)
+
+    async def read_settings(self) -> Settings:
+        """Read the settings (holding registers 1000-1007).
+
+        Raises ChargerError; ConnectionCut if the session is over.
+        """
+        image = await self._read(Settings)
+        self._layout.observe_settings(image)
+        self.settings = Settings.decode(image, self._layout.layout)
+        self.settings_read_at = self._time()
+        return self.settings
+
+    async def read_clock(self) -> Clock:
+        """Read the clock (input registers 38-42), which also updates the layout."""
+        self._update_clock(await self._read(Clock))
+        return self.clock
+
+    def _update_clock(self, image: Image) -> None:
+        self._layout.observe_clock(image)
+        self.clock = Clock.decode(image, self._layout.layout)
+        self.clock_offset = wall_clock.offset(self.clock, self._now())
+        self.clock_read_at = self._time()
+
+    async def write[T](self, register: Register[T], value: T) -> None:
+        """Write a register of the settings.
+
+        The old value may be read for another second or two. Raises ValueError if
+        the value is out of range, before anything is sent. Raises NotWritable,
+        Refused, or another ChargerError; ConnectionCut if the session is over. A write
+        is never repeated: after BadAnswer, ConnectionCut and NoAnswer it may have been
+        executed or not.
+        """
+        register.encode(value, Layout.DCBA)
+        await self.check_writable()
+        words = register.encode(value, self._layout.layout)
+        self.settings_settled_at = self._time() + SETTLING
+        await self._answered(
+            self._connection.write(self._unit_id, register.address, words)
+        )
+
+    async def check_writable(self) -> None:
+        """Check that registers can be written; raise NotWritable if not.
+
+        Reads the clock and the settings again if necessary.
+        """
+        self._check_not_over()
+        if not self._layout.is_certain(self.settings):
+            await self.read_clock()
+            await self.read_settings()
+            if not self._layout.is_certain(self.settings):
+                layout = self._layout.layout
+                raise NotWritable(f"byte layout {layout} is not certain")
+
+    async def _read(self, *groups: type[RegisterGroup]) -> Image:
+        self._check_not_over()
+        return await self._answered(self._blocks.read(*groups))
+
+    def _check_not_over(self) -> None:
+        # A closed connection raises its own error.
+        if self._was_unanswered:
+            raise ConnectionCut("the session is over")
+
+    async def _answered[T](self, request: Awaitable[T]) -> T:
+        try:
+            return await request
+        except NoAnswer:
+            self._was_unanswered = True
+            raise
