@@ -12,15 +12,12 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import DOMAIN
-from custom_components.nexblue_local.control.control import known
+from custom_components.nexblue_local.control.controller import Controller
 from custom_components.nexblue_local.modbus.enums import PhaseMode, StartStop
 from simulator import Fault, FaultKind, Simulator
 from tests.conftest import SERIAL
 
 PREFIX = "nexblue_delta_max"
-
-PERIOD = "custom_components.nexblue_local.keeper.period"
-"""What tells the seconds of the keep-alive, to be patched."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +138,46 @@ def control_events(hass: HomeAssistant) -> list[tuple[str, dict[str, Any]]]:
     return events
 
 
+PERIOD = "custom_components.nexblue_local.control.timing.Timing.keep_alive_period"
+"""Returns the seconds of the keep-alive, to be patched."""
+
+
+def core(entry: MockConfigEntry) -> Controller:
+    """Return the control of a charger, without its adapter."""
+    control: Controller = entry.runtime_data.controller._control
+    return control
+
+
+def wake_keep_alive(entry: MockConfigEntry) -> None:
+    """Have it calculated again when the next write is due."""
+    core(entry)._update_task()
+
+
+def is_kept_alive(entry: MockConfigEntry) -> bool:
+    """Return whether the current limit is written again and again."""
+    return core(entry).is_kept_alive
+
+
+def age_keep_alive(entry: MockConfigEntry, seconds: float) -> None:
+    """Have the current limit written earlier than it was."""
+    writer = core(entry)._writer
+    assert writer.limit_written_at is not None
+    writer.limit_written_at -= seconds
+
+
 def intent(entry: MockConfigEntry) -> dict[str, Any]:
-    """Return what is asked for."""
-    return known(entry.runtime_data.controller.control.intent)
+    """Return what was requested, with the values of the registers."""
+    return {
+        setting.value: control_value(value)
+        for setting, value in entry.runtime_data.controller.state.desired
+    }
+
+
+def control_value(value: Any) -> Any:
+    """Return the value of a register for one of control."""
+    enums = {"PhaseMode": PhaseMode, "StartStop": StartStop}
+    enum = enums.get(type(value).__name__)
+    return value if enum is None else enum[value.name]
 
 
 def stored(hass_storage: dict[str, Any], entry: MockConfigEntry) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 import logging
 from typing import Any
 from unittest.mock import PropertyMock, patch
@@ -12,10 +14,8 @@ from homeassistant.helpers.entity import Entity
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local import keeper
 from custom_components.nexblue_local import controller
 from custom_components.nexblue_local.const import CONF_MODBUS, CONF_UNIT_ID, DOMAIN
-from custom_components.nexblue_local.control.timing import Timing
 from custom_components.nexblue_local.modbus import client, transport
 from simulator import SimulatedCharger, Simulator
 
@@ -46,13 +46,17 @@ def _short_waits() -> Iterator[None]:
         yield
 
 
+def timing(**durations: Any) -> AbstractContextManager[object]:
+    """Have chargers that are set up then controlled with other durations."""
+    return patch.object(controller, "TIMING", replace(controller.TIMING, **durations))
+
+
 @pytest.fixture
 def quick_commands() -> Iterator[None]:
     """Wait for answers and read-backs only briefly."""
     with (
         patch.object(transport, "TIMEOUT", 0.3),
-        patch.object(keeper, "CONFIRM_FOR", 0.6),
-        patch.object(keeper, "CONFIRM_EVERY", 0.1),
+        timing(confirm_for=0.6, confirm_every=0.1),
     ):
         yield
 

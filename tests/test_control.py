@@ -54,7 +54,7 @@ async def test_commands(
     assert writes(simulator) == [(command.function, command.address)]
     assert simulator.charger.settings[command.name] == command.value
     assert intent(entry) == {command.name: command.value}
-    assert stored(hass_storage, entry)["intent"] == {command.name: command.value}
+    assert stored(hass_storage, entry)["desired"] == {command.name: command.value}
 
 
 async def test_states(
@@ -138,7 +138,7 @@ async def test_a_shorter_timeout_keeps_to_its_connection(
 ) -> None:
     """Neither does the limit that is written before it go over another one."""
     await LIMIT.give(hass)
-    control = entry.runtime_data.controller.control
+    control = entry.runtime_data.controller.state
     original = control.on_the_wire
 
     def cut(register: Any, value: Any) -> Any:
@@ -200,7 +200,7 @@ async def test_the_phase_budget_is_saved_before_it_is_spent(
         assert on_disk == [1]
         await simulator.power_cycle()
         await poll(hass, entry)
-        entry.runtime_data.controller.control.budget.switches.clear()
+        entry.runtime_data.controller.state.phases.budget.switches.clear()
         await entry.runtime_data.controller._async_save()
         await poll(hass, entry)
     assert on_disk == [1, 1]
@@ -219,7 +219,7 @@ async def test_a_poll_in_the_middle_of_a_switch(
 
     with patch.object(controller, "_read_back", polled):
         await SINGLE.give(hass)
-    assert len(controller.control.budget.switches) == 1
+    assert len(controller.state.phases.budget.switches) == 1
 
 
 async def test_a_limit_that_is_ignored(
@@ -268,7 +268,7 @@ async def test_phases_that_are_taken_for_others(
     simulator.cut()
     await asyncio.sleep(0.2)
     await poll(hass, entry)
-    entry.runtime_data.controller.control.budget.switches.clear()
+    entry.runtime_data.controller.state.phases.budget.switches.clear()
     original = simulator.charger._set
 
     def take(name: str, value: Any) -> None:
@@ -375,7 +375,7 @@ async def test_clamped(
     ):
         await number("current_limit", asked_for, 1000).give(hass)
     assert intent(entry) == {"current_limit": kept}
-    assert stored(hass_storage, entry)["intent"] == {"current_limit": kept}
+    assert stored(hass_storage, entry)["desired"] == {"current_limit": kept}
     assert state(hass, f"number.{PREFIX}_charging_current_limit") == str(kept)
 
 
@@ -407,7 +407,7 @@ async def test_phase_budget(
     await SINGLE.give(hass)  # What is there is no switch.
     simulator.charger.plug_in(Car())
     await poll(hass, entry)
-    control = entry.runtime_data.controller.control
+    control = entry.runtime_data.controller.state
     control.budget.in_session = 6
     with pytest.raises(ServiceValidationError, match="6 times"):
         await hass.services.async_call(
@@ -429,7 +429,7 @@ async def test_a_switch_that_was_not_sent_does_not_count(
     with pytest.raises(HomeAssistantError, match="could not be confirmed"):
         await SINGLE.give(hass)
     assert writes(simulator) == []
-    assert entry.runtime_data.controller.control.budget.switches == []
+    assert entry.runtime_data.controller.state.phases.budget.switches == []
 
 
 async def test_what_a_phase_command_notices_is_saved(
@@ -448,7 +448,7 @@ async def test_what_a_phase_command_notices_is_saved(
         await entry.runtime_data.controller.async_set(
             Settings(phase_mode=PhaseMode.THREE_PHASE)
         )
-    assert "start_stop" not in stored(hass_storage, entry)["intent"]
+    assert "start_stop" not in stored(hass_storage, entry)["desired"]
 
 
 async def test_a_keep_alive_that_is_refused_meanwhile(
@@ -458,7 +458,7 @@ async def test_a_keep_alive_that_is_refused_meanwhile(
     await LIMIT.give(hass)
     simulator.charger.read_back_delay = 0.3
     controller = entry.runtime_data.controller
-    with patch(PERIOD, lambda timeout: 0):
+    with patch(PERIOD, lambda self, timeout: 0):
         async with controller._lock:
             command = asyncio.create_task(STOP.give(hass))
             await asyncio.sleep(0.05)

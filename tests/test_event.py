@@ -26,6 +26,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.nexblue_local import event
+from custom_components.nexblue_local.control.settings import Setting
 from custom_components.nexblue_local.control_events import (
     MAX_PENDING,
     ControlEvent,
@@ -313,4 +314,4 @@ def test_texts() -> None:
     attributes = texts["state_attributes"]
     assert set(attributes) == {ATTR_EVENT_TYPE, "limit", "settings"}
     assert set(attributes[ATTR_EVENT_TYPE]["state"]) == set(ControlEventType)
-    assert set(attributes["settings"]["state"]) == set(Settings.registers)
+    assert set(attributes["settings"]["state"]) == {str(setting) for setting in Setting}

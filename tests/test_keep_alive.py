@@ -17,7 +17,18 @@ from custom_components.nexblue_local.modbus.enums import PhaseMode, StartStop
 from custom_components.nexblue_local.modbus.registers import Settings
 from custom_components.nexblue_local.modbus.session import Session
 from simulator import Fault, FaultKind, Simulator
-from tests.commands import COMMANDS, LIMIT, PERIOD, STOP, intent, number, writes
+from tests.commands import (
+    COMMANDS,
+    LIMIT,
+    PERIOD,
+    STOP,
+    age_keep_alive,
+    intent,
+    is_kept_alive,
+    number,
+    wake_keep_alive,
+    writes,
+)
 from tests.conftest import entry_for
 from tests.test_init import poll
 
@@ -37,8 +48,8 @@ async def rarely_polled(hass: HomeAssistant, simulator: Simulator) -> MockConfig
 async def test_keep_alive(simulator: Simulator, rarely_polled: MockConfigEntry) -> None:
     """The current limit is written again and again, however rare the polls are."""
     simulator.log.clear()
-    with patch(PERIOD, lambda timeout: 0.2):
-        rarely_polled.runtime_data.controller._async_keep()
+    with patch(PERIOD, lambda self, timeout: 0.2):
+        wake_keep_alive(rarely_polled)
         await asyncio.sleep(1.1)
     assert 4 <= len(writes(simulator)) <= 6
     assert set(writes(simulator)) == {(0x10, 1000)}
@@ -51,8 +62,8 @@ async def test_keep_alive_is_not_put_off_by_polls(
     """Reads do not count, neither for the charger nor for us."""
     await LIMIT.give(hass)
     simulator.log.clear()
-    with patch(PERIOD, lambda timeout: 0.4):
-        entry.runtime_data.controller._async_keep()
+    with patch(PERIOD, lambda self, timeout: 0.4):
+        wake_keep_alive(entry)
         for _ in range(10):
             await asyncio.sleep(0.1)
             await poll(hass, entry)
@@ -72,8 +83,8 @@ async def test_keep_alive_counts_from_before_the_write(
     written_at = controller._limit_written_at
     assert written_at - start < 0.2
     simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, function=0x10))
-    with patch(PERIOD, lambda timeout: 0.1):
-        controller._async_keep()
+    with patch(PERIOD, lambda self, timeout: 0.1):
+        wake_keep_alive(entry)
         await asyncio.sleep(0.3)
     assert simulator.log[-1].function == 0x10
     assert controller._limit_written_at == written_at
@@ -86,10 +97,10 @@ async def test_keep_alive_restores_the_rest(
     await STOP.give(hass)
     await simulator.power_cycle()
     with (
-        patch(PERIOD, lambda timeout: 0.2),
+        patch(PERIOD, lambda self, timeout: 0.2),
         patch.object(keeper, "RETRY_AFTER", 0.1),
     ):
-        rarely_polled.runtime_data.controller._async_keep()
+        wake_keep_alive(rarely_polled)
         await asyncio.sleep(0.8)
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
 
@@ -100,12 +111,12 @@ async def test_keep_alive_tries_again_soon(
     """After a failure it does not wait for a whole period."""
     controller = rarely_polled.runtime_data.controller
     with (
-        patch(PERIOD, lambda timeout: 1.5),
+        patch(PERIOD, lambda self, timeout: 1.5),
         patch.object(keeper, "RETRY_AFTER", 0.1),
     ):
         await simulator.stop()
-        controller._limit_written_at -= 1.5
-        controller._async_keep()
+        age_keep_alive(entry, 1.5)
+        wake_keep_alive(entry)
         await asyncio.sleep(0.3)
         await simulator.start()
         simulator.log.clear()
@@ -122,7 +133,7 @@ async def test_keep_alive_that_ended_begins_anew(
     ended = controller._keeper
     ended.cancel()
     await asyncio.wait([ended])
-    controller._async_keep()
+    wake_keep_alive(entry)
     assert not controller._keeper.done()
 
 
@@ -131,8 +142,8 @@ async def test_keep_alive_reconnects(
 ) -> None:
     """It does not wait for a poll to notice that the connection is gone."""
     simulator.log.clear()
-    with patch(PERIOD, lambda timeout: 0.2):
-        rarely_polled.runtime_data.controller._async_keep()
+    with patch(PERIOD, lambda self, timeout: 0.2):
+        wake_keep_alive(rarely_polled)
         simulator.cut()
         await asyncio.sleep(1.0)
     # Whoever connects is identified first; all writes came after that.
@@ -145,10 +156,10 @@ async def test_keep_alive_goes_on_after_an_outage(
 ) -> None:
     """A charger that is gone is tried again and again, however rare the polls are."""
     with (
-        patch(PERIOD, lambda timeout: 0.2),
+        patch(PERIOD, lambda self, timeout: 0.2),
         patch.object(keeper, "RETRY_AFTER", 0.1),
     ):
-        rarely_polled.runtime_data.controller._async_keep()
+        wake_keep_alive(rarely_polled)
         await simulator.stop()
         await asyncio.sleep(0.6)
         await simulator.start()
@@ -162,8 +173,8 @@ async def test_keep_alive_notices_another_timeout(
 ) -> None:
     """A timeout that somebody else lowered counts from the poll that reads it."""
     data = rarely_polled.runtime_data
-    with patch(PERIOD, lambda timeout: 0.2 if timeout == 60 else 60.0):
-        data.controller._async_keep()
+    with patch(PERIOD, lambda self, timeout: 0.2 if timeout == 60 else 60.0):
+        wake_keep_alive(entry)
         await asyncio.sleep(0.1)
         simulator.log.clear()
         simulator.charger.change("fallback_timeout", 60)
@@ -179,13 +190,13 @@ async def test_keep_alive_survives_what_nobody_expects(
     controller = rarely_polled.runtime_data.controller
     simulator.log.clear()
     with (
-        patch(PERIOD, lambda timeout: 0.2),
+        patch(PERIOD, lambda self, timeout: 0.2),
         patch.object(keeper, "RETRY_AFTER", 0.1),
         patch.object(controller, "_write_limit_if_due", side_effect=KeyError),
     ):
-        controller._async_keep()
+        wake_keep_alive(entry)
         await asyncio.sleep(0.3)
-    with patch(PERIOD, lambda timeout: 0.2):
+    with patch(PERIOD, lambda self, timeout: 0.2):
         await asyncio.sleep(0.5)
     assert (0x10, 1000) in writes(simulator)
 
@@ -196,12 +207,12 @@ async def test_keep_alive_leaves_another_client_alone(
     """While another program is connected, it is tried more rarely."""
     simulator.log.clear()
     with (
-        patch(PERIOD, lambda timeout: 0.2),
+        patch(PERIOD, lambda self, timeout: 0.2),
         patch.object(keeper, "RETRY_AFTER", 0.1),
         patch.object(keeper, "LEAVE_ALONE", 1.0),
     ):
         simulator.occupy(0.5)
-        rarely_polled.runtime_data.controller._async_keep()
+        wake_keep_alive(rarely_polled)
         await asyncio.sleep(0.9)
         assert simulator.log == []
         await asyncio.sleep(0.6)
@@ -221,10 +232,10 @@ async def test_keep_alive_does_not_hold_commands_up(
         return session
 
     with (
-        patch(PERIOD, lambda timeout: 0.2),
+        patch(PERIOD, lambda self, timeout: 0.2),
         patch.object(rarely_polled.runtime_data.modbus, "connect", connect),
     ):
-        rarely_polled.runtime_data.controller._async_keep()
+        wake_keep_alive(rarely_polled)
         await asyncio.sleep(0.5)
         by_itself = len(patience)
         # The same goes for what restores after a poll.
@@ -240,7 +251,7 @@ async def test_keep_alive_does_not_wait_for_a_slow_command(
     await LIMIT.give(hass)
     simulator.charger.read_back_delay = 0.5
     simulator.log.clear()
-    with patch(PERIOD, lambda timeout: 0.2):
+    with patch(PERIOD, lambda self, timeout: 0.2):
         await COMMANDS[1].give(hass)
     assert writes(simulator)[0] == (0x10, 1002)
     assert writes(simulator).count((0x10, 1000)) >= 2
@@ -253,7 +264,7 @@ async def test_keep_alive_leaves_a_slow_limit_alone(
     await LIMIT.give(hass)
     simulator.charger.read_back_delay = 0.5
     simulator.log.clear()
-    with patch(PERIOD, lambda timeout: 0.1):
+    with patch(PERIOD, lambda self, timeout: 0.1):
         await number("current_limit", 0, 1000).give(hass)
     assert intent(entry) == {"current_limit": 0}
     assert {r.words for r in simulator.log if r.words} == {(0, 0)}
@@ -274,10 +285,10 @@ async def test_keep_alive_between_slow_commands(
         original(name, value)
 
     with (
-        patch(PERIOD, lambda timeout: 0.4),
+        patch(PERIOD, lambda self, timeout: 0.4),
         patch.object(simulator.charger, "_set", look),
     ):
-        entry.runtime_data.controller._async_keep()
+        wake_keep_alive(entry)
         await asyncio.sleep(0.5)
         simulator.faults.append(Fault(kind=FaultKind.SLOW, seconds=0.1))
         await entry.runtime_data.controller.async_set(
@@ -301,7 +312,7 @@ async def test_keep_alive_ends_with_a_release_that_is_cancelled(
     saving = asyncio.Event()
 
     async def save(data: dict[str, Any]) -> None:
-        if not data["intent"]:
+        if not data["desired"]:
             saving.set()
             await asyncio.Event().wait()
         await original(data)
@@ -312,7 +323,7 @@ async def test_keep_alive_ends_with_a_release_that_is_cancelled(
         release.cancel()
         with pytest.raises(asyncio.CancelledError):
             await release
-    assert controller._keeper is None
+    assert not is_kept_alive(entry)
 
 
 async def test_keep_alive_ends_with_the_entry(
@@ -332,7 +343,7 @@ async def test_keep_alive_ends_with_the_entry(
     with pytest.raises(HomeAssistantError):
         await waiting
     assert controller.control.intent.fallback_limit == COMMANDS[1].value
-    assert controller._keeper is None
+    assert not is_kept_alive(entry)
 
 
 @pytest.mark.parametrize("ending", ["reload", "removal"])
@@ -365,7 +376,7 @@ async def test_a_command_that_is_saved_slowly(
         assert f"{DOMAIN}.{entry.entry_id}" not in hass_storage
     else:
         assert intent(entry) == {"current_limit": 10.5}
-        assert entry.runtime_data.controller._keeper is not None
+        assert is_kept_alive(entry)
 
 
 async def test_nothing_is_kept_alive_unasked(
@@ -373,8 +384,8 @@ async def test_nothing_is_kept_alive_unasked(
 ) -> None:
     """Without a limit that was commanded, nothing is written."""
     simulator.charger.read_back_delay = 0.2
-    with patch(PERIOD, lambda timeout: 0):
+    with patch(PERIOD, lambda self, timeout: 0):
         for command in COMMANDS[1:]:
             await command.give(hass)
     assert (0x10, 1000) not in writes(simulator)
-    assert entry.runtime_data.controller._keeper is None
+    assert not is_kept_alive(entry)

@@ -6,7 +6,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local.control.control import Control
+from custom_components.nexblue_local.control.limits import Limits, Source
 from custom_components.nexblue_local.limited_by import LimitedBy, limited_by
 from custom_components.nexblue_local.modbus.enums import (
     ChargePointState as Status,
@@ -82,7 +82,7 @@ def snapshot(**values: Any) -> Snapshot:
 )
 def test_causes(values: dict[str, Any], expected: str | None) -> None:
     """Each cause is told from what was read."""
-    assert limited_by(snapshot(**values), Control(), None) == expected
+    assert limited_by(snapshot(**values), Limits(), None) == expected
 
 
 # Each holds beside all that follow it.
@@ -113,22 +113,31 @@ def test_order(expected: str, values: dict[str, Any]) -> None:
     mixed = dict(pair for key in reversed(later) for pair in IN_ORDER[key].items())
     if expected in ("current_limit", "host_reduces_current", "app_maximum"):
         mixed["current_l1"] = 15.6
-    assert limited_by(snapshot(**(mixed | values)), Control(), None) == expected
+    assert limited_by(snapshot(**(mixed | values)), Limits(), None) == expected
 
 
-def test_the_limit_that_was_asked_for_counts() -> None:
+def user_limit(limit: float, *, is_held: bool = False) -> Limits:
+    """Return the limits of a user's one."""
+    limits = Limits()
+    limits.set(Source.USER, limit)
+    limits.is_held = is_held
+    return limits
+
+
+def test_the_limit_that_was_requested_counts() -> None:
     """A charger may read back less than that, which is no pause."""
-    control = Control(intent=Settings(current_limit=16.0))
     idle = snapshot(status=Status.AVAILABLE, current_limit=0.0)
-    assert limited_by(idle, control, None) == "none"
+    assert limited_by(idle, user_limit(16.0), None) == "none"
 
 
 def test_held_until_the_phases_are_restored() -> None:
-    """Only a limit that is commanded is held down."""
-    control = Control(intent=Settings(current_limit=16.0), awaits_phase_mode=True)
-    assert limited_by(snapshot(), control, None) == "phase_switch_pending"
-    control.intent = Settings()
-    assert limited_by(snapshot(), control, None) == "current_limit"
+    """Only a limit that is set is held."""
+    held = limited_by(snapshot(), user_limit(16.0, is_held=True), None)
+    assert held == "phase_switch_pending"
+    assert limited_by(snapshot(), user_limit(5.0, is_held=True), None) == "paused"
+    alone = Limits()
+    alone.is_held = True
+    assert limited_by(snapshot(), alone, None) == "current_limit"
 
 
 def test_it_does_not_alternate() -> None:
@@ -136,7 +145,7 @@ def test_it_does_not_alternate() -> None:
     shown: LimitedBy | None = None
     seen = []
     for current in (14.9, 15.1, 14.9, 14.2, 15.0, 13.9, 14.9, 14.2, 15.1):
-        shown = limited_by(snapshot(current_l1=current), Control(), shown)
+        shown = limited_by(snapshot(current_l1=current), Limits(), shown)
         seen.append(shown)
     assert seen == ["vehicle"] + 4 * ["current_limit"] + 3 * ["vehicle"] + [
         "current_limit"

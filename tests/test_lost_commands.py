@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-import math
 from typing import Any
 from unittest.mock import patch
 
@@ -22,8 +21,10 @@ from tests.commands import (
     SINGLE,
     STOP,
     Command,
+    age_keep_alive,
     gone_with,
     intent,
+    is_kept_alive,
     number,
     stored,
     writes,
@@ -100,11 +101,11 @@ async def test_lost_with_the_command(
     await poll(hass, entry)
     assert intent(entry) == {command.name: command.value}
     assert simulator.charger.settings[command.name] == command.value
-    assert stored(hass_storage, entry)["intent"] == {command.name: command.value}
-    is_kept_alive = entry.runtime_data.controller._keeper is not None
+    assert stored(hass_storage, entry)["desired"] == {command.name: command.value}
+    is_kept_alive = is_kept_alive(entry)
     assert is_kept_alive is (command is LIMIT)
     # It is found out once: what is there later is not ours for that reason.
-    entry.runtime_data.controller.control.release()
+    entry.runtime_data.controller.state.release()
     simulator.cut()
     await asyncio.sleep(0.2)
     await poll(hass, entry)
@@ -115,11 +116,11 @@ async def test_a_limit_held_down_is_lost_with_the_command(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """What counts is what was written for it."""
-    control = entry.runtime_data.controller.control
+    control = entry.runtime_data.controller.state
     await SINGLE.give(hass)
     await simulator.power_cycle()
     await poll(hass, entry)
-    assert control.awaits_phase_mode
+    assert control.phases.is_awaited
     simulator.faults += gone_with(0x10)
     with pytest.raises(HomeAssistantError, match="may or may not"):
         await LIMIT.give(hass)
@@ -219,7 +220,7 @@ async def test_a_switch_that_is_lost_counts_once(
     await poll(hass, entry)
     await poll(hass, entry)
     assert intent(entry) == {"phase_mode": PhaseMode.SINGLE_PHASE}
-    assert len(entry.runtime_data.controller.control.budget.switches) == 1
+    assert len(entry.runtime_data.controller.state.phases.budget.switches) == 1
 
 
 @pytest.mark.parametrize("slot_release", [0.0, 0.15])
@@ -233,7 +234,7 @@ async def test_a_limit_is_found_out_undisturbed(
     await number("current_limit", 16, 1000).give(hass)
     simulator.charger.read_back_delay = 0.3
     simulator.slot_release = slot_release
-    entry.runtime_data.controller._limit_written_at = -math.inf
+    age_keep_alive(entry, 1e6)
     simulator.faults.append(
         Fault(kind=FaultKind.DROP, function=0x10, address=1000, executed=True, times=1)
     )
@@ -281,4 +282,4 @@ async def test_a_cancelled_command_is_found_out(
     await asyncio.sleep(wait)
     await poll(hass, entry)
     assert intent(entry) == {"current_limit": 10.5}
-    assert entry.runtime_data.controller._keeper is not None
+    assert is_kept_alive(entry)

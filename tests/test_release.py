@@ -9,10 +9,18 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import DOMAIN
-from custom_components.nexblue_local.storage import intent_store
+from custom_components.nexblue_local.storage import control_store
 from simulator import Simulator
 from simulator.charger import POWER_ON
-from tests.commands import COMMANDS, LIMIT, PREFIX, intent, stored, writes
+from tests.commands import (
+    COMMANDS,
+    LIMIT,
+    PREFIX,
+    intent,
+    is_kept_alive,
+    stored,
+    writes,
+)
 from tests.test_init import poll, state
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
@@ -40,8 +48,8 @@ async def test_release(
     simulator.log.clear()
     await press_release(hass)
     assert writes(simulator) == [(0x10, 1002)]
-    assert intent(entry) == stored(hass_storage, entry)["intent"] == {}
-    assert entry.runtime_data.controller._keeper is None
+    assert intent(entry) == stored(hass_storage, entry)["desired"] == {}
+    assert not is_kept_alive(entry)
     assert state(hass, f"sensor.{PREFIX}_controlled_by") == "charger"
     await simulator.power_cycle()
     simulator.log.clear()
@@ -134,6 +142,6 @@ async def test_removal_without_a_word(
     simulator.log.clear()
     await hass.config_entries.async_remove(entry.entry_id)
     assert writes(simulator) == []
-    assert await intent_store(hass, entry.entry_id).async_load() is None
+    assert await control_store(hass, entry.entry_id).async_load() is None
     await asyncio.sleep(0.05)
     assert not simulator.is_connected

@@ -16,7 +16,17 @@ from custom_components.nexblue_local.domain_data import async_get_domain_data
 from custom_components.nexblue_local.modbus.enums import StartStop
 from custom_components.nexblue_local.modbus.errors import ConnectionReleased
 from simulator import Fault, FaultKind, Simulator
-from tests.commands import LIMIT, PERIOD, PREFIX, SINGLE, STOP, intent, number, writes
+from tests.commands import (
+    LIMIT,
+    PERIOD,
+    PREFIX,
+    SINGLE,
+    STOP,
+    intent,
+    number,
+    wake_keep_alive,
+    writes,
+)
 from tests.conftest import entry_data
 from tests.test_init import poll, state
 from tests.test_services import act, lease
@@ -181,7 +191,7 @@ async def test_release_connection_beside_a_longer_lease(
     await lease(entry, 16.0, 3600, 7.0)
     await act(hass, entry, "release_connection", minutes=10, force=True)
     assert intent(entry) == {"current_limit": 16}
-    assert entry.runtime_data.controller.control.lease is not None
+    assert entry.runtime_data.controller.state.lease is not None
 
 
 async def test_release_connection_taken_back_early(
@@ -192,9 +202,9 @@ async def test_release_connection_taken_back_early(
     await act(hass, entry, "release_connection", minutes=120, force=True)
     with (
         patch.object(keeper, "LEAVE_ALONE", 0.3),
-        patch(PERIOD, lambda timeout: 0.2),
+        patch(PERIOD, lambda self, timeout: 0.2),
     ):
-        entry.runtime_data.controller._async_keep()
+        wake_keep_alive(entry)
         # The keep-alive fails once, and waits.
         await asyncio.sleep(0.3)
         await entry.runtime_data.coordinator.async_release_connection(0.1, force=True)

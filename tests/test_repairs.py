@@ -19,7 +19,7 @@ from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.control import fallback
 from custom_components.nexblue_local.repairs import Issue, escape_markdown
 from simulator import Fault, FaultKind, Simulator
-from tests.commands import COMMANDS, LIMIT, number
+from tests.commands import COMMANDS, LIMIT, age_keep_alive, number
 from tests.conftest import SERIAL, entry_for
 from tests.test_config_flow import ESCAPED_LINK, LINK
 from tests.test_init import poll
@@ -162,7 +162,7 @@ async def test_fallback_that_stays(
     simulator.overrides[402] = 1 << 6
     with patch.object(fallback, "GOES", 0.3):
         controller = entry.runtime_data.controller
-        controller._limit_written_at -= 400
+        age_keep_alive(entry, 400)
         await simulator.start()
         await poll(hass, entry)
         assert issues(hass) == set()
@@ -180,7 +180,7 @@ async def test_fallback_of_an_outage(
     await simulator.stop()
     await poll(hass, entry)
     simulator.charger.fallback_active = True
-    entry.runtime_data.controller._limit_written_at -= 400
+    age_keep_alive(entry, 400)
     await simulator.start()
     await poll(hass, entry)
     assert issues(hass) == set()

@@ -1,7 +1,6 @@
 """What was asked for is restored, on real sockets."""
 
 import asyncio
-import math
 from typing import Any
 from unittest.mock import patch
 
@@ -24,10 +23,13 @@ from tests.commands import (
     SINGLE,
     START,
     STOP,
+    age_keep_alive,
     control_events,
     intent,
+    is_kept_alive,
     number,
     stored,
+    wake_keep_alive,
     writes,
 )
 from tests.conftest import entry_for
@@ -92,7 +94,7 @@ async def test_restored_when_home_assistant_starts_first(
         await asyncio.sleep(1.5)
     assert entry.state is ConfigEntryState.LOADED
     assert simulator.charger.settings["current_limit"] == 10.5
-    assert entry.runtime_data.controller._keeper is not None
+    assert is_kept_alive(entry)
 
 
 async def test_a_charger_in_use_is_set_up_at_leisure(
@@ -198,7 +200,7 @@ async def test_restoring_keeps_to_its_connection(
     """What was planned for one is not written over another."""
     await LIMIT.give(hass)
     await simulator.power_cycle()
-    control = entry.runtime_data.controller.control
+    control = entry.runtime_data.controller.state
     original = control.on_the_wire
 
     def cut(*arguments: Any) -> Any:
@@ -234,7 +236,7 @@ async def test_start_is_not_restored_in_another_session(
     async with controller._lock:
         await controller._ready()
     assert writes(simulator) == []
-    assert stored(hass_storage, entry)["intent"] == {}
+    assert stored(hass_storage, entry)["desired"] == {}
 
 
 async def test_phases_over_budget_hold_the_limit(
@@ -262,7 +264,7 @@ async def test_phases_over_budget_hold_the_limit(
     limits = {r.words for r in simulator.log if r.words and r.address == 1000}
     assert limits == {(0x0000, 0xC040)}
     assert intent(entry)["current_limit"] == 16.0
-    control = entry.runtime_data.controller.control
+    control = entry.runtime_data.controller.state
     control.budget.switches.clear()
     simulator.log.clear()
     await poll(hass, entry)
@@ -280,7 +282,7 @@ async def waits_for_its_phases(
     await simulator.power_cycle()
     await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 6.0
-    entry.runtime_data.controller.control.budget.switches.clear()
+    entry.runtime_data.controller.state.phases.budget.switches.clear()
 
 
 async def test_phases_that_cannot_be_restored_yet_hold_the_limit(
@@ -292,8 +294,8 @@ async def test_phases_that_cannot_be_restored_yet_hold_the_limit(
         Fault(kind=FaultKind.EXCEPTION, function=6, code=11, times=1)
     )
     await poll(hass, entry)
-    with patch(PERIOD, lambda timeout: 0.2):
-        entry.runtime_data.controller._async_keep()
+    with patch(PERIOD, lambda self, timeout: 0.2):
+        wake_keep_alive(entry)
         await asyncio.sleep(0.5)
     assert simulator.charger.settings["current_limit"] == 6.0
 
@@ -315,7 +317,7 @@ async def test_phases_that_are_ignored_hold_the_limit(
         await asyncio.sleep(0.1)
         await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 6.0
-    assert entry.runtime_data.controller.control.awaits_phase_mode
+    assert entry.runtime_data.controller.state.phases.is_awaited
     assert events == []
 
 
@@ -336,7 +338,7 @@ async def test_a_power_cut_behind_a_gateway(
     assert simulator.is_connected
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
     assert simulator.charger.settings["current_limit"] == 6.0
-    assert entry.runtime_data.controller.control.awaits_phase_mode
+    assert entry.runtime_data.controller.state.phases.is_awaited
 
 
 async def test_the_safest_comes_before_the_keep_alive(
@@ -352,7 +354,7 @@ async def test_the_safest_comes_before_the_keep_alive(
     with pytest.raises(HomeAssistantError, match="may or may not"):
         await COMMANDS[1].give(hass)
     simulator.faults.clear()
-    entry.runtime_data.controller._limit_written_at = -math.inf
+    age_keep_alive(entry, 1e6)
     await simulator.power_cycle()
     simulator.log.clear()
     await poll(hass, entry)
@@ -371,7 +373,7 @@ async def test_a_phase_mode_that_was_not_written_costs_no_switch(
         Fault(kind=FaultKind.DROP, function=0x10, address=1002, times=1)
     )
     await poll(hass, entry)
-    assert entry.runtime_data.controller.control.awaits_phase_mode
+    assert entry.runtime_data.controller.state.phases.is_awaited
     await asyncio.sleep(0.2)
     await poll(hass, entry)
     assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
@@ -384,7 +386,7 @@ async def test_a_phase_mode_that_settles_counts_once(
     await SINGLE.give(hass)
     await simulator.power_cycle()
     await poll(hass, entry)
-    budget = entry.runtime_data.controller.control.budget
+    budget = entry.runtime_data.controller.state.phases.budget
     budget.switches.clear()
     simulator.charger.read_back_delay = 0.3
     await poll(hass, entry)
@@ -401,7 +403,7 @@ async def test_refused_phases_hold_the_limit(
     """A phase mode that cannot be restored leaves 6 A at the most."""
     await LIMIT.give(hass)
     await SINGLE.give(hass)
-    entry.runtime_data.controller.control.budget.switches.clear()
+    entry.runtime_data.controller.state.phases.budget.switches.clear()
     await simulator.stop()
     simulator.charger.power_on()
     simulator.charger.change("phase_mode", PhaseMode.THREE_PHASE)

@@ -22,6 +22,7 @@ from tests.commands import (
     control_events,
     intent,
     number,
+    wake_keep_alive,
     writes,
 )
 from tests.test_init import poll, state
@@ -97,8 +98,8 @@ async def test_a_register_that_stays_busy_holds_nothing_up(
     await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 10.5
     simulator.log.clear()
-    with patch(PERIOD, lambda timeout: 0.2):
-        entry.runtime_data.controller._async_keep()
+    with patch(PERIOD, lambda self, timeout: 0.2):
+        wake_keep_alive(entry)
         await asyncio.sleep(0.5)
     assert (0x10, 1000) in writes(simulator)
     assert state(hass, f"sensor.{PREFIX}_controlled_by") == "home_assistant"
@@ -196,10 +197,10 @@ async def test_no_other_phases_without_the_limit(
     """The phases are not switched at more than 6 A."""
     await LIMIT.give(hass)
     await SINGLE.give(hass)
-    entry.runtime_data.controller.control.budget.switches.clear()
+    entry.runtime_data.controller.state.phases.budget.switches.clear()
     await simulator.stop()
     # By somebody else, so that the phases may be switched at once.
-    entry.runtime_data.controller.control.phase_mode_seen = None
+    entry.runtime_data.controller.state.phases.seen = None
     simulator.charger.power_on()
     await simulator.start()
     simulator.faults.append(busy(1000, times=1))
@@ -327,8 +328,8 @@ async def test_no_start_for_a_car_that_has_gone(
     await START.give(hass)
     await SINGLE.give(hass)
     controller = entry.runtime_data.controller
-    controller.control.budget.switches.clear()
-    controller.control.phase_mode_seen = None
+    controller.state.phases.budget.switches.clear()
+    controller.state.phases.seen = None
     await lose_start(simulator)
     simulator.charger.read_back_delay = 0.4
     simulator.log.clear()

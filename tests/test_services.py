@@ -43,7 +43,9 @@ from tests.commands import (
     STOP,
     gone_with,
     intent,
+    is_kept_alive,
     stored,
+    wake_keep_alive,
     writes,
 )
 from tests.conftest import entry_for
@@ -227,7 +229,7 @@ async def test_set_limits_of_which_one_is_refused(
     with pytest.raises(HomeAssistantError, match="refused"):
         await act(hass, entry, "set_limits", current_limit=12, fallback_limit=8)
     assert intent(entry) == {"current_limit": 12}
-    assert entry.runtime_data.controller._keeper is not None
+    assert is_kept_alive(entry)
 
 
 async def test_set_limits_on_a_new_connection(
@@ -246,7 +248,7 @@ async def test_set_limits_while_the_phases_are_lost(
 ) -> None:
     """A switch that restoring takes on the way counts before ours is written."""
     await SINGLE.give(hass)
-    entry.runtime_data.controller.control.budget.switches.clear()
+    entry.runtime_data.controller.state.phases.budget.switches.clear()
     original = simulator.charger._set
 
     def lose(name: str, value: Any) -> None:
@@ -289,7 +291,7 @@ async def test_a_lease_as_it_is_asked_for(
     """A duration is accepted in all notations of Home Assistant."""
     call = {"current_limit": 16, "valid_for": valid_for, "safe_limit": 6}
     await act(hass, entry, "set_limits", **call)
-    found = entry.runtime_data.controller.control.lease
+    found = entry.runtime_data.controller.state.lease
     assert found is not None
     assert (found.valid_for.total_seconds(), found.safe_limit) == (180, 6)
     assert 175 < found.remaining(dt_util.utcnow()).total_seconds() < 180
@@ -311,7 +313,7 @@ async def test_a_limit_that_is_not_renewed(
     assert simulator.charger.settings["current_limit"] == 7
     assert intent(entry) == {"current_limit": 7}
     on_disk = stored(hass_storage, entry)
-    assert (on_disk["intent"], on_disk["lease"]) == ({"current_limit": 7}, None)
+    assert (on_disk["desired"], on_disk["lease"]) == ({"current_limit": 7}, None)
     assert state(hass, f"number.{PREFIX}_charging_current_limit") == "7.0"
 
 
@@ -327,7 +329,7 @@ async def test_a_lease_is_kept_with_its_limit(
     await asyncio.sleep(0.2)
     await poll(hass, entry)
     assert intent(entry) == {"current_limit": 15.0}
-    assert controller.control.lease is not None
+    assert controller.state.lease is not None
     original = simulator.charger._set
 
     def clamp(name: str, value: Any) -> None:
@@ -339,8 +341,8 @@ async def test_a_lease_is_kept_with_its_limit(
     ):
         await lease(entry, 20.0, 50, 6.0)
     assert intent(entry) == {"current_limit": 13.0}
-    assert controller.control.lease is not None
-    assert controller.control.lease.safe_limit == 6.0
+    assert controller.state.lease is not None
+    assert controller.state.lease.safe_limit == 6.0
 
 
 async def test_a_lease_outlives_a_restart(
@@ -740,7 +742,7 @@ async def test_time_of_the_next_phase_switch(
     """It is local, and not before the switch is allowed."""
     await hass.config.async_set_time_zone("Europe/Berlin")
     local = datetime.fromisoformat(f"2026-06-01T{allowed_from}+02:00")
-    budget = entry.runtime_data.controller.control.budget
+    budget = entry.runtime_data.controller.state.phases.budget
     with (
         patch.object(budget, "allowed_from", return_value=dt_util.as_utc(local)),
         patch.object(dt_util, "utcnow", return_value=local - timedelta(minutes=5)),
@@ -765,7 +767,7 @@ async def test_each_charger_has_a_lease_of_its_own(
     }
     await hass.services.async_call(DOMAIN, "set_limits", call, blocking=True)
     await act(hass, entry, "release_connection", minutes=2, force=True)
-    other.runtime_data.controller._async_keep()
+    wake_keep_alive(other)
     await asyncio.sleep(0.2)
     assert intent(entry) == {"current_limit": 7}
     assert intent(other) == {"current_limit": 16}
@@ -789,4 +791,4 @@ async def test_several_chargers_of_which_one_fails(
 async def test_settings_of_the_action(hass: HomeAssistant) -> None:
     """The action sets each limit of the register map."""
     names = set(Settings.registers) - {"start_stop"}
-    assert names == set(services.SETTINGS)
+    assert names == set(Setting)

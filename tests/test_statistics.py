@@ -75,7 +75,7 @@ async def test_sums(
     client = partial(Client, clock=lambda: now)
     with (
         freeze_time(START, tick=True) as time,
-        patch("custom_components.nexblue_local.coordinator.Client", client),
+        patch("custom_components.nexblue_local.links.Client", client),
     ):
         assert await async_setup_component(hass, "sensor", {})
         entry = entry_for(simulator)

@@ -53,6 +53,8 @@ def test_modbus_imports_no_home_assistant(path: Path) -> None:
             names = [node.module or ""]
         else:
             continue
-        assert not any(name.startswith("homeassistant") for name in names)
+        assert not any(
+            name.startswith(("homeassistant", "custom_components")) for name in names
+        )
         if path.name != "transport.py":
             assert not any(name.startswith("pymodbus") for name in names)

@@ -141,6 +141,11 @@ class Controller:
             pass
 
     @property
+    def is_kept_alive(self) -> bool:
+        """Return whether the current limit is written again and again."""
+        return self._task is not None and not self._task.done()
+
+    @property
     def reconcile_state(self) -> ReconcileState:
         """Return whether the charger has its desired state."""
         return self._reconciler.state
@@ -483,6 +488,7 @@ class Controller:
             **self.state.as_dict(),
             "state": self._reconciler.state,
             "is_in_control": self.state.is_in_control,
+            "is_kept_alive": self.is_kept_alive,
             "effective_limit": None if lowest is None else lowest[0],
             "limited_by": None if lowest is None else lowest[1],
             "seconds_since_keep_alive": None

@@ -224,15 +224,11 @@ class Client:
         last = self._session
         if last is not None and last.uses(connection) and not last.is_over:
             return last
+        session = Session(
+            connection, self._unit_id, self._layout, clock=self._time, now=self._now
+        )
         try:
-            session = await Session.identify(
-                connection,
-                self._unit_id,
-                self._layout,
-                serial_number=self._serial_number,
-                clock=self._time,
-                now=self._now,
-            )
+            await session.identify(self._serial_number)
         except WrongCharger:
             if self._endpoint.users <= 1:
                 # The charger may have another user, and accepts one client.

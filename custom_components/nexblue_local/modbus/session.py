@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final, Self
+from typing import Final
 
 from . import wall_clock
 from .blocks import BlockReader
@@ -20,7 +20,7 @@ SETTLING: Final = 5.0
 class Session:
     """A connection on which the charger has been identified.
 
-    Returned by `Client.connect`. A session never connects again: once it `is_over`,
+    `Client.connect` returns it. A session never connects again: once it `is_over`,
     its requests raise an error, and whoever holds it asks the client for another one.
 
     `identity`, `clock` and `settings` are what was last read.
@@ -35,7 +35,7 @@ class Session:
         clock: Callable[[], float],
         now: Callable[[], datetime],
     ) -> None:
-        """Initialize the session; `identify` returns one that can be used.
+        """Initialize the session, on which `identify` has to be called first.
 
         `clock` returns monotonic seconds, `now` the current time.
         """
@@ -54,33 +54,21 @@ class Session:
         self._blocks = BlockReader(connection, unit_id)
         self._was_unanswered = False
 
-    @classmethod
-    async def identify(
-        cls,
-        connection: Connection,
-        unit_id: int,
-        layout: LayoutDetector,
-        *,
-        serial_number: str | None,
-        clock: Callable[[], float],
-        now: Callable[[], datetime],
-    ) -> Self:
-        """Return the session of a connection after checking the serial number.
+    async def identify(self, serial_number: str | None) -> None:
+        """Check the serial number, and read identity, clock and settings.
 
-        Without a serial number, any charger is accepted. Identity, clock and settings
-        are read. Raises NotACharger, WrongCharger or another ChargerError.
+        Without a serial number, any charger is accepted. Raises NotACharger,
+        WrongCharger or another ChargerError.
         """
-        session = cls(connection, unit_id, layout, clock=clock, now=now)
-        image = await session._read(Identity, Clock)
-        session.identity = Identity.decode(image, layout.layout)
-        found = session.identity.serial_number
+        image = await self._read(Identity, Clock)
+        self.identity = Identity.decode(image, self._layout.layout)
+        found = self.identity.serial_number
         if found is None:
             raise NotACharger("no serial number")
-        if serial_number not in (None, found):
+        if serial_number is not None and serial_number != found:
             raise WrongCharger(serial_number, found)
-        session._update_clock(image)
-        await session.read_settings()
-        return session
+        self._update_clock(image)
+        await self.read_settings()
 
     @property
     def is_over(self) -> bool:
