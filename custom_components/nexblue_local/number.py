@@ -14,7 +14,7 @@ from homeassistant.const import EntityCategory, UnitOfElectricCurrent, UnitOfTim
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .control.settings import LEAST_CURRENT, Settings
+from .control.settings import LEAST_CURRENT, Setting, Settings
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
 from .modbus.registers import Reading
@@ -65,7 +65,7 @@ DESCRIPTIONS = (
     NexBlueNumberDescription(
         key="fallback_timeout",
         value_fn=lambda settings: settings.fallback_timeout,
-        settings_fn=lambda value: Settings(fallback_timeout=round(value)),
+        settings_fn=lambda value: Settings().with_value(Setting.FALLBACK_TIMEOUT, value),
         unit=60.0,
         entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.DURATION,
