@@ -161,7 +161,6 @@ def is_kept_alive(entry: MockConfigEntry) -> bool:
 def age_keep_alive(entry: MockConfigEntry, seconds: float) -> None:
     """Have the current limit written earlier than it was."""
     writer = core(entry)._writer
-    assert writer.limit_written_at is not None
     writer.limit_written_at -= seconds
 
 

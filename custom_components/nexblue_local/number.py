@@ -65,7 +65,9 @@ DESCRIPTIONS = (
     NexBlueNumberDescription(
         key="fallback_timeout",
         value_fn=lambda settings: settings.fallback_timeout,
-        settings_fn=lambda value: Settings().with_value(Setting.FALLBACK_TIMEOUT, value),
+        settings_fn=lambda value: Settings().with_value(
+            Setting.FALLBACK_TIMEOUT, value
+        ),
         unit=60.0,
         entity_category=EntityCategory.CONFIG,
         device_class=NumberDeviceClass.DURATION,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 import logging
+import math
 from typing import Any, Final, NoReturn
 
 from . import plan
@@ -202,7 +203,7 @@ class Controller:
         before = self.state.limits.effective
         self.state.limits.set(source, limit)
         if self.state.limits.effective != before:
-            self._writer.limit_written_at = None
+            self._writer.limit_written_at = -math.inf
             self._update_task()
 
     async def set(self, wanted: Settings, lease: Lease | None = None) -> None:
@@ -247,7 +248,7 @@ class Controller:
             await self._writer.send(connection, Setting.CURRENT_LIMIT, limit)
         except LinkError:
             # Its turn comes, with an error if that fails as well.
-            self._writer.limit_written_at = None
+            self._writer.limit_written_at = -math.inf
 
     async def _set(
         self,
@@ -381,7 +382,7 @@ class Controller:
             await self._save()
         elif setting is Setting.CURRENT_LIMIT:
             # If the charger has more than was requested before, it must not stay.
-            self._writer.limit_written_at = None
+            self._writer.limit_written_at = -math.inf
         self._fail(command, result, consequence.error)
 
     def _fail(self, command: Unverified, result: Result, key: str) -> NoReturn:
@@ -491,7 +492,7 @@ class Controller:
             "is_kept_alive": self.is_kept_alive,
             "effective_limit": None if lowest is None else lowest[0],
             "limited_by": None if lowest is None else lowest[1],
-            "seconds_since_keep_alive": None
-            if written_at is None
-            else round(self._clock() - written_at, 1),
+            "seconds_since_keep_alive": round(self._clock() - written_at, 1)
+            if self._writer.has_written_limit and math.isfinite(written_at)
+            else None,
         }

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 import logging
-import math
 
 from .link import Connection, Link, LinkError
 from .notifier import Notifier
@@ -46,7 +45,6 @@ class KeepAlive:
         self._timing = timing
         self._clock = clock
         self._now = now
-        self._started_at = clock()
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -60,9 +58,7 @@ class KeepAlive:
     @property
     def due_at(self) -> float:
         """Return when the current limit has to be written again."""
-        if (written_at := self._writer.limit_written_at) is None:
-            return -math.inf if self._writer.has_written_limit else self._started_at
-        return written_at + self._period
+        return self._writer.limit_written_at + self._period
 
     async def run(self) -> None:
         """Keep control alive until it is released."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 import logging
+import math
 from typing import Final
 
 from . import plan
@@ -308,7 +309,7 @@ class Reconciler:
         )
         if setting is Setting.CURRENT_LIMIT:
             # The keep-alive tries it again soon.
-            self._writer.limit_written_at = None
+            self._writer.limit_written_at = -math.inf
         elif is_busy:
             self._pending.add(setting)
         elif setting is Setting.START_STOP and self._state.desired.start_stop:
@@ -415,7 +416,7 @@ class Reconciler:
         """Replace a limit that was not renewed in time; return whether it was."""
         if not self._state.expire(self._now()):
             return False
-        self._writer.limit_written_at = None
+        self._writer.limit_written_at = -math.inf
         await self._save()
         limit = self._state.limits.effective
         self._notifier.limit_expired(self._state.desired.current_limit or 0.0)

@@ -51,9 +51,9 @@ class Writer:
         self._link = link
         self._timing = timing
         self._clock = clock
-        self.limit_written_at: float | None = None
-        """When the current limit was last written; None since the start, or if it
-        has to be written at once."""
+        self.limit_written_at = clock()
+        """When the current limit was last written, or control started; -inf if it has
+        to be written at once."""
         self.has_written_limit = False
         self.phases_settle_at = clock()
         """Until when the phase mode may read as before a switch."""
