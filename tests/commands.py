@@ -144,7 +144,7 @@ PERIOD = "custom_components.nexblue_local.control.timing.Timing.keep_alive_perio
 
 def core(entry: MockConfigEntry) -> Controller:
     """Return the control of a charger, without its adapter."""
-    control: Controller = entry.runtime_data.controller._control
+    control: Controller = entry.runtime_data.controller.control
     return control
 
 
@@ -168,7 +168,7 @@ def intent(entry: MockConfigEntry) -> dict[str, Any]:
     """Return what was requested, with the values of the registers."""
     return {
         setting.value: control_value(value)
-        for setting, value in entry.runtime_data.controller.state.desired
+        for setting, value in entry.runtime_data.controller.control.state.desired
     }
 
 

@@ -101,7 +101,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:
-        if controller.state.desired:
+        if controller.control.state.desired:
             _async_retry_soon(hass, entry, coordinator.last_exception)
         raise
     entry.runtime_data = NexBlueRuntimeData(

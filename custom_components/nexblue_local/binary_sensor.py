@@ -157,19 +157,19 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlBinarySensorDescription, ...] = (
         key="start_stop_refused",
         entity_category=EntityCategory.DIAGNOSTIC,
         device_class=BinarySensorDeviceClass.PROBLEM,
-        is_on_fn=lambda controller: controller.refuses_start_stop,
+        is_on_fn=lambda controller: controller.control.refuses_start_stop,
     ),
     NexBlueControlBinarySensorDescription(
         key="phase_mode_not_restored",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         device_class=BinarySensorDeviceClass.PROBLEM,
-        is_on_fn=lambda controller: controller.state.phases.is_lost,
+        is_on_fn=lambda controller: controller.control.state.phases.is_lost,
     ),
     NexBlueControlBinarySensorDescription(
         key="phase_switch_allowed",
         entity_category=EntityCategory.DIAGNOSTIC,
-        is_on_fn=lambda controller: controller.phase_switches_left > 0,
+        is_on_fn=lambda controller: controller.control.phase_switches_left > 0,
     ),
 )
 

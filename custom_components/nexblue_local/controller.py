@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +11,8 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from .const import LOGGER
-from .control.controller import Controller, Environment
+from .control.controller import Controller
+from .control.environment import Environment
 from .control.errors import CommandFailed, Rejected
 from .control.lease import Lease
 from .control.settings import Setting, Settings
@@ -59,7 +59,7 @@ class ChargerController:
         self._on_update = on_update
         self._on_event = on_event
         self._store = control_store(hass, entry.entry_id)
-        self._control = Controller(
+        self.control = Controller(
             self._link,
             Environment(
                 notifier=self,
@@ -79,80 +79,37 @@ class ChargerController:
         """
         if (record := await self._store.async_load()) is not None:
             try:
-                self._control.load(ControlState.from_dict(record))
+                self.control.load(ControlState.from_dict(record))
             except DamagedRecord as error:
                 LOGGER.warning(
                     "%s: the stored settings are damaged and were discarded: %s",
                     self._entry.title,
                     error,
                 )
-        await self._control.start()
+        await self.control.start()
 
     @callback
     def async_stop(self) -> None:
         """Stop writing, except for the command that is executed now."""
         self._client.reclaim_connection()
-        self._control.stop()
+        self.control.stop()
 
     async def async_finish(self) -> None:
         """Stop, and wait for the command that is executed now."""
         self.async_stop()
-        await self._control.finish()
+        await self.control.finish()
 
     async def async_observe(self, snapshot: Snapshot) -> Snapshot:
         """Update from a poll; return it with the settings as they are after that."""
-        await self._control.observe(observation(snapshot))
+        await self.control.observe(observation(snapshot))
         return replace(snapshot, settings=self._client.settings)
-
-    @property
-    def state(self) -> ControlState:
-        """Return what control knows."""
-        return self._control.state
-
-    @property
-    def wanted(self) -> Settings:
-        """Return what was requested, and the charger's settings where nothing was."""
-        return self._control.wanted
-
-    @property
-    def found(self) -> Settings:
-        """Return the charger's settings as they were last read."""
-        return self._link.settings
-
-    @property
-    def refuses_start_stop(self) -> bool:
-        """Return whether the charger refused START or STOP."""
-        return self._control.refuses_start_stop
-
-    @property
-    def has_unexpected_fallback(self) -> bool:
-        """Return whether the fallback engaged in the last hour in spite of control."""
-        return self._control.has_unexpected_fallback
-
-    @property
-    def next_phase_switch(self) -> datetime | None:
-        """Return from when the phases may be switched.
-
-        None when they may now, and when the budget of the session is used up.
-        """
-        return self._control.next_phase_switch
-
-    @property
-    def phase_switches_left(self) -> int:
-        """Return how many phase switches may be made now."""
-        return self._control.phase_switches_left
-
-    @property
-    def diagnostics(self) -> dict[str, Any]:
-        """Return the state for diagnostics."""
-        return self._control.as_dict()
 
     def controlled_by(self, snapshot: Snapshot) -> ControlledBy:
         """Return who decides what the charger offers."""
         reasons = snapshot.reading.waiting_reasons
         if reasons is not None and WaitingReasons.MODBUS_FALLBACK in reasons:
             return ControlledBy.FALLBACK
-        if self.state.is_in_control:
+        if self.control.state.is_in_control:
             return ControlledBy.HOME_ASSISTANT
         return ControlledBy.CHARGER
 
@@ -168,7 +125,7 @@ class ChargerController:
     def check(self, wanted: Settings, lease: Lease | None = None) -> None:
         """Raise ServiceValidationError for a value that the charger cannot take."""
         with self._translated_errors():
-            self._control.check(wanted, lease)
+            self.control.check(wanted, lease)
 
     async def async_set(self, wanted: Settings, lease: Lease | None = None) -> None:
         """Write settings, confirm them by reading back, and store them.
@@ -179,7 +136,7 @@ class ChargerController:
         Settings that were confirmed before an error still apply.
         """
         with self._translated_errors():
-            await self._control.set(wanted, lease)
+            await self.control.set(wanted, lease)
 
     async def async_release(self, fallback_limit: float | None = None) -> None:
         """Write the fallback limit in A and clear all requested settings.
@@ -189,7 +146,7 @@ class ChargerController:
         if the charger does not confirm it, in which case control is not returned.
         """
         with self._translated_errors():
-            await self._control.release(fallback_limit)
+            await self.control.release(fallback_limit)
 
     async def async_release_connection(self, seconds: float, *, force: bool) -> None:
         """Release the charger's only connection for some seconds.
@@ -201,7 +158,7 @@ class ChargerController:
         if not force and self._client.shares_connection:
             raise invalid("shared_connection")
         with self._translated_errors():
-            await self._control.prepare_silence(
+            await self.control.prepare_silence(
                 seconds,
                 force=force,
                 release=lambda: self._client.release_connection(seconds),

@@ -116,7 +116,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     @callback
     def _async_update_issues(self, snapshot: Snapshot) -> None:
         """Create and delete the repair issues that depend on what was read."""
-        state = self._controller.state
+        state = self._controller.control.state
         offset = abs(snapshot.clock_offset or 0.0)
         # Hysteresis, so that the issue does not come and go.
         was_off = async_has_issue(self.hass, self.config_entry, Issue.CLOCK_OFF)
@@ -125,7 +125,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 offset >= CLOCK_OFF_BY * (0.8 if was_off else 1.0),
                 {"minutes": f"{offset / 60:.0f}"},
             ),
-            Issue.FALLBACK_FIRED: (self._controller.has_unexpected_fallback, {}),
+            Issue.FALLBACK_FIRED: (
+                self._controller.control.has_unexpected_fallback,
+                {},
+            ),
             Issue.NO_FALLBACK_CHOSEN: (
                 state.is_in_control and state.desired.fallback_limit is None,
                 {},

@@ -45,7 +45,7 @@ async def async_get_config_entry_diagnostics(
     )
     diagnostics = {
         "modbus": None if address is None else address.as_dict(),
-        "control": entry.runtime_data.controller.diagnostics,
+        "control": entry.runtime_data.controller.control.as_dict(),
         "options": dict(entry.options),
         "layout": charger.layout,
         "clock_offset": coordinator.data.clock_offset,

@@ -100,7 +100,7 @@ class NexBlueNumber(NexBlueControlEntity, NumberEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        value = self.entity_description.value_fn(self._controller.wanted)
+        value = self.entity_description.value_fn(self._controller.control.wanted)
         self._attr_native_value = (
             None if value is None else round(value / self.entity_description.unit, 2)
         )

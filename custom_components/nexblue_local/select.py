@@ -31,7 +31,7 @@ class NexBlueSelect(NexBlueControlEntity, SelectEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        self._attr_current_option = self._controller.wanted.phase_mode
+        self._attr_current_option = self._controller.control.wanted.phase_mode
 
     @override
     async def async_select_option(self, option: str) -> None:

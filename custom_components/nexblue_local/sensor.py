@@ -348,13 +348,13 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
     NexBlueControlSensorDescription(
         key="phase_switches_left",
         entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda controller, _: controller.phase_switches_left,
+        value_fn=lambda controller, _: controller.control.phase_switches_left,
     ),
     NexBlueControlSensorDescription(
         key="next_phase_switch",
         entity_category=EntityCategory.DIAGNOSTIC,
         device_class=SensorDeviceClass.TIMESTAMP,
-        value_fn=lambda controller, _: controller.next_phase_switch,
+        value_fn=lambda controller, _: controller.control.next_phase_switch,
     ),
 )
 
@@ -388,6 +388,6 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        limits = self._controller.state.limits
+        limits = self._controller.control.state.limits
         self._limited_by = limited_by(snapshot, limits, self._limited_by)
         self._attr_native_value = self._limited_by

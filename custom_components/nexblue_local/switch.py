@@ -31,7 +31,7 @@ class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        command = self._controller.wanted.start_stop
+        command = self._controller.control.wanted.start_stop
         self._attr_is_on = None if command is None else command is StartStop.START
 
     @override

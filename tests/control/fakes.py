@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
-from custom_components.nexblue_local.control.controller import Controller, Environment
+from custom_components.nexblue_local.control.controller import Controller
+from custom_components.nexblue_local.control.environment import Environment
 from custom_components.nexblue_local.control.link import (
     Busy,
     LinkError,

@@ -1,8 +1,8 @@
 """Commands to one charger, and everything that keeps them in force."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 import logging
@@ -10,17 +10,16 @@ import math
 from typing import Any, Final, NoReturn
 
 from . import plan
+from .environment import Environment
 from .errors import CommandFailed, Rejected
 from .keep_alive import KeepAlive
 from .lease import Lease
 from .limits import Source
 from .link import Connection, Link, LinkError, Lost, Observation, Refused
-from .notifier import Notifier
 from .queue import CommandQueue, Ticket
 from .reconciler import Reconciler, ReconcileState, Unverified
 from .settings import LEAST_CURRENT, PhaseMode, Setting, Settings, StartStop, Value
 from .state import ControlState
-from .timing import Timing
 from .writer import Outcome, Result, Writer, nothing
 
 _LOGGER = logging.getLogger(__name__)
@@ -49,20 +48,6 @@ CONSEQUENCES: Final = {
 }
 
 
-@dataclass(kw_only=True)
-class Environment:
-    """What control needs besides the charger."""
-
-    notifier: Notifier
-    now: Callable[[], datetime]
-    """Wall clock, with a time zone."""
-    save: Callable[[dict[str, Any]], Awaitable[None]]
-    """Store the state; a command is answered after that."""
-    start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-    """Start a task that ends with the charger."""
-    timing: Timing = field(default_factory=Timing)
-
-
 class Controller:
     """Control of one charger.
 
@@ -75,50 +60,26 @@ class Controller:
         self._link = link
         self._environment = environment
         self._notifier = environment.notifier
-        self._timing = environment.timing
         self._lock = asyncio.Lock()
         self._queue = CommandQueue()
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
         self.load(ControlState())
 
-    @staticmethod
-    def _clock() -> float:
-        return asyncio.get_running_loop().time()
-
     def load(self, state: ControlState) -> None:
         """Start with a stored state, before anything is commanded."""
+        link, environment = self._link, self._environment
         self.state = state
-        self._writer = Writer(self._link, self._timing, self._clock)
-        self._reconciler = Reconciler(
-            self._link,
-            state,
-            self._writer,
-            self._notifier,
-            timing=self._timing,
-            clock=self._clock,
-            now=self._environment.now,
-            save=self._save,
-        )
+        self._writer = Writer(link, environment)
+        self._reconciler = Reconciler(link, state, self._writer, environment)
         self._keep_alive = KeepAlive(
-            self._link,
-            state,
-            self._writer,
-            self._reconciler,
-            self._notifier,
-            self._lock,
-            timing=self._timing,
-            clock=self._clock,
-            now=self._environment.now,
+            link, state, self._writer, self._reconciler, environment, self._lock
         )
 
     async def start(self) -> None:
         """Begin to keep the desired state alive."""
         await self._reconciler.expire()
         self._update_task()
-
-    async def _save(self) -> None:
-        await self._environment.save(self.state.as_dict())
 
     def _update_task(self) -> None:
         """Run the keep-alive while in control."""
@@ -160,6 +121,11 @@ class Controller:
     def refuses_start_stop(self) -> bool:
         """Return whether the charger refused START or STOP."""
         return self._reconciler.refuses_start_stop(self._link.settings)
+
+    @property
+    def found(self) -> Settings:
+        """Return the charger's settings as they were last read."""
+        return self._link.settings
 
     @property
     def wanted(self) -> Settings:
@@ -282,7 +248,7 @@ class Controller:
             if wanted.phase_mode is not None:
                 await connection.read_settings()
                 if self._reconciler.observe(await self._link.observe()):
-                    await self._save()
+                    await self._reconciler.save()
         except LinkError as error:
             raise CommandFailed(error.key, str(error)) from error
 
@@ -375,11 +341,11 @@ class Controller:
         if consequence.error is None:
             if result.outcome is Outcome.CONFIRMED:
                 self.state.confirm(setting, command.value, command.lease)
-                await self._save()
+                await self._reconciler.save()
             return
         if consequence.keeps_found and result.found is not None:
             self.state.confirm(setting, result.found, command.lease)
-            await self._save()
+            await self._reconciler.save()
         elif setting is Setting.CURRENT_LIMIT:
             # If the charger has more than was requested before, it must not stay.
             self._writer.limit_written_at = -math.inf
@@ -416,7 +382,7 @@ class Controller:
                     await self._command(Setting.FALLBACK_LIMIT, limit, None)
                 self.state.release()
                 self._reconciler.forget()
-                await self._save()
+                await self._reconciler.save()
         finally:
             self._update_task()
             self._notifier.updated(is_fresh=False)
@@ -445,7 +411,9 @@ class Controller:
 
     async def _prepare_silence(self, seconds: float, *, force: bool) -> None:
         connection = await self._ready()
-        most = self._timing.longest_silence(self._link.settings.fallback_timeout)
+        most = self._environment.timing.longest_silence(
+            self._link.settings.fallback_timeout
+        )
         if (lease := self.state.lease) is not None:
             now = self._environment.now()
             left = lease.remaining(now).total_seconds()
@@ -466,7 +434,7 @@ class Controller:
     async def observe(self, observation: Observation) -> None:
         """Update from a poll, and restore what a reconnect may have lost."""
         if self._reconciler.observe(observation):
-            await self._save()
+            await self._reconciler.save()
         if self._lock.locked():
             # Whoever holds it restores first, or the next poll does.
             return
@@ -492,7 +460,7 @@ class Controller:
             "is_kept_alive": self.is_kept_alive,
             "effective_limit": None if lowest is None else lowest[0],
             "limited_by": None if lowest is None else lowest[1],
-            "seconds_since_keep_alive": round(self._clock() - written_at, 1)
+            "seconds_since_keep_alive": round(self._environment.clock() - written_at, 1)
             if self._writer.has_written_limit and math.isfinite(written_at)
             else None,
         }

@@ -1,16 +1,13 @@
 """The keep-alive: write the current limit again before the fallback engages."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
 import logging
 
+from .environment import Environment
 from .link import Connection, Link, LinkError
-from .notifier import Notifier
 from .reconciler import Reconciler
 from .settings import Setting
 from .state import ControlState
-from .timing import Timing
 from .writer import Writer
 
 _LOGGER = logging.getLogger(__name__)
@@ -28,23 +25,19 @@ class KeepAlive:
         state: ControlState,
         writer: Writer,
         reconciler: Reconciler,
-        notifier: Notifier,
+        environment: Environment,
         lock: asyncio.Lock,
-        *,
-        timing: Timing,
-        clock: Callable[[], float],
-        now: Callable[[], datetime],
     ) -> None:
         """Initialize without a task; `lock` is held by whoever writes."""
         self._link = link
         self._state = state
         self._writer = writer
         self._reconciler = reconciler
-        self._notifier = notifier
+        self._notifier = environment.notifier
+        self._timing = environment.timing
+        self._clock = environment.clock
+        self._now = environment.now
         self._lock = lock
-        self._timing = timing
-        self._clock = clock
-        self._now = now
         self._wake = asyncio.Event()
 
     def wake(self) -> None:

@@ -1,22 +1,20 @@
 """Bring a charger to its desired state after each connect."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 import logging
 import math
 from typing import Final
 
 from . import plan
+from .environment import Environment
 from .fallback import Fallback
 from .lease import Lease
 from .link import Connection, Link, Observation
-from .notifier import Notifier
 from .plan import Write
 from .settings import PhaseMode, Setting, Settings, StartStop, Value, agrees
 from .state import ControlState
-from .timing import Timing
 from .writer import Outcome, Writer
 
 _LOGGER = logging.getLogger(__name__)
@@ -88,22 +86,17 @@ class Reconciler:
         link: Link,
         state: ControlState,
         writer: Writer,
-        notifier: Notifier,
-        *,
-        timing: Timing,
-        clock: Callable[[], float],
-        now: Callable[[], datetime],
-        save: Callable[[], Awaitable[None]],
+        environment: Environment,
     ) -> None:
         """Initialize without a connection."""
         self._link = link
         self._state = state
         self._writer = writer
-        self._notifier = notifier
-        self._timing = timing
-        self._clock = clock
-        self._now = now
-        self._save = save
+        self._environment = environment
+        self._notifier = environment.notifier
+        self._timing = environment.timing
+        self._clock = environment.clock
+        self._now = environment.now
         self._synced_on: Connection | None = None
         self._pending: set[Setting] = set()
         self._retries = 0
@@ -112,6 +105,10 @@ class Reconciler:
         self._fallback = Fallback()
         self.state = ReconcileState.UNSYNCED
         self.unverified: Unverified | None = None
+
+    async def save(self) -> None:
+        """Store the state."""
+        await self._environment.save(self._state.as_dict())
 
     def _enter(self, state: ReconcileState) -> None:
         if state is not self.state:
@@ -177,7 +174,7 @@ class Reconciler:
         found = await self._writer.read_back(connection, lost.setting, lost.written)
         if agrees(found, lost.written):
             self._state.confirm(lost.setting, lost.value, lost.lease)
-            await self._save()
+            await self.save()
         self.unverified = None
 
     async def _restore(self, connection: Connection) -> None:
@@ -185,7 +182,7 @@ class Reconciler:
         await self.expire()
         # Whether it is still the same session has to be known before.
         if self.observe(observation, at_once=True):
-            await self._save()
+            await self.save()
         self._state.await_phases(self._link.settings)
         await self._carry_out(
             plan.restoration(
@@ -199,13 +196,8 @@ class Reconciler:
         )
         if self._state.limits.is_held and self._state.is_in_control:
             self._notifier.warn("limited to 6 A until its phase mode may be restored")
-        if await self._differs(connection):
-            _LOGGER.debug("Settings differ after restoring: %s", self._link.settings)
-
-    async def _differs(self, connection: Connection) -> bool:
-        """Read the settings again, to publish what they are after the restoration."""
-        found = await connection.read_settings()
-        return any(not agrees(found[s], value) for s, value in self._state.desired)
+        # What is published next is what the charger has after that.
+        await connection.read_settings()
 
     async def retry_pending(self, connection: Connection) -> None:
         """Try again what was not accepted, slower each time; raises LinkError."""
@@ -224,15 +216,7 @@ class Reconciler:
             writes = []
         if writes:
             await self._carry_out(writes, connection, is_first=False)
-        if self.state in (ReconcileState.PENDING, ReconcileState.SYNCED):
-            self._enter_synced_or_stay()
-
-    def _enter_synced_or_stay(self) -> None:
-        is_pending = bool(self._pending) or self._state.phases.is_awaited
-        if is_pending and self.state is ReconcileState.SYNCED:
-            # A switch of somebody else made the phases wait.
-            return
-        self._enter(ReconcileState.PENDING if is_pending else ReconcileState.SYNCED)
+        self._enter_synced()
 
     async def _carry_out(
         self, writes: list[Write], connection: Connection, *, is_first: bool
@@ -345,12 +329,12 @@ class Reconciler:
         self._state.phases.budget.record(
             self._now(), in_session=self._state.session.is_open
         )
-        await self._save()
+        await self.save()
 
     async def refund_switch(self) -> None:
         """Give back a switch that the charger definitely refused."""
         self._state.phases.budget.refund()
-        await self._save()
+        await self.save()
 
     def _refuse(self, command: StartStop, connection: Connection | None) -> None:
         self._refusal = Refusal(command, self._state.session.number, connection)
@@ -417,7 +401,7 @@ class Reconciler:
         if not self._state.expire(self._now()):
             return False
         self._writer.limit_written_at = -math.inf
-        await self._save()
+        await self.save()
         limit = self._state.limits.effective
         self._notifier.limit_expired(self._state.desired.current_limit or 0.0)
         _LOGGER.info("%s: limit expired, now %s A", self._notifier.name, limit)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 import logging
 
+from .environment import Environment
 from .link import Connection, Link, LinkError, Lost, Refused
 from .settings import Setting, Value, agrees
-from .timing import Timing
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,16 +46,16 @@ async def nothing() -> None:
 class Writer:
     """Write settings and read them back."""
 
-    def __init__(self, link: Link, timing: Timing, clock: Callable[[], float]) -> None:
+    def __init__(self, link: Link, environment: Environment) -> None:
         """Initialize the writer."""
         self._link = link
-        self._timing = timing
-        self._clock = clock
-        self.limit_written_at = clock()
+        self._timing = environment.timing
+        self._clock = environment.clock
+        self.limit_written_at = self._clock()
         """When the current limit was last written, or control started; -inf if it has
         to be written at once."""
         self.has_written_limit = False
-        self.phases_settle_at = clock()
+        self.phases_settle_at = self._clock()
         """Until when the phase mode may read as before a switch."""
         self.interrupt = asyncio.Event()
         """Ends the pause between two reads, for what cannot wait."""
