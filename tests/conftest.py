@@ -16,7 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import controller
 from custom_components.nexblue_local.const import CONF_MODBUS, CONF_UNIT_ID, DOMAIN
-from custom_components.nexblue_local.modbus import client, transport
+from custom_components.nexblue_local.modbus import client, session, transport
 from simulator import SimulatedCharger, Simulator
 
 # The test plugin of Home Assistant has every statement logged.
@@ -42,6 +42,7 @@ def _short_waits() -> Iterator[None]:
     with (
         patch.object(client, "PATIENCE", 0.6),
         patch.object(client, "RETRY_AFTER", 0.05),
+        patch.object(session, "BUSY_PAUSES", (0.02, 0.02, 0.02)),
     ):
         yield
 

@@ -350,9 +350,7 @@ async def test_layout_outlives_a_clock_that_is_not_set(
         await write(client, CURRENT_LIMIT, 10.0)
 
 
-async def test_only_who_released_the_connection_reclaims_it(
-    simulator: Simulator, endpoint: Endpoint
-) -> None:
+async def test_who_gave_up_takes_back(simulator: Simulator, endpoint: Endpoint) -> None:
     """Only the charger that released the connection can reclaim it."""
     one, other = Client(endpoint, 200), Client(endpoint, 200)
     one.release_connection(0.01)
@@ -378,7 +376,7 @@ async def test_a_layout_that_is_known_late(
     assert simulator.charger.settings["current_limit"] == 10.0
 
 
-async def test_another_charger_on_a_shared_connection(
+async def test_a_stranger_on_a_shared_link(
     simulator: Simulator, endpoint: Endpoint
 ) -> None:
     """The wrong charger at a shared endpoint does not close the connection."""
@@ -410,7 +408,7 @@ async def test_refused_write(simulator: Simulator, client: Client) -> None:
     assert simulator.charger.settings["start_stop"] is StartStop.START
 
 
-async def test_a_session_ends_with_its_connection(
+async def test_writes_belong_to_a_connection(
     simulator: Simulator, client: Client
 ) -> None:
     """Reads and writes on an earlier session raise ConnectionCut."""
@@ -430,7 +428,7 @@ async def test_a_session_ends_with_its_connection(
     assert wire(simulator) == []
 
 
-async def test_a_silence_behind_a_gateway_ends_the_session(
+async def test_a_silence_behind_a_gateway_ends_what_was_known(
     simulator: Simulator, client: Client
 ) -> None:
     """The charger is identified again after a request without a response."""

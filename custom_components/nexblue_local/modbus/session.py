@@ -1,17 +1,29 @@
 """A connection on which the charger has been identified."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from . import wall_clock
 from .blocks import BlockReader
 from .codec import Layout
-from .errors import ConnectionCut, NoAnswer, NotACharger, NotWritable, WrongCharger
+from .errors import (
+    ConnectionCut,
+    NoAnswer,
+    NotACharger,
+    NotWritable,
+    Refused,
+    WrongCharger,
+)
 from .layout import LayoutDetector
 from .model import Image, Register, RegisterGroup, Table
 from .registers import Clock, Identity, Reading, Settings
 from .transport import Connection
+
+BUSY_PAUSES: Final = (0.2, 0.4, 0.8)
+"""Seconds before each repetition of a request that found the charger busy."""
 
 SETTLING: Final = 5.0
 """Seconds after a write in which the old value may still be read."""
@@ -120,15 +132,15 @@ class Session:
         The old value may be read for another second or two. Raises ValueError if
         the value is out of range, before anything is sent. Raises NotWritable,
         Refused, or another ChargerError; ConnectionCut if the session is over. A write
-        is never repeated: after BadAnswer, ConnectionCut and NoAnswer it may have been
-        executed or not.
+        is repeated only while the charger says that it is busy: after BadAnswer,
+        ConnectionCut and NoAnswer it may have been executed or not.
         """
         register.encode(value, Layout.DCBA)
         await self.check_writable()
         words = register.encode(value, self._layout.layout)
         self.settings_settled_at = self._time() + SETTLING
         await self._answered(
-            self._connection.write(self._unit_id, register.address, words)
+            partial(self._connection.write, self._unit_id, register.address, words)
         )
 
     async def check_writable(self) -> None:
@@ -146,16 +158,27 @@ class Session:
 
     async def _read(self, *groups: type[RegisterGroup]) -> Image:
         self._check_not_over()
-        return await self._answered(self._blocks.read(*groups))
+        return await self._answered(partial(self._blocks.read, *groups))
 
     def _check_not_over(self) -> None:
         # A closed connection raises its own error.
         if self._was_unanswered:
             raise ConnectionCut("the session is over")
 
-    async def _answered[T](self, request: Awaitable[T]) -> T:
+    async def _answered[T](self, request: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer to a request, which is repeated while the charger is busy."""
+        for pause in BUSY_PAUSES:
+            try:
+                return await self._answered_once(request)
+            except Refused as error:
+                if not error.is_busy:
+                    raise
+            await asyncio.sleep(pause)
+        return await self._answered_once(request)
+
+    async def _answered_once[T](self, request: Callable[[], Awaitable[T]]) -> T:
         try:
-            return await request
+            return await request()
         except NoAnswer:
             self._was_unanswered = True
             raise
