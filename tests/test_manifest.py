@@ -47,5 +47,6 @@ def test_promises_have_tests() -> None:
 def test_icons() -> None:
     """The icons have the sizes that the frontend asks for."""
     for name, size in (("icon.png", 256), ("icon@2x.png", 512)):
-        data = (INTEGRATION / "brand" / name).read_bytes()
-        assert struct.unpack(">II", data[16:24]) == (size, size)
+        for theme in ("", "dark_"):
+            data = (INTEGRATION / "brand" / f"{theme}{name}").read_bytes()
+            assert struct.unpack(">II", data[16:24]) == (size, size)

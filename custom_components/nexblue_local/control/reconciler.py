@@ -101,6 +101,7 @@ class Reconciler:
         self._pending: set[Setting] = set()
         self._retries = 0
         self._retry_at = 0.0
+        self._phases_retry_at = 0.0
         self._refusal: Refusal | None = None
         self._fallback = Fallback()
         self.state = ReconcileState.UNSYNCED
@@ -202,7 +203,11 @@ class Reconciler:
     async def retry_pending(self, connection: Connection) -> None:
         """Try again what was not accepted, slower each time; raises LinkError."""
         now = self._now()
-        if self._state.phases.may_restore(now) and not self._pending:
+        may_restore_phases = (
+            self._state.phases.may_restore(now)
+            and self._clock() >= self._phases_retry_at
+        )
+        if may_restore_phases and not self._pending:
             writes = plan.phase_restoration(self._state, now)
         elif self._pending and self._clock() >= self._retry_at:
             writes = plan.restoration(
@@ -270,14 +275,13 @@ class Reconciler:
         result = await self._writer.write(connection, setting, value)
         if result.outcome in (Outcome.REFUSED, Outcome.BUSY):
             await self.refund_switch()
-        if result.error is not None and result.outcome not in (
-            Outcome.REFUSED,
-            Outcome.BUSY,
-        ):
+        elif result.error is not None:
             # The connection was replaced.
             raise result.error
-        found = result.found if isinstance(result.found, PhaseMode) else None
-        self._state.phases_restored(found)
+        if result.outcome is not Outcome.BUSY:
+            found = result.found if isinstance(result.found, PhaseMode) else None
+            self._state.phases_restored(found)
+            self._phases_retry_at = self._clock() + self._timing.retry_phases
         return result.outcome
 
     def _not_restored(

@@ -15,6 +15,8 @@ class Timing:
     """Longest time between two writes of the current limit."""
     retry_after: float = 5.0
     """Time to the next attempt after a keep-alive that failed."""
+    retry_phases: float = 600.0
+    """Time to the next attempt to restore a phase mode that was not confirmed."""
     retry_restoration: tuple[float, ...] = (0.0, 0.0, 5.0, 10.0, 30.0, 60.0)
     """Times to the next attempts of what could not be restored."""
 
