@@ -93,8 +93,8 @@ def test_stop_that_is_ignored_on_restoring() -> None:
         power_cycle(rig)
         await rig.poll()
         assert rig.charger.settings.start_stop is StartStop.STOP
-        assert not rig.controller.refuses_start_stop
         assert rig.notifier.events == [("restored", [Setting.START_STOP])]
+        assert not rig.controller.refuses_start_stop
 
     run(main())
 
