@@ -65,6 +65,25 @@ def test_restoring_keeps_to_its_connection() -> None:
     run(main())
 
 
+def test_restoring_the_phases_keeps_to_its_connection() -> None:
+    """A connection that is replaced while the switch is being saved gets no write."""
+
+    async def main() -> None:
+        rig = Rig()
+        await awaits_phases(rig)
+        count = len(rig.charger.writes)
+        rig.save_takes = 1.0
+        restoring = asyncio.create_task(rig.poll())
+        await asyncio.sleep(0.5)
+        rig.link.cut()
+        await rig.link.connect()
+        await restoring
+        assert writes_since(rig, count) == [(Setting.CURRENT_LIMIT, 6.0)]
+        assert rig.state.phases.is_held
+
+    run(main())
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_start_is_not_restored_in_another_session(restart: bool) -> None:
     """START belongs to its session; one lower energy is enough after a reconnect."""
@@ -247,28 +266,34 @@ def test_the_safest_comes_before_the_keep_alive() -> None:
     run(main())
 
 
-def test_a_lease_that_ran_out_is_not_restored() -> None:
-    """Whoever reconnects first writes the safe limit."""
+@pytest.mark.parametrize("first", ["poll", "command", "keep-alive", "slow command"])
+def test_a_lease_that_ran_out_is_not_restored(first: str) -> None:
+    """Whoever reconnects first writes the safe limit.
+
+    Also if the limit expires while its settings are being read.
+    """
 
     async def main() -> None:
-        for first in ("poll", "command", "keep-alive"):
-            rig = Rig()
-            valid_for = timedelta(minutes=3)
-            lease = Lease(rig.wall() + valid_for, valid_for, 7.0)
-            await rig.controller.set(Settings(current_limit=16.0), lease)
-            count = len(rig.charger.writes)
-            rig.link.is_up = False
-            power_cycle(rig)
+        rig = Rig()
+        valid_for = timedelta(minutes=3)
+        lease = Lease(rig.wall() + valid_for, valid_for, 7.0)
+        await rig.controller.set(Settings(current_limit=16.0), lease)
+        count = len(rig.charger.writes)
+        rig.link.is_up = False
+        power_cycle(rig)
+        if first == "slow command":
+            await asyncio.sleep(178)
+            rig.link.latency = 2.0
+        else:
             await asyncio.sleep(182)
-            rig.link.is_up = True
-            if first == "poll":
-                await rig.poll()
-            elif first == "command":
-                await rig.controller.set(Settings(fallback_limit=8.0))
-            else:
-                await asyncio.sleep(6)
-            limits = {v for s, v in writes_since(rig, count) if s == "current_limit"}
-            assert limits == {7.0}, first
-            rig.kill()
+        rig.link.is_up = True
+        if first == "poll":
+            await rig.poll()
+        elif first == "keep-alive":
+            await asyncio.sleep(6)
+        else:
+            await rig.controller.set(Settings(fallback_limit=8.0))
+        limits = {v for s, v in writes_since(rig, count) if s is Setting.CURRENT_LIMIT}
+        assert limits == {7.0}
 
     run(main())
