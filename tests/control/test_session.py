@@ -33,7 +33,8 @@ CHARGING, AVAILABLE = Status.CHARGING, Status.AVAILABLE
         pytest.param([(CHARGING, 3.0), (None, 0.0), (None, 0.0)], 0, id="unknown"),
         pytest.param([(CHARGING, 3.0), (CHARGING, None)], 0, id="energy unknown"),
         pytest.param(
-            [(CHARGING, 3.0), (CHARGING, 0.0)] + 2 * [(CHARGING, None), (CHARGING, 0.0)],
+            [(CHARGING, 3.0), (CHARGING, 0.0)]
+            + 2 * [(CHARGING, None), (CHARGING, 0.0)],
             0,
             id="misread, with energies unknown between",
         ),
