@@ -15,17 +15,14 @@ from custom_components.nexblue_local.modbus.enums import (
     PhaseMode,
     StartStop,
 )
-from custom_components.nexblue_local.modbus.registers import CURRENT_LIMIT, Settings
 from simulator import Car, Fault, FaultKind, Ocpp, Simulator
 from simulator.charger import POWER_ON
 from tests.commands import (
     COMMANDS,
     EACH,
     LIMIT,
-    PERIOD,
     PREFIX,
     SINGLE,
-    START,
     STOP,
     Command,
     intent,
@@ -37,6 +34,10 @@ from tests.conftest import requested
 from tests.test_init import poll, state
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
+
+
+STORED = {"phase_mode": "single_phase", "start_stop": "stop"}
+"""How the values of enumerations are stored."""
 
 
 @EACH
@@ -54,7 +55,8 @@ async def test_commands(
     assert writes(simulator) == [(command.function, command.address)]
     assert simulator.charger.settings[command.name] == command.value
     assert intent(entry) == {command.name: command.value}
-    assert stored(hass_storage, entry)["desired"] == {command.name: command.value}
+    kept = stored(hass_storage, entry)["desired"]
+    assert kept == {command.name: STORED.get(command.name, command.value)}
 
 
 async def test_states(
@@ -102,27 +104,6 @@ async def test_refused(
     assert simulator.charger.settings[command.name] == POWER_ON[command.name]
 
 
-async def test_a_command_keeps_to_its_connection(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """It is not written over a connection that nobody has checked for it."""
-    controller = entry.runtime_data.controller
-    original = controller.control.on_the_wire
-
-    def cut(*arguments: Any) -> Any:
-        # A new connection is there by the time of the write.
-        entry.runtime_data.modbus.disconnect()
-        return original(*arguments)
-
-    simulator.log.clear()
-    with (
-        patch.object(controller.control, "on_the_wire", cut),
-        pytest.raises(HomeAssistantError, match="did not apply it"),
-    ):
-        await LIMIT.give(hass)
-    assert writes(simulator) == []
-
-
 async def test_order_of_a_shorter_timeout(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -131,28 +112,6 @@ async def test_order_of_a_shorter_timeout(
     simulator.log.clear()
     await COMMANDS[2].give(hass)
     assert writes(simulator) == [(0x10, 1000), (0x10, 1004)]
-
-
-async def test_a_shorter_timeout_keeps_to_its_connection(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """Neither does the limit that is written before it go over another one."""
-    await LIMIT.give(hass)
-    control = entry.runtime_data.controller.state
-    original = control.on_the_wire
-
-    def cut(register: Any, value: Any) -> Any:
-        if register is CURRENT_LIMIT:
-            entry.runtime_data.modbus.disconnect()
-        return original(register, value)
-
-    simulator.log.clear()
-    with (
-        patch.object(control, "on_the_wire", cut),
-        pytest.raises(HomeAssistantError, match="did not apply it"),
-    ):
-        await COMMANDS[2].give(hass)
-    assert writes(simulator) == []
 
 
 async def test_a_command_after_an_outage_that_nobody_noticed(
@@ -178,48 +137,6 @@ async def test_phases_that_somebody_else_switched(
     with pytest.raises(ServiceValidationError, match="Try again after"):
         await SINGLE.give(hass)
     assert simulator.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
-
-
-async def test_the_phase_budget_is_saved_before_it_is_spent(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    simulator: Simulator,
-    entry: MockConfigEntry,
-) -> None:
-    """Whoever is killed in the middle of a switch has counted it."""
-    on_disk: list[int] = []
-    original = simulator.charger._set
-
-    def look(name: str, value: Any) -> None:
-        if name == "phase_mode":
-            on_disk.append(len(stored(hass_storage, entry)["budget"]["switches"]))
-        original(name, value)
-
-    with patch.object(simulator.charger, "_set", look):
-        await SINGLE.give(hass)
-        assert on_disk == [1]
-        await simulator.power_cycle()
-        await poll(hass, entry)
-        entry.runtime_data.controller.state.phases.budget.switches.clear()
-        await entry.runtime_data.controller._async_save()
-        await poll(hass, entry)
-    assert on_disk == [1, 1]
-
-
-async def test_a_poll_in_the_middle_of_a_switch(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """It sees no other switch than the one that is under way."""
-    controller = entry.runtime_data.controller
-    original = controller._read_back
-
-    async def polled(*arguments: Any) -> Any:
-        await poll(hass, entry)
-        return await original(*arguments)
-
-    with patch.object(controller, "_read_back", polled):
-        await SINGLE.give(hass)
-    assert len(controller.state.phases.budget.switches) == 1
 
 
 async def test_a_limit_that_is_ignored(
@@ -268,7 +185,7 @@ async def test_phases_that_are_taken_for_others(
     simulator.cut()
     await asyncio.sleep(0.2)
     await poll(hass, entry)
-    entry.runtime_data.controller.state.phases.budget.switches.clear()
+    entry.runtime_data.controller.control.state.phases.budget.switches.clear()
     original = simulator.charger._set
 
     def take(name: str, value: Any) -> None:
@@ -407,8 +324,8 @@ async def test_phase_budget(
     await SINGLE.give(hass)  # What is there is no switch.
     simulator.charger.plug_in(Car())
     await poll(hass, entry)
-    control = entry.runtime_data.controller.state
-    control.budget.in_session = 6
+    control = entry.runtime_data.controller.control.state
+    control.phases.budget.in_session = 6
     with pytest.raises(ServiceValidationError, match="6 times"):
         await hass.services.async_call(
             "select",
@@ -429,46 +346,7 @@ async def test_a_switch_that_was_not_sent_does_not_count(
     with pytest.raises(HomeAssistantError, match="could not be confirmed"):
         await SINGLE.give(hass)
     assert writes(simulator) == []
-    assert entry.runtime_data.controller.state.phases.budget.switches == []
-
-
-async def test_what_a_phase_command_notices_is_saved(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    simulator: Simulator,
-    entry: MockConfigEntry,
-) -> None:
-    """A session that is found to be over takes its START along, whatever follows."""
-    simulator.charger.plug_in(Car())
-    await poll(hass, entry)
-    await START.give(hass)
-    await SINGLE.give(hass)
-    simulator.charger.unplug()
-    with pytest.raises(ServiceValidationError, match="Try again after"):
-        await entry.runtime_data.controller.async_set(
-            Settings(phase_mode=PhaseMode.THREE_PHASE)
-        )
-    assert "start_stop" not in stored(hass_storage, entry)["desired"]
-
-
-async def test_a_keep_alive_that_is_refused_meanwhile(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """It is not the command that was refused."""
-    await LIMIT.give(hass)
-    simulator.charger.read_back_delay = 0.3
-    controller = entry.runtime_data.controller
-    with patch(PERIOD, lambda self, timeout: 0):
-        async with controller._lock:
-            command = asyncio.create_task(STOP.give(hass))
-            await asyncio.sleep(0.05)
-        simulator.faults.append(
-            Fault(kind=FaultKind.EXCEPTION, function=0x10, address=1000, times=2)
-        )
-        await command
-    assert simulator.faults[0].times == 0
-    assert intent(entry)["start_stop"] is StartStop.STOP
-    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "home_assistant"
+    assert entry.runtime_data.controller.control.state.phases.budget.switches == []
 
 
 async def test_more_than_was_asked_for_does_not_stay(

@@ -1,13 +1,11 @@
 """What was asked for is restored, on real sockets."""
 
 import asyncio
-from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -21,14 +19,10 @@ from tests.commands import (
     PERIOD,
     PREFIX,
     SINGLE,
-    START,
     STOP,
-    age_keep_alive,
-    control_events,
     intent,
     is_kept_alive,
     number,
-    stored,
     wake_keep_alive,
     writes,
 )
@@ -194,51 +188,6 @@ async def test_restoring_that_the_charger_cannot_do_yet(
     assert simulator.charger.settings["current_limit"] == 10.5
 
 
-async def test_restoring_keeps_to_its_connection(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """What was planned for one is not written over another."""
-    await LIMIT.give(hass)
-    await simulator.power_cycle()
-    control = entry.runtime_data.controller.state
-    original = control.on_the_wire
-
-    def cut(*arguments: Any) -> Any:
-        entry.runtime_data.modbus.disconnect()
-        return original(*arguments)
-
-    simulator.log.clear()
-    with patch.object(control, "on_the_wire", cut):
-        await poll(hass, entry)
-    assert writes(simulator) == []
-
-
-async def test_start_is_not_restored_in_another_session(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    simulator: Simulator,
-    entry: MockConfigEntry,
-) -> None:
-    """The next car does not start because the last one was told to."""
-    simulator.charger.plug_in(Car())
-    await poll(hass, entry)
-    await START.give(hass)
-    simulator.charger.session_energy = 4.0
-    await poll(hass, entry)
-    await simulator.stop()
-    simulator.charger.plug_in(Car())
-    simulator.charger.power_on()
-    simulator.charger.settings["start_stop"] = StartStop.STOP
-    await simulator.start()
-    simulator.log.clear()
-    # The keep-alive comes before the next poll, and one look has to do.
-    controller = entry.runtime_data.controller
-    async with controller._lock:
-        await controller._ready()
-    assert writes(simulator) == []
-    assert stored(hass_storage, entry)["desired"] == {}
-
-
 async def test_phases_over_budget_hold_the_limit(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -264,8 +213,8 @@ async def test_phases_over_budget_hold_the_limit(
     limits = {r.words for r in simulator.log if r.words and r.address == 1000}
     assert limits == {(0x0000, 0xC040)}
     assert intent(entry)["current_limit"] == 16.0
-    control = entry.runtime_data.controller.state
-    control.budget.switches.clear()
+    control = entry.runtime_data.controller.control.state
+    control.phases.budget.switches.clear()
     simulator.log.clear()
     await poll(hass, entry)
     assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
@@ -282,7 +231,7 @@ async def waits_for_its_phases(
     await simulator.power_cycle()
     await poll(hass, entry)
     assert simulator.charger.settings["current_limit"] == 6.0
-    entry.runtime_data.controller.state.phases.budget.switches.clear()
+    entry.runtime_data.controller.control.state.phases.budget.switches.clear()
 
 
 async def test_phases_that_cannot_be_restored_yet_hold_the_limit(
@@ -298,27 +247,6 @@ async def test_phases_that_cannot_be_restored_yet_hold_the_limit(
         wake_keep_alive(entry)
         await asyncio.sleep(0.5)
     assert simulator.charger.settings["current_limit"] == 6.0
-
-
-async def test_phases_that_are_ignored_hold_the_limit(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """Neither does a phase mode that the charger takes in silence and leaves."""
-    await waits_for_its_phases(hass, simulator, entry)
-    original = simulator.charger._set
-
-    def ignore(name: str, value: Any) -> None:
-        if name != "phase_mode":
-            original(name, value)
-
-    events = control_events(hass)
-    with patch.object(simulator.charger, "_set", ignore):
-        simulator.cut()
-        await asyncio.sleep(0.1)
-        await poll(hass, entry)
-    assert simulator.charger.settings["current_limit"] == 6.0
-    assert entry.runtime_data.controller.state.phases.is_awaited
-    assert events == []
 
 
 async def test_a_power_cut_behind_a_gateway(
@@ -338,83 +266,7 @@ async def test_a_power_cut_behind_a_gateway(
     assert simulator.is_connected
     assert simulator.charger.settings["start_stop"] is StartStop.STOP
     assert simulator.charger.settings["current_limit"] == 6.0
-    assert entry.runtime_data.controller.state.phases.is_awaited
-
-
-async def test_the_safest_comes_before_the_keep_alive(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """Also while it is found out what became of a command before the outage."""
-    for command in (LIMIT, SINGLE, STOP):
-        await command.give(hass)
-    simulator.faults += [
-        Fault(kind=FaultKind.DROP, function=0x10),
-        Fault(kind=FaultKind.DROP, function=4, address=0),
-    ]
-    with pytest.raises(HomeAssistantError, match="may or may not"):
-        await COMMANDS[1].give(hass)
-    simulator.faults.clear()
-    age_keep_alive(entry, 1e6)
-    await simulator.power_cycle()
-    simulator.log.clear()
-    await poll(hass, entry)
-    written = [(r.address, r.words) for r in simulator.log if r.words]
-    assert written == [(1006, (0,)), (1000, (0x0000, 0xC040))]  # STOP, 6 A
-
-
-async def test_a_phase_mode_that_was_not_written_costs_no_switch(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """A connection that is lost before its turn does not make it wait."""
-    await COMMANDS[1].give(hass)
-    await waits_for_its_phases(hass, simulator, entry)
-    await simulator.power_cycle()
-    simulator.faults.append(
-        Fault(kind=FaultKind.DROP, function=0x10, address=1002, times=1)
-    )
-    await poll(hass, entry)
-    assert entry.runtime_data.controller.state.phases.is_awaited
-    await asyncio.sleep(0.2)
-    await poll(hass, entry)
-    assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
-
-
-async def test_a_phase_mode_that_settles_counts_once(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """The old value that is still shown after restoring is nobody's switch back."""
-    await SINGLE.give(hass)
-    await simulator.power_cycle()
-    await poll(hass, entry)
-    budget = entry.runtime_data.controller.state.phases.budget
-    budget.switches.clear()
-    simulator.charger.read_back_delay = 0.3
-    await poll(hass, entry)
-    await poll(hass, entry)
-    await asyncio.sleep(0.7)
-    await poll(hass, entry)
-    assert state(hass, f"select.{PREFIX}_phase_mode") == "single_phase"
-    assert len(budget.switches) == 1
-
-
-async def test_refused_phases_hold_the_limit(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
-) -> None:
-    """A phase mode that cannot be restored leaves 6 A at the most."""
-    await LIMIT.give(hass)
-    await SINGLE.give(hass)
-    entry.runtime_data.controller.state.phases.budget.switches.clear()
-    await simulator.stop()
-    simulator.charger.power_on()
-    simulator.charger.change("phase_mode", PhaseMode.THREE_PHASE)
-    await simulator.start()
-    simulator.faults.append(
-        Fault(kind=FaultKind.EXCEPTION, function=0x06, address=1007, code=4)
-    )
-    await poll(hass, entry)
-    assert simulator.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
-    assert simulator.charger.settings["current_limit"] == 6.0
-    assert intent(entry)["current_limit"] == 10.5
+    assert entry.runtime_data.controller.control.state.phases.is_awaited
 
 
 async def test_fallback_shows(

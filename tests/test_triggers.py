@@ -22,7 +22,7 @@ from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.modbus.enums import ChargerErrors
 from custom_components.nexblue_local.trigger import TRIGGERS
 from simulator import Car, Simulator
-from tests.commands import LIMIT, entity_id_of
+from tests.commands import LIMIT, age_keep_alive, entity_id_of, wake_keep_alive
 from tests.test_init import poll, state
 from tests.test_services import device_of
 
@@ -144,12 +144,14 @@ async def test_a_fallback_in_an_outage(
     simulator.charger.fallback_active = True
     await simulator.start()
     # The keep-alive, rather than a poll, finds the charger again.
-    controller = entry.runtime_data.controller
-    async with controller._lock:
-        connection = await controller._ready()
-        await controller._write_limit_if_due(connection)
+    age_keep_alive(entry, 1e6)
+    wake_keep_alive(entry)
+    async with asyncio.timeout(5):
+        while True:
+            if not simulator.charger.fallback_active:
+                break
+            await asyncio.sleep(0.01)
     await hass.async_block_till_done()
-    assert not simulator.charger.fallback_active
     await poll(hass, entry)
     assert state(hass, entity_id_of(hass, "binary_sensor", "fallback_active")) == "off"
     assert triggered(calls) == ["fallback_engaged"]

@@ -158,7 +158,7 @@ class FakeConnection:
         """Write a setting, with the fault that is due."""
         await self._request()
         charger = self._link.charger
-        fault = self._link.faults.popleft() if self._link.faults else None
+        fault = self._link.fault_of(setting)
         match fault:
             case Fault.BUSY:
                 raise Busy("refused", "exception code 6")
@@ -197,9 +197,17 @@ class FakeLink:
         """Why the next connections are not made."""
         self.attempts: list[tuple[float, bool]] = []
         """When somebody connected, and whether patiently."""
+        self.lasting_faults: dict[Setting, Fault] = {}
+        """What happens to each write of a setting otherwise."""
         self.settings = Settings()
         self.capabilities: AbstractSet[Setting] = frozenset(Setting)
         self.connection: FakeConnection | None = None
+
+    def fault_of(self, setting: Setting) -> Fault | None:
+        """Return what happens to a write."""
+        if self.faults and (fault := self.faults.popleft()) is not None:
+            return fault
+        return self.lasting_faults.get(setting)
 
     async def connect(self, *, patient: bool = True) -> FakeConnection:
         """Return the open connection, or a new one."""
