@@ -148,6 +148,9 @@ class FakeConnection:
     async def read_settings(self) -> Settings:
         """Read the settings."""
         await self._request()
+        error = self._link.read_errors.popleft() if self._link.read_errors else None
+        if error is not None:
+            raise error
         self._link.settings = self._link.charger.read()
         return self._link.settings
 
@@ -188,6 +191,12 @@ class FakeLink:
         self.latency = 0.01
         self.faults: deque[Fault | None] = deque()
         """What happens to the next writes."""
+        self.read_errors: deque[LinkError | None] = deque()
+        """What happens to the next reads of the settings."""
+        self.connect_errors: deque[LinkError] = deque()
+        """Why the next connections are not made."""
+        self.attempts: list[tuple[float, bool]] = []
+        """When somebody connected, and whether patiently."""
         self.lasting_faults: dict[Setting, Fault] = {}
         """What happens to each write of a setting otherwise."""
         self.settings = Settings()
@@ -203,10 +212,15 @@ class FakeLink:
     async def connect(self, *, patient: bool = True) -> FakeConnection:
         """Return the open connection, or a new one."""
         await asyncio.sleep(0)
+        is_open = self.connection is not None and not self.connection.is_over
+        if not (is_open and self.is_up):
+            self.attempts.append((now(), patient))
         if not self.is_up:
             self.disconnect()
             raise LinkError("cannot_connect")
         if self.connection is None or self.connection.is_over:
+            if self.connect_errors:
+                raise self.connect_errors.popleft()
             self.connection = FakeConnection(self)
             await self.connection.read_settings()
         return self.connection
@@ -335,6 +349,14 @@ class Rig:
         while now() < end:
             await asyncio.sleep(min(every, end - now()))
             await self.poll()
+
+    async def set(self, **wanted: Any) -> None:
+        """Request settings."""
+        await self.controller.set(Settings(**wanted))
+
+    def written_at(self, setting: Setting = Setting.CURRENT_LIMIT) -> list[float]:
+        """Return the times of the executed writes of a setting."""
+        return [at for at, written, _ in self.charger.writes if written is setting]
 
     def written(self, setting: Setting) -> list[Value]:
         """Return the executed writes of a setting."""

@@ -1,7 +1,8 @@
 """An event loop on which time passes only while everybody waits."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
 import selectors
 from typing import Any, override
 
@@ -41,3 +42,15 @@ def run[T](main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, in virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
+
+
+def in_virtual_time[**P](
+    test: Callable[P, Coroutine[Any, Any, None]],
+) -> Callable[P, None]:
+    """Run a test in virtual time."""
+
+    @wraps(test)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        run(test(*args, **kwargs))
+
+    return wrapper

@@ -62,6 +62,8 @@ class Controller:
         self._notifier = environment.notifier
         self._lock = asyncio.Lock()
         self._queue = CommandQueue()
+        self._lowered_by: Ticket | None = None
+        """The command whose limit is in force before its turn."""
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
         self.load(ControlState())
@@ -180,35 +182,40 @@ class Controller:
         before an error still apply.
 
         A newer command replaces an older one that waits, which then shares its
-        outcome. A lower limit does not wait for a command that is executed: it is
+        outcome, or is executed if the newer one is cancelled. A lower limit does not wait for a command that is executed: it is
         written at once, then confirmed in its turn.
         """
         wanted = self.check(wanted, lease)
         successors: list[Ticket] = []
         with self._queue.enter(wanted) as ticket:
             try:
-                await self._lower_at_once(wanted.current_limit)
+                await self._lower_at_once(wanted.current_limit, ticket)
                 async with self._lock:
                     await self._set(wanted, lease, ticket, successors)
             finally:
-                self.state.limits.set(Source.COMMAND, None)
+                if self._lowered_by is ticket:
+                    self.state.limits.set(Source.COMMAND, None)
                 self._update_task()
                 self._notifier.updated(is_fresh=False)
-        for successor in successors:
-            await asyncio.shield(successor.done)
+        executed = [await asyncio.shield(successor.done) for successor in successors]
+        if not all(executed):
+            await self.set(wanted, lease)
 
-    async def _lower_at_once(self, limit: float | None) -> None:
+    async def _lower_at_once(self, limit: float | None, ticket: Ticket) -> None:
         connection = self._reconciler.connection
-        effective = self.state.limits.effective
+        present = self.state.limits.effective
+        if present is None:
+            present = self._link.settings.current_limit
         if (
             limit is None
-            or effective is None
-            or limit >= effective
+            or present is None
+            or limit >= present
             or not self._lock.locked()
             or connection is None
         ):
             return
         self.state.limits.set(Source.COMMAND, limit)
+        self._lowered_by = ticket
         self._writer.interrupt.set()
         try:
             await self._writer.send(connection, Setting.CURRENT_LIMIT, limit)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from . import record
+
 
 @dataclass
 class Lease:
@@ -34,7 +36,7 @@ class Lease:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what was stored."""
         return cls(
-            datetime.fromisoformat(data["until"]),
-            timedelta(seconds=data["valid_for"]),
-            data["safe_limit"],
+            record.time(data["until"]),
+            timedelta(seconds=record.number(data["valid_for"])),
+            record.number(data["safe_limit"]),
         )

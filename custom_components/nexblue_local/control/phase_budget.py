@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
+from . import record
+
 INTERVAL: Final = timedelta(minutes=10)
 WINDOW: Final = timedelta(hours=1)
 PER_WINDOW: Final = 2
@@ -88,8 +90,8 @@ class PhaseBudget:
         """Return what was stored."""
         return cls(
             [
-                (datetime.fromisoformat(made), datetime.fromisoformat(counts_from))
+                (record.time(made), record.time(counts_from))
                 for made, counts_from in data["switches"]
             ],
-            data["in_session"],
+            record.integer(data["in_session"]),
         )

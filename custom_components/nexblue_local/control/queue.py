@@ -13,7 +13,8 @@ class Ticket:
     def __init__(self, wanted: Settings) -> None:
         """Initialize a command that waits."""
         self.settings = frozenset(setting for setting, _ in wanted)
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Whether it was executed, or the error; False if it was cancelled."""
 
 
 class CommandQueue:
@@ -38,10 +39,10 @@ class CommandQueue:
                 # Whoever was replaced by it may have gone.
                 ticket.done.exception()
             else:
-                ticket.done.set_result(None)
+                ticket.done.set_result(False)
             raise
         self._leave(ticket)
-        ticket.done.set_result(None)
+        ticket.done.set_result(True)
 
     def _leave(self, ticket: Ticket) -> None:
         for setting in ticket.settings:

@@ -184,7 +184,8 @@ class Reconciler:
         # Whether it is still the same session has to be known before.
         if self.observe(observation, at_once=True):
             await self.save()
-        self._state.await_phases(self._link.settings)
+        if Setting.PHASE_MODE in self._link.capabilities:
+            self._state.await_phases(self._link.settings)
         await self._carry_out(
             plan.restoration(
                 self._state,

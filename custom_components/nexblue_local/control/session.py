@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, Self
 
+from . import record
 from .link import Status
 
 STORED_STEP: Final = 0.5
@@ -77,7 +78,7 @@ class Session:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what was stored."""
         return cls(
-            number=int(data["number"]),
-            is_open=bool(data["is_open"]),
-            energy=float(data["energy"]),
+            number=record.integer(data["number"]),
+            is_open=record.boolean(data["is_open"]),
+            energy=record.number(data["energy"]),
         )

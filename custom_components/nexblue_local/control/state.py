@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
+from . import record
 from .errors import Rejected
 from .lease import Lease
 from .limits import Limits, Source
@@ -22,9 +23,9 @@ from .settings import (
 )
 
 DECODERS: Final = {
-    Setting.CURRENT_LIMIT: float,
-    Setting.FALLBACK_LIMIT: float,
-    Setting.FALLBACK_TIMEOUT: int,
+    Setting.CURRENT_LIMIT: record.number,
+    Setting.FALLBACK_LIMIT: record.number,
+    Setting.FALLBACK_TIMEOUT: record.integer,
     Setting.PHASE_MODE: PhaseMode,
     Setting.START_STOP: StartStop,
 }
@@ -199,12 +200,19 @@ class ControlState:
                     seen=None if seen is None else PhaseMode(seen),
                 ),
                 session=Session.from_dict(data["session"]),
-                started_in=None if started_in is None else int(started_in),
+                started_in=None if started_in is None else record.integer(started_in),
             )
             _check_ranges(
                 desired, None if state.lease is None else state.lease.safe_limit
             )
-        except (AttributeError, KeyError, TypeError, ValueError, Rejected) as error:
+        except (
+            AttributeError,
+            KeyError,
+            OverflowError,
+            TypeError,
+            ValueError,
+            Rejected,
+        ) as error:
             raise DamagedRecord(f"{type(error).__name__}: {error}") from error
         state._update_user_limit()
         return state
