@@ -160,7 +160,7 @@ async def test_house(
     await load(hass, "Leave room for the rest of the house")
     await at_a_tenth_second(hass)
     assert simulator.charger.settings["current_limit"] == limit
-    lease = entry.runtime_data.controller.state.lease
+    lease = entry.runtime_data.controller.control.state.lease
     if house == "unavailable":
         assert lease is None
     else:

@@ -111,7 +111,7 @@ OFF_BY_DEFAULT = {
     *("sensor.current_l2", "sensor.current_l3"),
     *("sensor.active_fallback_limit", "sensor.active_fallback_timeout"),
     *("sensor.active_phase_mode", "sensor.active_start_stop"),
-    "sensor.app_phase_mode",
+    *("sensor.app_phase_mode", "binary_sensor.phase_mode_not_restored"),
     *("sensor.clock_offset", "sensor.mapping_version", "sensor.connector_count"),
     *(f"binary_sensor.error_{str(flag.name).lower()}" for flag in ChargerErrors),
     *(f"binary_sensor.warning_{str(flag.name).lower()}" for flag in ChargerWarnings),
@@ -133,7 +133,7 @@ async def test_off_by_default(hass: HomeAssistant, entry: MockConfigEntry) -> No
         if entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     }
     assert off == OFF_BY_DEFAULT
-    assert len(off) == 16 + 12 + 10 + 6
+    assert len(off) == 17 + 12 + 10 + 6
 
 
 @pytest.mark.usefixtures("all_entities_on")
@@ -205,7 +205,11 @@ async def test_refused_bitsets_are_unknown(
     shown = states(hass)
     unknown = {key for key, state in shown.items() if state.state == STATE_UNKNOWN}
     assert unknown == {
-        *(key for key in OFF_BY_DEFAULT if key.startswith("binary_sensor.")),
+        *(
+            key
+            for key in OFF_BY_DEFAULT
+            if key.startswith(("binary_sensor.error", "binary_sensor.wa"))
+        ),
         *("sensor.limited_by", "binary_sensor.warning"),
         # Zero is not believed at once, as the meter may not be ready yet.
         "sensor.session_energy",

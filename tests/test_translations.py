@@ -21,6 +21,7 @@ from custom_components.nexblue_local import (
 from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS, INVALID_HOST
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.control.controller import CONSEQUENCES
 from custom_components.nexblue_local.modbus import errors
 from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA, FIXABLE, Issue
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
@@ -78,22 +79,18 @@ def test_errors() -> None:
         and issubclass(error, errors.ChargerError)
         and error is not errors.ChargerError
     }
-    source = "".join(
-        (INTEGRATION / name).read_text()
-        for name in (
-            "__init__.py",
-            "controller.py",
-            "control/control.py",
-            "services.py",
-        )
+    files = (
+        "__init__",
+        "controller",
+        "services",
+        "control/controller",
+        "control/state",
     )
-    keys |= set(
-        re.findall(
-            r"(?:Rejected\(|invalid\(|not_done\(\s*self._entry,|translation_key=)"
-            r'\s*"(\w+)"',
-            source,
-        )
-    )
+    source = "".join((INTEGRATION / f"{name}.py").read_text() for name in files)
+    raised = r"(?:Rejected|CommandFailed|invalid)\(|translation_key="
+    keys |= set(re.findall(rf'(?:{raised})\s*"(\w+)"', source))
+    keys |= {c.error for c in CONSEQUENCES.values() if c.error is not None}
+    keys.add("not_executed")
     limits = ("current_limit", "fallback_limit", "fallback_timeout", "safe_limit")
     keys |= {f"{name}_out_of_range" for name in limits}
     assert set(TEXTS["exceptions"]) == keys
