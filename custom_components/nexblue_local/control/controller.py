@@ -80,7 +80,9 @@ class Controller:
 
     async def start(self) -> None:
         """Begin to keep the desired state alive."""
-        await self._reconciler.expire()
+        if await self._reconciler.expire():
+            # It is restored with the rest.
+            self._writer.limit_written_at = self._environment.clock()
         self._update_task()
 
     def _update_task(self) -> None:
