@@ -198,6 +198,7 @@ class FakeLink:
         """When somebody connected, and whether patiently."""
         self.settings = Settings()
         self.capabilities: AbstractSet[Setting] = frozenset(Setting)
+        self.connection_class = FakeConnection
         self.connection: FakeConnection | None = None
 
     async def connect(self, *, patient: bool = True) -> FakeConnection:
@@ -212,7 +213,7 @@ class FakeLink:
         if self.connection is None or self.connection.is_over:
             if self.connect_errors:
                 raise self.connect_errors.popleft()
-            self.connection = FakeConnection(self)
+            self.connection = self.connection_class(self)
             await self.connection.read_settings()
         return self.connection
 
