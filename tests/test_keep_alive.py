@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import DOMAIN
 from simulator import Simulator
-from tests.commands import COMMANDS, LIMIT, intent, is_kept_alive, writes
+from tests.commands import COMMANDS, LIMIT, core, intent, is_kept_alive, writes
 from tests.conftest import entry_for, timing
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
@@ -57,7 +57,7 @@ async def test_keep_alive_ends_with_the_entry(
 ) -> None:
     """A command that is executed is completed; what waits for it fails."""
     await LIMIT.give(hass)
-    state = entry.runtime_data.controller.state
+    control = core(entry)
     simulator.charger.read_back_delay = 0.5
     command = asyncio.create_task(COMMANDS[1].give(hass))
     await asyncio.sleep(0.1)
@@ -68,8 +68,8 @@ async def test_keep_alive_ends_with_the_entry(
     await command
     with pytest.raises(HomeAssistantError):
         await waiting
-    assert state.desired.fallback_limit == COMMANDS[1].value
-    assert not is_kept_alive(entry)
+    assert control.state.desired.fallback_limit == COMMANDS[1].value
+    assert not control.is_kept_alive
 
 
 @pytest.mark.parametrize("ending", ["reload", "removal"])
@@ -77,7 +77,6 @@ async def test_a_command_that_is_saved_slowly(
     hass: HomeAssistant,
     hass_storage: dict[str, Any],
     simulator: Simulator,
-    entry: MockConfigEntry,
     ending: str,
 ) -> None:
     """A reload finds what was confirmed; a removal leaves nothing of it."""
@@ -90,7 +89,11 @@ async def test_a_command_that_is_saved_slowly(
             await asyncio.sleep(0.3)
         await original(store, data)
 
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
     with patch.object(Store, "async_save", slow):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        saving.clear()
         command = asyncio.create_task(LIMIT.give(hass))
         await saving.wait()
         if ending == "removal":

@@ -1,5 +1,6 @@
 """What control knows of one charger, and how it is stored."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -22,7 +23,7 @@ from .settings import (
     Value,
 )
 
-DECODERS: Final = {
+DECODERS: Final[dict[Setting, Callable[[Any], Value]]] = {
     Setting.CURRENT_LIMIT: record.number,
     Setting.FALLBACK_LIMIT: record.number,
     Setting.FALLBACK_TIMEOUT: record.integer,
