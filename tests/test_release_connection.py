@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from unittest.mock import patch
 
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
@@ -10,24 +9,13 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.nexblue_local import keeper
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.domain_data import async_get_domain_data
 from custom_components.nexblue_local.modbus.enums import StartStop
 from custom_components.nexblue_local.modbus.errors import ConnectionReleased
 from simulator import Fault, FaultKind, Simulator
-from tests.commands import (
-    LIMIT,
-    PERIOD,
-    PREFIX,
-    SINGLE,
-    STOP,
-    intent,
-    number,
-    wake_keep_alive,
-    writes,
-)
-from tests.conftest import entry_data
+from tests.commands import LIMIT, PREFIX, SINGLE, STOP, intent, number, writes
+from tests.conftest import entry_data, entry_for, timing
 from tests.test_init import poll, state
 from tests.test_services import act, lease
 
@@ -195,21 +183,20 @@ async def test_release_connection_beside_a_longer_lease(
 
 
 async def test_release_connection_taken_back_early(
-    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant, simulator: Simulator, quick_commands: None
 ) -> None:
     """A shorter pause replaces a longer one, and the keep-alive continues after it."""
+    entry = entry_for(simulator, scan_interval=60)
+    entry.add_to_hass(hass)
+    with timing(keep_alive_at_most=0.2):
+        assert await hass.config_entries.async_setup(entry.entry_id)
     await LIMIT.give(hass)
-    await act(hass, entry, "release_connection", minutes=120, force=True)
-    with (
-        patch.object(keeper, "LEAVE_ALONE", 0.3),
-        patch(PERIOD, lambda self, timeout: 0.2),
-    ):
-        wake_keep_alive(entry)
-        # The keep-alive fails once, and waits.
-        await asyncio.sleep(0.3)
-        await entry.runtime_data.coordinator.async_release_connection(0.1, force=True)
-        simulator.log.clear()
-        await asyncio.sleep(1)
+    # The keep-alive fails, and tries again when the pause is over.
+    await entry.runtime_data.coordinator.async_release_connection(1.0, force=True)
+    await asyncio.sleep(0.5)
+    await entry.runtime_data.coordinator.async_release_connection(0.1, force=True)
+    simulator.log.clear()
+    await asyncio.sleep(1.2)
     assert writes(simulator).count((0x10, 1000)) >= 2
 
 

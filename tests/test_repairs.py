@@ -161,7 +161,6 @@ async def test_fallback_that_stays(
     simulator.charger.settings["fallback_timeout"] = 60
     simulator.overrides[402] = 1 << 6
     with patch.object(fallback, "GOES", 0.3):
-        controller = entry.runtime_data.controller
         age_keep_alive(entry, 400)
         await simulator.start()
         await poll(hass, entry)

@@ -201,6 +201,7 @@ class FakeLink:
         """What happens to each write of a setting otherwise."""
         self.settings = Settings()
         self.capabilities: AbstractSet[Setting] = frozenset(Setting)
+        self.connection_class = FakeConnection
         self.connection: FakeConnection | None = None
 
     def fault_of(self, setting: Setting) -> Fault | None:
@@ -221,7 +222,7 @@ class FakeLink:
         if self.connection is None or self.connection.is_over:
             if self.connect_errors:
                 raise self.connect_errors.popleft()
-            self.connection = FakeConnection(self)
+            self.connection = self.connection_class(self)
             await self.connection.read_settings()
         return self.connection
 

@@ -147,7 +147,6 @@ async def test_keep_alive_that_ended_begins_anew() -> None:
     (task,) = rig.tasks
     task.cancel()
     await asyncio.wait([task])
-    assert not rig.controller.is_kept_alive
     await rig.poll()
     assert rig.controller.is_kept_alive
     await asyncio.sleep(61)
@@ -171,7 +170,7 @@ async def test_keep_alive_goes_on_after_an_outage() -> None:
     rig.link.is_up = False
     rig.link.cut()
     await asyncio.sleep(8 * 3600)
-    assert rig.charger.is_fallback_active
+    assert len(rig.written_at()) == 1
     rig.link.is_up = True
     await asyncio.sleep(5.1)
     assert not rig.charger.is_fallback_active

@@ -5,8 +5,8 @@ from custom_components.nexblue_local.control.limits import HOLD, Limits, Source
 
 def test_the_lowest_limit_is_effective() -> None:
     """It is the one that is written, whoever set it."""
+    assert Limits().lowest is None
     limits = Limits()
-    assert limits.lowest is None
     assert limits.effective is None
     limits.set(Source.USER, 16.0)
     assert limits.lowest == (16.0, Source.USER)
@@ -25,7 +25,7 @@ def test_a_held_limit() -> None:
     """The hold lowers a limit, and is none by itself."""
     limits = Limits()
     limits.is_held = True
-    assert limits.lowest is None
+    assert limits.effective is None
     limits.set(Source.USER, 16.0)
     assert limits.lowest == (HOLD, Source.PHASES)
     limits.set(Source.USER, 6.0)

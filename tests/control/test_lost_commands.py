@@ -18,8 +18,8 @@ from custom_components.nexblue_local.control.settings import (
 from tests.control.fakes import DEFAULTS, Fault, Rig
 from tests.control.virtual_time import in_virtual_time
 
-LIMIT = {"current_limit": 10.5}
-SINGLE = {"phase_mode": PhaseMode.SINGLE_PHASE}
+LIMIT: dict[str, Any] = {"current_limit": 10.5}
+SINGLE: dict[str, Any] = {"phase_mode": PhaseMode.SINGLE_PHASE}
 COMMANDS: list[dict[str, Any]] = [
     LIMIT,
     {"fallback_limit": 8.0},

@@ -44,8 +44,8 @@ def observe(
     """Have a state see a charger; return whether what is stored changed."""
     settings = replace(DEFAULTS, phase_mode=mode)
     observation = replace(charging(settings), status=status, session_energy=energy)
-    options = {"now": NOW, "phases_settled": True} | options
-    return state.observe(observation, **options)
+    defaults: dict[str, Any] = {"now": NOW, "phases_settled": True}
+    return state.observe(observation, **(defaults | options))
 
 
 def test_phase_commands_spend_the_budget() -> None:
@@ -357,7 +357,7 @@ def test_a_record_without_a_field(path: str) -> None:
         ControlState.from_dict(damaged(path, is_missing=True))
 
 
-WRONG = {
+WRONG: dict[str, list[Any]] = {
     "desired": [None, [], "x", 1, {"unknown": 1}],
     "desired.current_limit": [None, "10", [], True, 32.5, float("nan")],
     "desired.fallback_limit": [None, "8", 17.0],
