@@ -527,3 +527,17 @@ async def test_a_long_silence_is_rejected_in_control() -> None:
     assert len(rig.written_at()) == 2
     await rig.controller.prepare_silence(3600, force=True, release=release)
     assert len(released) == 2
+
+
+@in_virtual_time
+async def test_a_pause_ends_the_wait_of_an_older_limit() -> None:
+    """It is confirmed without waiting for the next read of the older one."""
+    rig = await rig_of(current_limit=8.0)
+    rig.link.faults.append(Fault.IGNORED)
+    older = asyncio.create_task(rig.set(current_limit=10.0))
+    await asyncio.sleep(0.1)
+    start = now()
+    await rig.set(current_limit=0.0)
+    assert now() - start < 0.1
+    await older
+    assert rig.desired.current_limit == 0.0

@@ -413,3 +413,33 @@ async def test_a_fallback_in_spite_of_control() -> None:
     assert rig.controller.has_unexpected_fallback
     await rig.run_for(30)
     assert not rig.controller.has_unexpected_fallback
+
+
+@in_virtual_time
+async def test_another_session_is_known_from_one_read() -> None:
+    """A command after an outage that nobody noticed does not restore START."""
+    rig = await rig_of()
+    rig.charger.plug_in()
+    rig.charger.session_energy = 5.0
+    await rig.poll()
+    await rig.set(start_stop=START)
+    rig.charger.writes.clear()
+    rig.link.cut()
+    rig.charger.power_cycle()
+    rig.charger.plug_in()
+    await rig.set(fallback_limit=8.0)
+    assert rig.written(Setting.START_STOP) == []
+    assert rig.desired == Settings(fallback_limit=8.0)
+
+
+@in_virtual_time
+async def test_what_is_read_without_a_poll_is_published() -> None:
+    """The keep-alive publishes what it read to restore; a poll does so itself."""
+    rig = await rig_of(current_limit=10.0)
+    rig.notifier.updates.clear()
+    rig.link.cut()
+    await rig.poll()
+    assert rig.notifier.updates == []
+    rig.link.cut()
+    await asyncio.sleep(61)
+    assert rig.notifier.updates == [True]
