@@ -179,7 +179,7 @@ async def test_release_connection_beside_a_longer_lease(
     await lease(entry, 16.0, 3600, 7.0)
     await act(hass, entry, "release_connection", minutes=10, force=True)
     assert intent(entry) == {"current_limit": 16}
-    assert entry.runtime_data.controller.state.lease is not None
+    assert entry.runtime_data.controller.control.state.lease is not None
 
 
 async def test_release_connection_taken_back_early(
