@@ -291,7 +291,7 @@ def test_weeks() -> None:
         "commands done": 300,
         "commands cancelled": 100,
         "bursts": 100,
-        "rejected: phase_budget": 10,
+        "rejected: phase_budget": 5,
         "failed: refused": 50,
         "failed: not_taken": 20,
         "failed: not_executed": 20,
