@@ -90,7 +90,7 @@ def test_errors() -> None:
     raised = r"(?:Rejected|CommandFailed|invalid)\(|translation_key="
     keys |= set(re.findall(rf'(?:{raised})\s*"(\w+)"', source))
     keys |= {c.error for c in CONSEQUENCES.values() if c.error is not None}
-    keys.add("not_executed")
+    keys |= {"not_executed", "not_lowered"}
     limits = ("current_limit", "fallback_limit", "fallback_timeout", "safe_limit")
     keys |= {f"{name}_out_of_range" for name in limits}
     assert set(TEXTS["exceptions"]) == keys

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
+import math
 from typing import Any
 
 from custom_components.nexblue_local.control.controller import Controller
@@ -72,6 +73,11 @@ class FakeCharger:
     has_car: bool = False
     session_energy: float = 0.0
     written_at: float | None = None
+    step: float = 0.0
+    """Step in A to which a current limit is rounded, 0 for none."""
+    rounds_up: bool = False
+    offers: float = math.inf
+    """What load balancing and the app leave, in A; register 1000 shows no more."""
     late: deque[tuple[float, Setting, Value]] = field(default_factory=deque)
     writes: list[tuple[float, Setting, Value]] = field(default_factory=list)
     """What was executed, with its time."""
@@ -103,11 +109,16 @@ class FakeCharger:
             self.late.popleft()
         for _, setting, value in reversed(self.late):
             shown = shown.with_value(setting, value)
-        return shown
+        limit = shown.current_limit
+        assert limit is not None
+        return shown.with_value(Setting.CURRENT_LIMIT, min(limit, self.offers))
 
     def execute(self, setting: Setting, value: Value) -> None:
         """Take a setting."""
         self.writes.append((now(), setting, value))
+        if self.step and setting is Setting.CURRENT_LIMIT and isinstance(value, float):
+            to_step = math.ceil if self.rounds_up else math.floor
+            value = to_step(round(value / self.step, 6)) * self.step
         self.settings = self.settings.with_value(setting, value)
         if setting is Setting.CURRENT_LIMIT:
             self.written_at = now()

@@ -364,7 +364,7 @@ async def test_nothing_is_kept_alive_unasked() -> None:
 async def test_a_first_limit_that_failed_is_not_kept_alive() -> None:
     """Only what was confirmed is."""
     rig = Rig()
-    rig.link.faults.append(Fault.IGNORED)
+    rig.link.faults.append(Fault.REFUSED)
     with suppress(CommandFailed):
         await rig.set(current_limit=10.5)
     await rig.run_for(1000)

@@ -298,6 +298,7 @@ def test_everything_that_is_stored() -> None:
         "session": {"number": 1, "is_open": True, "energy": 2.0},
         "started_in": 1,
         "phase_mode_seen": "single_phase",
+        "limit_step": None,
         "lease": {
             "until": (NOW + timedelta(seconds=100)).isoformat(),
             "valid_for": 100.0,

@@ -295,7 +295,7 @@ def test_weeks() -> None:
         "failed: refused": 50,
         "failed: not_taken": 20,
         "failed: not_executed": 20,
-        "failed: clamped": 10,
+        "failed: clamped": 3,
         "fallbacks": 5,
         "phase switches": 50,
         "limits of another source": 20,

@@ -48,6 +48,14 @@ CONSEQUENCES: Final = {
 }
 
 
+def _is_lowered(value: Value, before: Value | None) -> bool:
+    return before is None or (
+        isinstance(value, int | float)
+        and isinstance(before, int | float)
+        and value < before
+    )
+
+
 class Controller:
     """Control of one charger.
 
@@ -287,6 +295,7 @@ class Controller:
             if setting is Setting.CURRENT_LIMIT and isinstance(value, int | float):
                 written = self.state.limits.capped(value)
             command = Unverified(setting, value, written, lease)
+            before = self._link.settings[setting]
             try:
                 result = await self._execute(command, connection, is_superseded)
             except asyncio.CancelledError:
@@ -296,7 +305,7 @@ class Controller:
                 raise
         except LinkError as error:
             raise CommandFailed(error.key, str(error)) from error
-        await self._conclude(command, result, connection)
+        await self._conclude(command, result, connection, before)
         return result
 
     async def _execute(
@@ -331,9 +340,16 @@ class Controller:
         return result
 
     async def _conclude(
-        self, command: Unverified, result: Result, connection: Connection
+        self,
+        command: Unverified,
+        result: Result,
+        connection: Connection,
+        before: Value | None,
     ) -> None:
-        """Store what follows from a command, or raise CommandFailed."""
+        """Store what follows from a command, or raise CommandFailed.
+
+        `before` is the value that the charger had.
+        """
         setting, consequence = command.setting, CONSEQUENCES[result.outcome]
         is_unknown = result.outcome is Outcome.UNKNOWN
         self._reconciler.unverified = command if is_unknown else None
@@ -349,8 +365,11 @@ class Controller:
             )
         if consequence.error is None:
             if result.outcome is Outcome.CONFIRMED:
+                is_rounded_up = self._learn_step(command, result, before)
                 self.state.confirm(setting, command.value, command.lease)
                 await self._reconciler.save()
+                if is_rounded_up:
+                    await self._lower_to_step(connection)
             return
         if consequence.keeps_found and result.found is not None:
             self.state.confirm(setting, result.found, command.lease)
@@ -358,7 +377,35 @@ class Controller:
         elif setting is Setting.CURRENT_LIMIT:
             # If the charger has more than was requested before, it must not stay.
             self._writer.limit_written_at = -math.inf
+            if _is_lowered(command.written, before) and result.error is None:
+                # A lower limit is the safe one: the keep-alive goes on writing it.
+                self.state.confirm(setting, command.value, command.lease)
+                await self._reconciler.save()
+                self._writer.limit_written_at = self._environment.clock()
+                self._fail(command, result, "not_lowered")
         self._fail(command, result, consequence.error)
+
+    def _learn_step(
+        self, command: Unverified, result: Result, before: Value | None
+    ) -> bool:
+        """Learn how the charger rounds; return whether it rounded up."""
+        if (
+            command.setting is not Setting.CURRENT_LIMIT
+            or not isinstance(command.written, int | float)
+            or not isinstance(result.found, int | float)
+        ):
+            return False
+        known = before if isinstance(before, int | float) else None
+        return self.state.limits.step.observe(command.written, result.found, known)
+
+    async def _lower_to_step(self, connection: Connection) -> None:
+        """Write a limit again that the charger rounded up, now rounded down."""
+        limit = self.state.limits.effective
+        assert limit is not None
+        try:
+            await self._writer.send(connection, Setting.CURRENT_LIMIT, limit)
+        except LinkError:
+            self._writer.limit_written_at = -math.inf
 
     def _fail(self, command: Unverified, result: Result, key: str) -> NoReturn:
         if result.outcome is Outcome.IGNORED and result.error is not None:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
+from .limit_step import LimitStep
 from .settings import LEAST_CURRENT
 
 
@@ -26,6 +27,7 @@ class Limits:
     def __init__(self) -> None:
         """Initialize without a limit."""
         self._values: dict[str, float] = {}
+        self.step = LimitStep()
         self.is_held = False
         """Whether the limit is held at 6 A until the phase mode is restored."""
 
@@ -53,9 +55,10 @@ class Limits:
     @property
     def effective(self) -> float | None:
         """Return the current limit to write, in A."""
-        return None if self.lowest is None else self.lowest[0]
+        return None if self.lowest is None else self.step.apply(self.lowest[0])
 
     def capped(self, limit: float) -> float:
         """Return what may be written of a limit of the user now."""
         others = [v for source, v in self._values.items() if source != Source.USER]
-        return min([limit, *others, *([HOLD] if self.is_held else [])])
+        held = [HOLD] if self.is_held else []
+        return self.step.apply(min([limit, *others, *held]))

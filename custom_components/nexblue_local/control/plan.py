@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from .settings import Setting, Settings, StartStop, Value, agrees
+from .settings import Setting, Settings, StartStop, Value, is_accepted
 from .state import ControlState
 
 type Write = tuple[Setting, Value]
@@ -60,7 +60,7 @@ def restoration(
     for setting in (Setting.FALLBACK_TIMEOUT, Setting.FALLBACK_LIMIT):
         wanted = desired[setting]
         # A setting that is there is not written again after each lost connection.
-        if wanted is not None and not agrees(found[setting], wanted):
+        if wanted is not None and not is_accepted(setting, found[setting], wanted):
             writes += [*before(state, setting, wanted, found), (setting, wanted)]
     writes += phase_restoration(state, now) or limit_restoration(state)
     if (

@@ -13,7 +13,15 @@ from .fallback import Fallback
 from .lease import Lease
 from .link import Connection, Link, Observation
 from .plan import Write
-from .settings import PhaseMode, Setting, Settings, StartStop, Value, agrees
+from .settings import (
+    PhaseMode,
+    Setting,
+    Settings,
+    StartStop,
+    Value,
+    agrees,
+    is_accepted,
+)
 from .state import ControlState
 from .writer import Outcome, Writer
 
@@ -255,7 +263,9 @@ class Reconciler:
         for setting, value in done.copy():
             if setting is Setting.START_STOP and isinstance(value, StartStop):
                 found = await self._writer.read_back(connection, setting, value)
-                if found != value:
+                if found == value:
+                    self._refusal = None
+                else:
                     done.remove((setting, value))
                     self._refuse(value, connection)
         self._report(done, present, is_first=is_first)
@@ -299,9 +309,14 @@ class Reconciler:
         if setting is Setting.CURRENT_LIMIT:
             # The keep-alive tries it again soon.
             self._writer.limit_written_at = -math.inf
-        elif is_busy:
+            return
+        if is_busy or setting is not Setting.PHASE_MODE:
             self._pending.add(setting)
-        elif setting is Setting.START_STOP and self._state.desired.start_stop:
+        if (
+            not is_busy
+            and setting is Setting.START_STOP
+            and self._state.desired.start_stop
+        ):
             self._refuse(self._state.desired.start_stop, self._synced_on)
 
     def _schedule_retry(self) -> None:
@@ -321,7 +336,7 @@ class Reconciler:
                 # Held down, it is not restored.
                 and (
                     setting is not Setting.CURRENT_LIMIT
-                    or agrees(value, self._state.desired.current_limit or 0.0)
+                    or is_accepted(setting, self._state.desired[setting], value)
                 )
             )
         )

@@ -101,6 +101,26 @@ class Settings:
         return other
 
 
+ROUNDING: Final = 1.0
+"""A by which a charger may round a limit."""
+
+
+def is_accepted(setting: Setting, found: Value | None, wanted: Value) -> bool:
+    """Return whether what was read after an acknowledged write confirms it.
+
+    A charger may round limits. As the current limit it may show what it offers, which
+    is less while the app's maximum or load balancing reduces it.
+    """
+    if isinstance(found, int | float) and isinstance(wanted, int | float):
+        if setting is Setting.CURRENT_LIMIT:
+            return found <= wanted + ROUNDING
+        if setting is Setting.FALLBACK_LIMIT:
+            return abs(found - wanted) <= ROUNDING
+    if setting is Setting.CURRENT_LIMIT and found is None:
+        return True
+    return agrees(found, wanted)
+
+
 def agrees(found: Value | None, wanted: Value) -> bool:
     """Return whether a value that was read back is the one that was written."""
     if isinstance(found, int | float) and isinstance(wanted, int | float):

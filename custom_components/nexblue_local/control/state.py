@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 from . import record
 from .errors import Rejected
 from .lease import Lease
+from .limit_step import STEPS
 from .limits import Limits, Source
 from .link import Observation
 from .phase_budget import PhaseBudget
@@ -180,6 +181,7 @@ class ControlState:
             "session": self.session.as_dict(),
             "started_in": self.started_in,
             "phase_mode_seen": self.phases.seen,
+            "limit_step": self.limits.step.step,
             "lease": None if self.lease is None else self.lease.as_dict(),
         }
 
@@ -192,7 +194,7 @@ class ControlState:
                 setting = Setting(name)
                 desired = desired.with_value(setting, DECODERS[setting](value))
             seen, lease = data["phase_mode_seen"], data["lease"]
-            started_in = data["started_in"]
+            started_in, step = data["started_in"], data["limit_step"]
             state = cls(
                 desired=desired,
                 lease=None if lease is None else Lease.from_dict(lease),
@@ -215,5 +217,6 @@ class ControlState:
             Rejected,
         ) as error:
             raise DamagedRecord(f"{type(error).__name__}: {error}") from error
+        state.limits.step.step = step if step in STEPS else None
         state._update_user_limit()
         return state

@@ -8,7 +8,7 @@ import logging
 
 from .environment import Environment
 from .link import Connection, Link, LinkError, Lost, Refused
-from .settings import Setting, Value, agrees
+from .settings import Setting, Value, agrees, is_accepted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ class Writer:
                 connection,
                 setting,
                 value,
+                is_done=is_accepted,
                 is_superseded=is_superseded,
                 meanwhile=meanwhile,
             )
@@ -109,7 +110,7 @@ class Writer:
             return await self._find_out(setting, value, error)
         if is_superseded():
             return Result(Outcome.SUPERSEDED, found)
-        return self._judge(value, present, found)
+        return self._judge(setting, value, present, found)
 
     async def _find_out(
         self, setting: Setting, value: Value, error: LinkError
@@ -126,10 +127,11 @@ class Writer:
             return Result(Outcome.CONFIRMED, found)
         return Result(Outcome.IGNORED, found, error)
 
+    @staticmethod
     def _judge(
-        self, value: Value, present: Value | None, found: Value | None
+        setting: Setting, value: Value, present: Value | None, found: Value | None
     ) -> Result:
-        if agrees(found, value):
+        if is_accepted(setting, found, value):
             return Result(Outcome.CONFIRMED, found)
         if (
             isinstance(found, int | float)
@@ -146,15 +148,22 @@ class Writer:
         setting: Setting,
         value: Value,
         *,
+        is_done: Callable[[Setting, Value | None, Value], bool] = lambda _, *values: (
+            agrees(*values)
+        ),
         is_superseded: Callable[[], bool] = lambda: False,
         meanwhile: Callable[[], Awaitable[None]] = nothing,
     ) -> Value | None:
-        """Read a setting until it agrees or its time is over; return it."""
+        """Read a setting until that is done or its time is over; return it."""
         end = self._clock() + self._timing.confirm_for
         while True:
             found = (await connection.read_settings())[setting]
             pause = self._timing.confirm_every
-            if agrees(found, value) or is_superseded() or self._clock() + pause > end:
+            if (
+                is_done(setting, found, value)
+                or is_superseded()
+                or self._clock() + pause > end
+            ):
                 return found
             await meanwhile()
             self.interrupt.clear()
