@@ -216,7 +216,9 @@ async def test_phases_over_budget_hold_the_limit(
     control = entry.runtime_data.controller.control.state
     control.phases.budget.switches.clear()
     simulator.log.clear()
-    await poll(hass, entry)
+    # A poll during another one leaves it to the next.
+    for _ in range(2):
+        await poll(hass, entry)
     assert simulator.charger.settings["phase_mode"] is PhaseMode.SINGLE_PHASE
     assert simulator.charger.settings["current_limit"] == 16.0
     assert [address for _, address in writes(simulator)] == [1000, 1007, 1000]
