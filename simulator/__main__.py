@@ -104,7 +104,13 @@ async def _read_commands(simulator: Simulator, commands: asyncio.StreamReader) -
 
 async def _run(options: argparse.Namespace) -> None:
     charger = (
-        SimulatedCharger(serial_number=options.serial, ocpp=options.ocpp)
+        SimulatedCharger(
+            serial_number=options.serial,
+            ocpp=options.ocpp,
+            limit_step=options.limit_step,
+            limit_rounds_up=options.limit_rounds_up,
+            shows_offered=options.shows_offered,
+        )
         if options.replay is None
         else ReplayedCharger.load(options.replay)
     )
@@ -114,6 +120,8 @@ async def _run(options: argparse.Namespace) -> None:
         port=options.port,
         unit_id=options.unit_id,
         reserved_refused=options.reserved_refused or options.replay is not None,
+        max_read=options.max_read,
+        first_answer_delay=options.first_answer_delay,
     )
     if options.car:
         charger.plug_in(Car())
@@ -168,6 +176,31 @@ def main() -> None:
         "--reserved-refused",
         action="store_true",
         help="answer reserved registers with an exception instead of zeros",
+    )
+    parser.add_argument(
+        "--max-read", type=int, default=125, help="registers in a read at most"
+    )
+    parser.add_argument(
+        "--first-answer-delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="delay of the first answer on each connection",
+    )
+    parser.add_argument(
+        "--limit-step",
+        type=float,
+        default=0.0,
+        metavar="AMPERES",
+        help="round the current limit to this step",
+    )
+    parser.add_argument(
+        "--limit-rounds-up", action="store_true", help="round up instead of down"
+    )
+    parser.add_argument(
+        "--shows-offered",
+        action="store_true",
+        help="read back what is offered as the current limit",
     )
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(parser.parse_args()))

@@ -1,7 +1,7 @@
 """Simulate a charger: its settings, measurements and behavior with a car."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 import math
@@ -79,6 +79,9 @@ class SimulatedCharger:
     layout: Layout = Layout.DCBA
     ocpp: Ocpp = Ocpp.NONE
     read_back_delay: float = 1.0  # s before a written value can be read
+    limit_step: float = 0.0  # A to which the current limit is rounded, 0 for none
+    limit_rounds_up: bool = False
+    shows_offered: bool = False  # register 1000 reads back what is offered
     app_fallback_current: float = 6.0  # A
     app_max_current: float = 16.0  # A
     errors: ChargerErrors = NO_ERRORS
@@ -276,7 +279,12 @@ class SimulatedCharger:
         self.advance()
         while len(self._read_back) > 1 and self._read_back[1][0] <= self._now:
             del self._read_back[0]
-        return Settings(**self._read_back[0][1]).encode(self.layout)
+        settings = Settings(**self._read_back[0][1])
+        if self.shows_offered:
+            is_idle = self.state is not ChargePointState.CHARGING
+            offered = 0.0 if is_idle else self.offered
+            settings = replace(settings, current_limit=offered)
+        return settings.encode(self.layout)
 
     def write(self, address: int, words: list[int]) -> None:
         """Write holding registers; raise Refusal if the charger does not accept them."""
@@ -306,6 +314,9 @@ class SimulatedCharger:
             value = 0.0
         if name == "phase_mode" and value != self.settings["phase_mode"]:
             self._switching_until = self._now + PHASE_SWITCH_SECONDS
+        if name == "current_limit" and self.limit_step:
+            to_step = math.ceil if self.limit_rounds_up else math.floor
+            value = to_step(round(value / self.limit_step, 3)) * self.limit_step
         if name == "current_limit":
             self._limit_written_at = self._now
             self.fallback_active = False

@@ -45,6 +45,8 @@ class Simulator:
     unit_id: int = 200
     slot_release: float = 0.5  # s before a closed connection can be replaced
     reserved_refused: bool = False
+    max_read: int = MAX_READ  # registers in a read
+    first_answer_delay: float = 0.0  # s, on each connection
     faults: list[Fault] = field(default_factory=list)
     overrides: dict[int, int] = field(default_factory=dict)
     """Words by address that replace those of input and holding registers."""
@@ -136,7 +138,7 @@ class Simulator:
         self, words: dict[int, int], ranges: tuple[range, ...], request: Request
     ) -> list[int]:
         words |= self.overrides
-        if not 1 <= request.count <= MAX_READ:
+        if not 1 <= request.count <= self.max_read:
             raise Refusal(ILLEGAL_DATA_VALUE)
         addresses = range(request.address, request.address + request.count)
         if not any(
@@ -176,6 +178,7 @@ class _Handler(ServerRequestHandler):
         super().__init__(server, None, None, None)
         self._simulator = server.simulator
         self._answering: asyncio.Task[None] | None = None
+        self._has_answered = False
 
     @override
     def callback_connected(self) -> None:
@@ -221,6 +224,9 @@ class _Handler(ServerRequestHandler):
             tuple(pdu.registers) if is_write else (),
         )
         simulator.log.append(request)
+        if not self._has_answered:
+            self._has_answered = True
+            await asyncio.sleep(simulator.first_answer_delay)
         fault = next(
             (
                 fault

@@ -41,6 +41,7 @@ def _short_waits() -> Iterator[None]:
     """Wait for a charger's one place by tenths of seconds."""
     with (
         patch.object(client, "PATIENCE", 0.6),
+        patch.object(transport, "FIRST_TIMEOUT", 0.0),
         patch.object(client, "RETRY_AFTER", 0.05),
         patch.object(session, "BUSY_PAUSES", (0.02, 0.02, 0.02)),
     ):

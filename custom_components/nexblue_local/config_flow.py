@@ -152,9 +152,15 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             key = FLOW_ERRORS[type(error)]
             return {CONF_UNIT_ID if key == "wrong_unit" else "base": key}
         await self.async_set_unique_id(
-            self._identity.serial_number, raise_on_progress=False
+            self._known_serial_number(), raise_on_progress=False
         )
         return {}
+
+    def _known_serial_number(self) -> str | None:
+        """Return the serial number, in the letter case in which it is set up."""
+        found = self._identity.serial_number or ""
+        known = (entry.unique_id or "" for entry in self._async_current_entries())
+        return next((s for s in known if s.casefold() == found.casefold()), found)
 
     def _async_create(self, address: ModbusAddress) -> ConfigFlowResult:
         # The address was the unique ID while the charger could not be identified.

@@ -1,6 +1,6 @@
 """Read groups of registers in as few requests as possible."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from .errors import Refused
@@ -37,8 +37,9 @@ def spans(registers: Iterable[Register[Any]], *, bridge: int = 0) -> list[Span]:
 class BlockReader:
     """Reads groups of registers on one connection.
 
-    A block that is refused is read in smaller ones, also the next time. `images` holds
-    the words that were last read.
+    A block that is refused is read in smaller ones, also the next time: without
+    reserved registers, then in halves, never below one register. `images` holds the
+    words that were last read.
     """
 
     def __init__(self, connection: Connection, unit_id: int) -> None:
@@ -61,24 +62,35 @@ class BlockReader:
             register for group in groups for register in group.registers.values()
         ]
         image: dict[int, int] = {}
-        for span in spans(registers, bridge=BRIDGE):
-            if span not in self._split:
-                words = await self._read_span(table, span)
-                if words is not None:
-                    image.update(enumerate(words, span[0]))
-                    continue
-                # Probably because of a reserved register.
-                self._split.add(span)
-            parts = spans(
-                register
-                for register in registers
-                if span[0] <= register.address < span[0] + span[1]
-            )
-            for part in parts:
-                if words := await self._read_span(table, part):
-                    image.update(enumerate(words, part[0]))
+        await self._read_into(image, table, registers, bridge=BRIDGE)
         self.images[table] |= image
         return image
+
+    async def _read_into(
+        self,
+        image: dict[int, int],
+        table: Table,
+        registers: Sequence[Register[Any]],
+        *,
+        bridge: int = 0,
+    ) -> None:
+        """Read registers; a span that is refused is read in smaller ones."""
+        for span in spans(registers, bridge=bridge):
+            if span not in self._split:
+                if (words := await self._read_span(table, span)) is not None:
+                    image.update(enumerate(words, span[0]))
+                    continue
+                self._split.add(span)
+            start, count = span
+            inside = [r for r in registers if start <= r.address < start + count]
+            if spans(inside) != [span]:
+                # Probably because of a reserved register.
+                await self._read_into(image, table, inside)
+            elif len(inside) > 1:
+                # Or it is longer than the charger allows.
+                half = len(inside) // 2
+                await self._read_into(image, table, inside[:half])
+                await self._read_into(image, table, inside[half:])
 
     async def _read_span(self, table: Table, span: Span) -> list[int] | None:
         """Return the words of a span, None if its addresses or length are refused."""

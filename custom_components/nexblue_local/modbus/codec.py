@@ -82,13 +82,13 @@ class Number[T: (int, float)](DataType[T]):
 
 
 class Text(DataType[str]):
-    """Printable text, padded with NUL or spaces; empty text decodes to None."""
+    """Printable text, padded with NUL, 0xFF or spaces; empty text decodes to None."""
 
     @override
     def decode(self, words: Sequence[int], layout: Layout) -> str | None:
         data = struct.pack(f">{self.count}H", *words)
         try:
-            text = data.partition(b"\0")[0].decode().strip()
+            text = data.partition(b"\0")[0].rstrip(b"\xff").decode().strip()
         except UnicodeDecodeError:
             return None
         return text if text and text.isprintable() else None

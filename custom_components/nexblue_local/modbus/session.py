@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -77,8 +78,11 @@ class Session:
         found = self.identity.serial_number
         if found is None:
             raise NotACharger("no serial number")
-        if serial_number is not None and serial_number != found:
-            raise WrongCharger(serial_number, found)
+        if serial_number is not None:
+            if serial_number.casefold() != found.casefold():
+                raise WrongCharger(serial_number, found)
+            # The letter case may change with the firmware.
+            self.identity = replace(self.identity, serial_number=serial_number)
         self._update_clock(image)
         await self.read_settings()
 

@@ -21,6 +21,9 @@ from .frames import ExpectedResponse, Progress
 TIMEOUT = 3.0
 """Seconds to wait for a connection, and for the response to a request."""
 
+FIRST_TIMEOUT = 10.0
+"""Seconds to wait for the first response on a connection, which may take longer."""
+
 READ_HOLDING = 0x03
 READ_INPUT = 0x04
 WRITE_SINGLE = 0x06
@@ -42,11 +45,11 @@ class Connection:
         """Initialize the connection; `open` connects it."""
         # With retries a write could be sent twice, and with a reconnect delay it
         # could be sent to another device. The client's timeout is never reached:
-        # TIMEOUT comes first, and does not dump the traffic into the log.
+        # ours comes first, and does not dump the traffic into the log.
         self._client = AsyncModbusTcpClient(
             host,
             port=port,
-            timeout=2 * TIMEOUT,
+            timeout=2 * max(TIMEOUT, FIRST_TIMEOUT),
             retries=0,
             reconnect_delay=0,
             trace_connect=self._connection_changed,
@@ -57,6 +60,7 @@ class Connection:
             asyncio.get_running_loop().create_future()
         )
         self._expected: ExpectedResponse | None = None
+        self._has_answered = False
         self.was_flooded = False
         """Whether data without a request closed the connection."""
 
@@ -86,6 +90,10 @@ class Connection:
         """Close the socket; a pending request raises ConnectionCut."""
         self._end(ConnectionCut)
         self._client.close()
+
+    @property
+    def _timeout(self) -> float:
+        return TIMEOUT if self._has_answered else max(TIMEOUT, FIRST_TIMEOUT)
 
     def _end(self, reason: type[BadAnswer | ConnectionCut]) -> None:
         if not self._ended.done():
@@ -184,7 +192,9 @@ class Connection:
             either: set[asyncio.Future[Any]] = {request, self._ended}
             try:
                 await asyncio.wait(
-                    either, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED
+                    either,
+                    timeout=self._timeout,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
             except asyncio.CancelledError:
                 self._abandon(request, expected.function)
@@ -198,6 +208,7 @@ class Connection:
             except ModbusException as error:
                 self.close()
                 raise BadAnswer(str(error)) from error
+        self._has_answered = True
         if response.isError():
             if response.exception_code in GATEWAY_FAILURES:
                 raise NoAnswer(f"no device with unit ID {response.dev_id}")

@@ -1,0 +1,151 @@
+"""Chargers that behave otherwise than the document says, on real sockets."""
+
+import asyncio
+import time
+from unittest.mock import patch
+
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.modbus import transport
+from simulator import Car, Fault, FaultKind, Simulator
+from tests.commands import PREFIX, intent, number
+from tests.conftest import entry_for
+from tests.test_init import poll, state
+
+LIMITS = (6.3, 10.4, 9.7, 8.8, 12.1)
+
+
+@pytest.mark.parametrize("rounds_up", [False, True])
+async def test_rounds_limits(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, rounds_up: bool
+) -> None:
+    """Set-points in tenths are no error, and take no longer."""
+    simulator.charger.limit_step, simulator.charger.limit_rounds_up = 1.0, rounds_up
+    for limit in LIMITS:
+        started = time.monotonic()
+        await number("current_limit", limit, 1000).give(hass)
+        assert time.monotonic() - started < 0.5
+        assert simulator.charger.settings["current_limit"] == int(limit)
+        assert intent(entry) == {"current_limit": limit}
+
+
+@pytest.mark.parametrize("app_maximum", [16.0, 7.0])
+async def test_shows_what_it_offers(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    app_maximum: float,
+) -> None:
+    """Less than requested, or 0 while idle, is a state and no failure."""
+    simulator.charger.shows_offered = True
+    await number("current_limit", 16, 1000).give(hass)
+    simulator.charger.app_max_current = app_maximum
+    assert intent(entry) == {"current_limit": 16}
+    simulator.charger.plug_in(Car())
+    simulator.charger.clock = lambda: time.monotonic() + 60
+    await poll(hass, entry)
+    assert state(hass, f"sensor.{PREFIX}_controlled_by") == "home_assistant"
+    assert state(hass, f"number.{PREFIX}_charging_current_limit") == "16.0"
+    assert state(hass, f"sensor.{PREFIX}_limited_by") == "app_maximum"
+    assert simulator.charger.settings["current_limit"] == 16
+
+
+@pytest.mark.parametrize("max_read", [32, 8, 2])
+async def test_short_reads(
+    hass: HomeAssistant, simulator: Simulator, max_read: int
+) -> None:
+    """Reads are halved until they are answered, also in the config flow."""
+    simulator.max_read = max_read
+    flow = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"],
+        {"host": simulator.host, "port": simulator.port, "unit_id": 200},
+    )
+    assert result["type"] is (
+        # A serial number of 12 registers cannot be read in two.
+        FlowResultType.FORM if max_read < 12 else FlowResultType.CREATE_ENTRY
+    )
+    if max_read < 12:
+        assert result["errors"] == {"base": "not_a_charger"}
+        return
+    await hass.async_block_till_done()
+    assert float(state(hass, f"sensor.{PREFIX}_voltage_l1")) > 200
+    simulator.log.clear()
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    await entry.runtime_data.coordinator.async_refresh()
+    # What was refused is not tried again.
+    assert max(request.count for request in simulator.log) <= max_read
+
+
+async def test_slow_first_answer(hass: HomeAssistant, simulator: Simulator) -> None:
+    """The first answer on a connection may take longer than the others."""
+    simulator.first_answer_delay = 0.8
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    with (
+        patch.object(transport, "TIMEOUT", 0.3),
+        patch.object(transport, "FIRST_TIMEOUT", 2.0),
+    ):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await poll(hass, entry)
+        assert entry.runtime_data.coordinator.last_update_success
+        simulator.faults.append(Fault(kind=FaultKind.SLOW, seconds=0.8))
+        await poll(hass, entry)
+        assert not entry.runtime_data.coordinator.last_update_success
+
+
+async def test_busy_now_and_then(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A request is repeated while the charger is busy, reads included."""
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, code=6, times=2))
+    await poll(hass, entry)
+    assert entry.runtime_data.coordinator.last_update_success
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, code=6, times=2, function=0x10)
+    )
+    await number("current_limit", 9, 1000).give(hass)
+    assert simulator.charger.settings["current_limit"] == 9
+
+
+async def test_refuses_now_and_then(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A setting that is refused when it is restored is tried again."""
+    await number("fallback_timeout", 120, 1004).give(hass)
+    await simulator.power_cycle()
+    simulator.faults.append(
+        Fault(kind=FaultKind.EXCEPTION, code=4, times=2, address=1004, function=0x10)
+    )
+    for _ in range(4):
+        await poll(hass, entry)
+        await asyncio.sleep(0.01)
+    assert simulator.charger.settings["fallback_timeout"] == 120
+
+
+async def test_letter_case_of_the_serial_number(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Another letter case is the same charger, in the config flow as well."""
+    simulator.charger.serial_number = simulator.charger.serial_number.lower()
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert entry.runtime_data.coordinator.last_update_success
+    flow = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"],
+        {"host": "localhost", "port": simulator.port, "unit_id": 200},
+    )
+    assert result["reason"] == "already_configured"
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
