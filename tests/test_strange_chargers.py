@@ -1,6 +1,7 @@
 """Chargers that behave otherwise than the document says, on real sockets."""
 
 import asyncio
+from collections.abc import AsyncIterator
 import time
 from unittest.mock import patch
 
@@ -10,11 +11,13 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.nexblue_local import coordinator
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.modbus import transport
-from simulator import Car, Fault, FaultKind, Simulator
-from tests.commands import PREFIX, intent, number
-from tests.conftest import entry_for
+from simulator import Car, Fault, FaultKind, SimulatedCharger, Simulator
+from tests.commands import PREFIX, intent, number, writes
+from tests.conftest import SERIAL, entry_for
+from tests.test_config_flow import discover
 from tests.test_init import poll, state
 
 LIMITS = (6.3, 10.4, 9.7, 8.8, 12.1)
@@ -149,3 +152,68 @@ async def test_letter_case_of_the_serial_number(
     assert result["reason"] == "already_configured"
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
+
+
+@pytest.fixture
+async def impostor(
+    socket_enabled: None, simulator: Simulator
+) -> AsyncIterator[Simulator]:
+    """Return a second charger with the serial number of the first."""
+    charger = SimulatedCharger(serial_number=SERIAL, read_back_delay=0.0)
+    async with Simulator(charger=charger, slot_release=0.1) as impostor:
+        yield impostor
+
+
+async def test_an_impostor_announces_itself(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    impostor: Simulator,
+    entry: MockConfigEntry,
+) -> None:
+    """Control does not move while the charger answers at its own address."""
+    before = dict(entry.data)
+    result = await discover(hass, impostor)
+    assert result["reason"] == "already_configured"
+    assert entry.data == before
+    assert writes(impostor) == []
+    assert not impostor.is_connected
+    # It is left alone now.
+    impostor.log.clear()
+    for _ in range(3):
+        result = await discover(hass, impostor)
+        assert result["reason"] == "already_configured"
+    assert impostor.log == []
+    assert entry.data == before
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_charger_that_moved_after_all(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    impostor: Simulator,
+    entry: MockConfigEntry,
+) -> None:
+    """An announcement that was turned down is used when nobody answers any more."""
+    await discover(hass, impostor)
+    await simulator.stop()
+    await poll(hass, entry)
+    assert entry.data["modbus"]["port"] == simulator.port
+    with patch.object(coordinator, "FOLLOW_AFTER", 0.0):
+        await poll(hass, entry)
+        await hass.async_block_till_done()
+    assert entry.data["modbus"]["port"] == impostor.port
+    assert entry.state is ConfigEntryState.LOADED
+    assert impostor.is_connected
+
+
+async def test_a_charger_that_moved(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    impostor: Simulator,
+    entry: MockConfigEntry,
+) -> None:
+    """The entry follows at once if nobody answers at its address."""
+    await simulator.stop()
+    await discover(hass, impostor)
+    await hass.async_block_till_done()
+    assert entry.data["modbus"]["port"] == impostor.port

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import ip_address
 import re
+import time
 from typing import Any, override
 
 from homeassistant.config_entries import (
@@ -31,6 +32,7 @@ from .const import (
     DOMAIN,
 )
 from .coordinator import NexBlueConfigEntry, charger_name
+from .domain_data import TurnedDown, async_get_domain_data
 from .links import async_is_announced, async_read_identity
 from .modbus.errors import (
     BadAnswer,
@@ -227,6 +229,14 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         """Identify a discovered charger, unless its address is known."""
         port = discovery_info.port or DEFAULT_PORT
         announced = {str(address) for address in discovery_info.ip_addresses}
+        turned_down = async_get_domain_data(self.hass).turned_down
+        for seen in turned_down.values():
+            if (
+                seen.is_left_alone
+                and seen.address.host in announced
+                and seen.address.port == port
+            ):
+                return self.async_abort(reason="already_configured")
         unit_ids = {DEFAULT_UNIT_ID: None}
         for entry in self._async_current_entries(include_ignore=True):
             if (known := modbus_address(entry)) is None:
@@ -246,6 +256,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             self._address = ModbusAddress(discovery_info.host, port, unit_id)
             self._errors = await self._async_identify(self._address)
             if not self._errors:
+                if await self._async_answers_elsewhere():
+                    return self.async_abort(reason="already_configured")
                 self._abort_if_unique_id_configured(
                     updates=self._address.as_entry_data()
                 )
@@ -262,6 +274,28 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         await self.async_set_unique_id(discovery_info.host)
         self._set_title(discovery_info.hostname.removesuffix(".local."))
         return await self.async_step_unidentified()
+
+    async def _async_answers_elsewhere(self) -> bool:
+        """Return whether a charger that is set up answers at its own address.
+
+        Then whoever announced its serial number is turned down: it may be somebody
+        else, and control must not move to it.
+        """
+        entry: NexBlueConfigEntry | None = (
+            self.hass.config_entries.async_entry_for_domain_unique_id(
+                DOMAIN, self.unique_id or ""
+            )
+        )
+        if entry is None or entry.state is not ConfigEntryState.LOADED:
+            return False
+        coordinator = entry.runtime_data.coordinator
+        await coordinator.async_refresh()
+        if coordinator.last_update_success:
+            assert self.unique_id is not None
+            async_get_domain_data(self.hass).turned_down[self.unique_id] = TurnedDown(
+                self._address, time.monotonic()
+            )
+        return coordinator.last_update_success
 
     def _set_title(self, name: str) -> None:
         self.context["title_placeholders"] = {

@@ -44,6 +44,9 @@ or data is received that answers no request.
 SOON: Final = timedelta(seconds=1)
 """Time to the next poll after a start, a stop or another status."""
 
+FOLLOW_AFTER: Final = 60.0
+"""Seconds without an answer after which an address that was turned down is tried."""
+
 IN_USE_FOR: Final = 180.0
 """Seconds for which another client uses a charger before an issue is reported."""
 
@@ -87,6 +90,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             update_interval=self._scan_interval,
         )
         self._delayed_polls = 0
+        self._answered_at = time.monotonic()
         self._domain_data = async_get_domain_data(hass)
         self._address = address
         self._client = client
@@ -198,6 +202,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 snapshot.reading.status != self.data.reading.status
             ):
                 self.update_interval = min(SOON, self._scan_interval)
+        self._answered_at = time.monotonic()
         self._domain_data.sightings.pop(self._serial_number, None)
         self._domain_data.in_use_since.pop(self.config_entry.entry_id, None)
         async_delete_issues(
@@ -283,6 +288,10 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         to an address where their serial number was not seen.
         """
         seen = self._domain_data.sightings.pop(self._serial_number, None)
+        if seen is None and time.monotonic() - self._answered_at >= FOLLOW_AFTER:
+            # Whoever announced this charger while it answered may be it now.
+            turned_down = self._domain_data.turned_down.pop(self._serial_number, None)
+            seen = None if turned_down is None else turned_down.address
         entry = self.config_entry
         if seen is None or not self.hass.config_entries.async_update_entry(
             entry, data={**entry.data, **seen.as_entry_data()}

@@ -1,7 +1,8 @@
 """What the integration holds in `hass.data`, across all config entries."""
 
 from dataclasses import dataclass, field
-from typing import Any
+import time
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -12,6 +13,23 @@ from .address import ModbusAddress
 from .const import DOMAIN
 from .control_events import ControlEvents
 from .modbus.connection_pool import ConnectionPool
+
+LEFT_ALONE_FOR: Final = 600.0
+"""Seconds for which an address that was turned down is left alone."""
+
+
+@dataclass(frozen=True)
+class TurnedDown:
+    """An address that announced a charger which answers at its own."""
+
+    address: ModbusAddress
+    at: float
+    """When it was identified, in monotonic seconds."""
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Return whether it is too early to identify it again."""
+        return time.monotonic() - self.at < LEFT_ALONE_FOR
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,9 @@ class DomainData:
 
     sightings: dict[str, ModbusAddress] = field(default_factory=dict)
     """Where a charger responded instead of another one, by serial number."""
+
+    turned_down: dict[str, TurnedDown] = field(default_factory=dict)
+    """Addresses that announced a charger which answers elsewhere, by serial number."""
 
     def events_of(self, entry: ConfigEntry[Any]) -> ControlEvents:
         """Return the events of an entry."""

@@ -81,6 +81,7 @@ def test_not_a_number(words: list[int]) -> None:
     [
         (b"AB12\0\0\0\0", "AB12"),
         (b"AB12    ", "AB12"),
+        (b"AB12\xff\xff\xff\xff", "AB12"),
         (b"AB 12\0xy", "AB 12"),
         (b"ABCDEFGH", "ABCDEFGH"),
         ("Größe ".encode(), "Größe"),
