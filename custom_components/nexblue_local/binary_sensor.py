@@ -164,7 +164,7 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlBinarySensorDescription, ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         device_class=BinarySensorDeviceClass.PROBLEM,
-        is_on_fn=lambda controller: controller.control.state.phases.is_lost,
+        is_on_fn=lambda controller: controller.control.state.phases.is_given_up,
     ),
     NexBlueControlBinarySensorDescription(
         key="phase_switch_allowed",

@@ -137,7 +137,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 state.is_in_control and state.desired.fallback_limit is None,
                 {},
             ),
-            Issue.PHASES_NOT_RESTORED: (state.phases.is_lost, {}),
+            Issue.PHASES_NOT_RESTORED: (state.phases.is_given_up, {}),
         }
         for issue, (stands, placeholders) in reports.items():
             if stands:

@@ -212,7 +212,7 @@ async def test_a_hold_ends_after_some_attempts(fault: Fault) -> None:
         assert rig.charger.settings.current_limit == 6.0
         await rig.run_for(5)
     assert rig.state.phases.failures == GIVE_UP_AFTER
-    assert rig.state.phases.is_lost
+    assert rig.state.phases.is_given_up
     await rig.run_for(10)
     assert rig.charger.settings.current_limit == 16.0
     # No other attempt is made, but the request still stands.

@@ -348,3 +348,73 @@ def test_no_start_for_a_car_that_has_gone() -> None:
         assert Setting.START_STOP not in dict(writes_since(rig, count))
 
     run(main())
+
+
+def test_what_is_pending_ends_when_it_is_no_longer_requested() -> None:
+    """Nothing is pending for a session that ended."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.charger.plug_in()
+        await rig.poll()
+        await rig.controller.set(STOP)
+        rig.link.lasting_faults[Setting.START_STOP] = Fault.BUSY
+        power_cycle(rig)
+        await rig.run_for(20)
+        assert rig.controller.reconcile_state.value == "pending"
+        rig.charger.unplug()
+        await rig.run_for(120)
+        assert rig.controller.reconcile_state.value == "synced"
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("fault", "given_up_after"),
+    [(Fault.IGNORED, 3), (Fault.REFUSED, 3), (Fault.BUSY, None)],
+)
+def test_attempts_to_restore_the_phases(
+    fault: Fault, given_up_after: int | None
+) -> None:
+    """Three that are not confirmed, ten minutes apart; a busy charger costs none."""
+
+    async def main() -> None:
+        rig = Rig()
+        await rig.controller.set(LIMIT)
+        await rig.controller.set(SINGLE)
+        power_cycle(rig)
+        rig.link.lasting_faults[Setting.PHASE_MODE] = fault
+        await rig.run_for(3600 + 30)
+        # The loss and the command are the two switches of the hour.
+        failures = rig.state.phases.failures
+        assert failures == (0 if given_up_after is None else 1)
+        assert rig.state.phases.is_held
+        await rig.run_for(540)
+        assert rig.state.phases.failures == failures
+        await rig.run_for(4 * 3600)
+        assert rig.state.phases.is_given_up is (given_up_after is not None)
+        if given_up_after is not None:
+            assert rig.state.phases.failures == given_up_after
+            assert rig.charger.settings.current_limit == LIMIT.current_limit
+            # A definite refusal is no switch.
+            left = rig.state.phases.budget.left(rig.wall())
+            assert left == (2 if fault is Fault.REFUSED else left)
+
+    run(main())
+
+
+def test_a_connection_lost_while_the_phases_are_restored_is_no_failure() -> None:
+    """What became of the attempt is not known."""
+
+    async def main() -> None:
+        rig = Rig()
+        await rig.controller.set(LIMIT)
+        await rig.controller.set(SINGLE)
+        power_cycle(rig)
+        await rig.poll()
+        rig.link.lasting_faults[Setting.PHASE_MODE] = Fault.NEVER_SENT
+        await rig.run_for(3600)
+        assert rig.state.phases.failures == 0
+        assert rig.state.phases.is_held
+
+    run(main())

@@ -404,14 +404,14 @@ def test_a_lost_phase_mode_has_an_end() -> None:
     restoration(state)
     for _ in range(3):
         assert state.limits.effective == 6.0
-        assert not state.phases.is_lost
+        assert not state.phases.is_given_up
         state.phases_restored(PhaseMode.ADAPTIVE)
-    assert state.phases.is_lost
+    assert state.phases.is_given_up
     assert state.limits.effective == 12.0
     assert (Setting.PHASE_MODE, SINGLE) not in restoration(state)
     # A new request of the phases ends that.
     state.confirm(Setting.PHASE_MODE, THREE)
-    assert not state.phases.is_lost
+    assert not state.phases.is_given_up
 
 
 def test_phases_that_were_never_seen() -> None:

@@ -192,8 +192,9 @@ class Controller:
         before an error still apply.
 
         A newer command replaces an older one that waits, which then shares its
-        outcome, or is executed if the newer one is cancelled. A lower limit does not wait for a command that is executed: it is
-        written at once, then confirmed in its turn.
+        outcome, or is executed if the newer one is cancelled. A lower limit does not
+        wait for a command that is executed: it is written at once, then confirmed in
+        its turn.
         """
         wanted = self.check(wanted, lease)
         successors: list[Ticket] = []

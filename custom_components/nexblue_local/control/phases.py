@@ -29,7 +29,7 @@ class Phases:
         return self.is_awaited and self.failures < GIVE_UP_AFTER
 
     @property
-    def is_lost(self) -> bool:
+    def is_given_up(self) -> bool:
         """Return whether the charger did not take the requested mode back."""
         return self.is_awaited and self.failures >= GIVE_UP_AFTER
 

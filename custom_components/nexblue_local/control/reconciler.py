@@ -250,10 +250,10 @@ class Reconciler:
             ):
                 # Its session was seen to end meanwhile.
                 continue
-            present_value = self._present_value(setting, value)
-            outcome = await self._restore_one(setting, present_value, connection)
+            value_now = self._limit_now(setting, value)
+            outcome = await self._restore_one(setting, value_now, connection)
             if outcome is Outcome.CONFIRMED:
-                done.append((setting, present_value))
+                done.append((setting, value_now))
                 continue
             self._not_restored(setting, outcome, is_first=is_first)
             if setting is Setting.CURRENT_LIMIT:
@@ -271,7 +271,7 @@ class Reconciler:
         self._report(done, present, is_first=is_first)
         self._schedule_retry()
 
-    def _present_value(self, setting: Setting, value: Value) -> Value:
+    def _limit_now(self, setting: Setting, value: Value) -> Value:
         """Return the current limit as it is held now, not when it was planned."""
         limit = self._state.limits.effective
         is_limit = setting is Setting.CURRENT_LIMIT and limit is not None
