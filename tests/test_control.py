@@ -260,11 +260,12 @@ async def test_a_refusal_ends_when_it_was_obeyed(
 
 
 @pytest.mark.parametrize(
-    ("asked_for", "clamped", "kept", "sentence"),
+    ("requested", "made", "desired", "error"),
     [
-        (20, 13.0, 13.0, "reduced 20 A to 13 A"),
+        (20, 13.0, 20.0, None),
+        (10.5, 10.0, 10.5, None),
         (10, 13.0, 9.0, "kept 13 A instead of 10 A"),
-        (10.5, 10.0, 10.0, r"reduced 10\.5 A to 10 A"),
+        (6, 9.0, 6.0, "kept 9 A instead of 6 A"),
     ],
 )
 async def test_clamped(
@@ -272,28 +273,30 @@ async def test_clamped(
     hass_storage: dict[str, Any],
     simulator: Simulator,
     entry: MockConfigEntry,
-    asked_for: float,
-    clamped: float,
-    kept: float,
-    sentence: str,
+    requested: float,
+    made: float,
+    desired: float,
+    error: str | None,
 ) -> None:
-    """Another value than was asked for is told, and kept when it is less."""
+    """Less than requested is no failure; more is, and a lower limit stays desired."""
     simulator.charger.app_max_current = 32.0
     await poll(hass, entry)
     await number("current_limit", 9, 1000).give(hass)
     original = simulator.charger._set
 
     def clamp(name: str, value: Any) -> None:
-        original(name, clamped if name == "current_limit" else value)
+        original(name, made if name == "current_limit" else value)
 
-    with (
-        patch.object(simulator.charger, "_set", clamp),
-        pytest.raises(HomeAssistantError, match=sentence),
-    ):
-        await number("current_limit", asked_for, 1000).give(hass)
-    assert intent(entry) == {"current_limit": kept}
-    assert stored(hass_storage, entry)["desired"] == {"current_limit": kept}
-    assert state(hass, f"number.{PREFIX}_charging_current_limit") == str(kept)
+    with patch.object(simulator.charger, "_set", clamp):
+        if error is None:
+            await number("current_limit", requested, 1000).give(hass)
+        else:
+            with pytest.raises(HomeAssistantError, match=error):
+                await number("current_limit", requested, 1000).give(hass)
+    assert intent(entry) == {"current_limit": desired}
+    assert stored(hass_storage, entry)["desired"] == {"current_limit": desired}
+    assert state(hass, f"number.{PREFIX}_charging_current_limit") == str(desired)
+    assert state(hass, f"sensor.{PREFIX}_active_current_limit") == str(made)
 
 
 @pytest.mark.parametrize("value", [0.1, 3, 5.9])

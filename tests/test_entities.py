@@ -197,8 +197,10 @@ async def test_refused_bitsets_are_unknown(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
     """A charger without the alarm registers shows everything else."""
-    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, address=400, code=2))
-    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, address=36, code=2))
+    for address in (36, 400, 401, 402):
+        simulator.faults.append(
+            Fault(kind=FaultKind.EXCEPTION, address=address, code=2)
+        )
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
