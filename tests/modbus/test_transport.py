@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusIOException
+from pymodbus.exceptions import ConnectionException, ModbusIOException
 import pytest
 
 from custom_components.nexblue_local.modbus import transport
@@ -94,6 +94,22 @@ async def test_a_closed_connection_fails_immediately(
     with patch.object(transport, "TIMEOUT", 30), pytest.raises(ConnectionCut):
         async with asyncio.timeout(2):
             await connection.read_input(UNIT, 100, 39)
+
+
+async def test_closed_right_before_a_request(
+    simulator: Simulator, connection: Connection
+) -> None:
+    """A connection that the client finds closed is a cut, not a bad answer."""
+    with (
+        patch.object(
+            AsyncModbusTcpClient,
+            "read_input_registers",
+            side_effect=ConnectionException,
+        ),
+        pytest.raises(ConnectionCut),
+    ):
+        await connection.read_input(UNIT, 100, 39)
+    assert not connection.is_open
 
 
 async def test_exception_code(simulator: Simulator, connection: Connection) -> None:

@@ -12,7 +12,7 @@ import struct
 from typing import Any, Self
 
 from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
+from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from .errors import BadAnswer, CannotConnect, ConnectionCut, NoAnswer, Refused
@@ -205,6 +205,10 @@ class Connection:
                 raise reason(f"no response to function {expected.function}")
             try:
                 response = request.result()
+            except ConnectionException as error:
+                # It was closed before anything was sent.
+                self.close()
+                raise ConnectionCut(str(error)) from error
             except ModbusException as error:
                 self.close()
                 raise BadAnswer(str(error)) from error
