@@ -342,7 +342,7 @@ async def test_a_switch_that_was_not_sent_does_not_count(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """Nothing is written while the byte order is not certain, so nothing is spent."""
-    simulator.overrides |= {38: 0, 39: 0}
+    simulator.overrides |= dict(zip((38, 39), divmod(20_260_601, 1 << 16), strict=True))
     simulator.cut()
     await asyncio.sleep(0.2)
     simulator.log.clear()
@@ -407,8 +407,8 @@ async def test_a_command_during_a_poll_and_a_poll_during_a_command(
 async def test_byte_order_is_not_certain(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Nothing is written while the charger's date makes no sense."""
-    simulator.overrides |= {38: 0, 39: 0}
+    """Nothing is written while the date is in another byte order than the rest."""
+    simulator.overrides |= dict(zip((38, 39), divmod(20_260_601, 1 << 16), strict=True))
     simulator.cut()
     await asyncio.sleep(0.2)
     simulator.log.clear()

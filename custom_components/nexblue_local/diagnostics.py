@@ -48,6 +48,7 @@ async def async_get_config_entry_diagnostics(
         "control": entry.runtime_data.controller.control.as_dict(),
         "options": dict(entry.options),
         "layout": charger.layout,
+        "is_layout_certain": charger.is_layout_certain,
         "clock_offset": coordinator.data.clock_offset,
         "last_update_success": coordinator.last_update_success,
         "last_error": str(coordinator.last_exception or ""),

@@ -1,7 +1,7 @@
 """Test reading and writing a charger on real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 import time
 from unittest.mock import patch
 
@@ -9,7 +9,7 @@ import pytest
 
 from custom_components.nexblue_local.modbus import transport
 from custom_components.nexblue_local.modbus.client import Client
-from custom_components.nexblue_local.modbus.codec import Layout
+from custom_components.nexblue_local.modbus.codec import UINT32, Layout
 from custom_components.nexblue_local.modbus.connection_pool import Endpoint
 from custom_components.nexblue_local.modbus.enums import (
     ChargePointState,
@@ -79,6 +79,18 @@ async def write[T](client: Client, register: Register[T], value: T) -> None:
     await session.write(register, value)
 
 
+VALUES = (*range(38, 43), *range(100, 139), *range(1000, 1008))
+"""Addresses of all values but the identity's."""
+
+
+def date_words(date: int, layout: Layout) -> dict[int, int]:
+    """Return the words of a date."""
+    return dict(enumerate(UINT32.encode(date, layout), 38))
+
+
+OTHER_DATE = date_words(20_260_601, Layout.ABCD)
+
+
 async def test_identify(simulator: Simulator, endpoint: Endpoint) -> None:
     """A charger is identified by its structure."""
     identity = await Client(endpoint, 200).identify()
@@ -88,42 +100,48 @@ async def test_identify(simulator: Simulator, endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "word"),
+    ("addresses", "word"),
     [
-        pytest.param(16, 0xFFFF, id="no printable serial number"),
-        pytest.param(38, 0xFFFF, id="no date"),
-        pytest.param(100, 9, id="no state"),
+        pytest.param([16], 0xFFFF, id="no printable serial number"),
+        pytest.param(VALUES, 0xFFFF, id="no plausible values"),
+        pytest.param(VALUES, 0, id="zero everywhere but in the state"),
     ],
 )
 async def test_not_a_charger(
-    simulator: Simulator, endpoint: Endpoint, address: int, word: int
+    simulator: Simulator, endpoint: Endpoint, addresses: Sequence[int], word: int
 ) -> None:
     """Other Modbus devices are not chargers."""
-    simulator.overrides[address] = word
+    simulator.overrides |= dict.fromkeys(addresses, word)
+    if word == 0:
+        simulator.overrides |= {1006: 9, 1007: 9}
     with pytest.raises(NotACharger):
         await Client(endpoint, 200).identify()
 
 
-async def test_a_clock_that_was_never_set(
-    simulator: Simulator, endpoint: Endpoint
+@pytest.mark.parametrize("date", [0, 0xFFFFFFFF, 19_000_101, 261_126])
+async def test_a_clock_that_makes_no_sense(
+    simulator: Simulator, endpoint: Endpoint, date: int
 ) -> None:
-    """A charger without a date is identified."""
-    simulator.overrides |= {38: 0, 39: 0}
-    assert (await Client(endpoint, 200).identify()).serial_number == SERIAL
+    """A charger without a valid date is identified, and can be written."""
+    simulator.overrides |= date_words(date, Layout.DCBA)
+    client = Client(endpoint, 200)
+    assert (await client.identify()).serial_number == SERIAL
+    await write(client, CURRENT_LIMIT, 10.0)
+    assert simulator.charger.settings["current_limit"] == 10.0
 
 
 @pytest.mark.parametrize("layout", Layout)
 async def test_layout_of_a_charger_without_a_date(
     simulator: Simulator, endpoint: Endpoint, layout: Layout
 ) -> None:
-    """The fallback timeout confirms the layout for reads, but not for writes."""
+    """The other values confirm the layout."""
     simulator.charger.layout = layout
     simulator.overrides |= {38: 0, 39: 0}
     client = Client(endpoint, 200, serial_number=SERIAL)
     snapshot = await client.poll()
     assert snapshot.reading.app_max_current == 16.0
-    with pytest.raises(NotWritable):
-        await write(client, CURRENT_LIMIT, 10.0)
+    await write(client, CURRENT_LIMIT, 10.0)
+    assert simulator.charger.settings["current_limit"] == 10.0
 
 
 async def test_refused_length(simulator: Simulator, client: Client) -> None:
@@ -258,10 +276,27 @@ async def test_layout_is_told_by_the_date(
 @pytest.mark.parametrize(
     ("layout", "overrides"),
     [
-        pytest.param(Layout.ABCD, {1005: 7}, id="another layout, 1004 disagrees"),
-        pytest.param(Layout.DCBA, {38: 0, 39: 0}, id="the clock was never set"),
+        pytest.param(Layout.DCBA, OTHER_DATE, id="the date disagrees"),
         pytest.param(
-            Layout.DCBA, {38: 0, 39: 0, 1004: 0, 1005: 0}, id="neither date nor 1004"
+            Layout.CDAB, OTHER_DATE, id="the date of another layout disagrees"
+        ),
+        pytest.param(
+            Layout.DCBA, {1004: 0, 1005: 300}, id="the fallback timeout disagrees"
+        ),
+        pytest.param(
+            Layout.DCBA, dict.fromkeys(VALUES, 0), id="no value says anything"
+        ),
+        pytest.param(
+            Layout.DCBA,
+            dict.fromkeys(VALUES, 0) | {1004: 0x2C01},
+            id="one value is not enough",
+        ),
+        pytest.param(
+            Layout.DCBA,
+            dict.fromkeys(VALUES, 0)
+            | date_words(20_260_601, Layout.DCBA)
+            | {1004: 0x2C01},
+            id="none of them is a float",
         ),
     ],
 )
@@ -324,10 +359,10 @@ async def test_settings_are_read_until_they_have_settled(
 async def test_a_clock_that_is_set_late(
     simulator: Simulator, endpoint: Endpoint
 ) -> None:
-    """Registers can be written as soon as the clock is set."""
+    """Registers can be written as soon as nothing disagrees."""
     now = 0.0
     client = Client(endpoint, 200, serial_number=SERIAL, clock=lambda: now)
-    simulator.overrides |= {38: 0, 39: 0}
+    simulator.overrides |= OTHER_DATE
     await client.poll()
     with pytest.raises(NotWritable):
         await write(client, CURRENT_LIMIT, 10.0)
@@ -339,15 +374,15 @@ async def test_a_clock_that_is_set_late(
 async def test_layout_outlives_a_clock_that_is_not_set(
     simulator: Simulator, client: Client
 ) -> None:
-    """Without a date the last confirmed layout is used for reads."""
+    """A layout that was certain stays so while the values say nothing."""
     simulator.charger.layout = Layout.ABCD
     await client.poll()
-    simulator.overrides |= {38: 0, 39: 0}
+    simulator.overrides |= dict.fromkeys(VALUES, 0)
     simulator.cut()
     await asyncio.sleep(0.2)
-    assert (await client.poll()).reading.app_max_current == 16.0
-    with pytest.raises(NotWritable):
-        await write(client, CURRENT_LIMIT, 10.0)
+    assert (await client.poll()).reading.power == 0.0
+    await write(client, CURRENT_LIMIT, 10.0)
+    assert simulator.charger.settings["current_limit"] == 10.0
 
 
 async def test_who_gave_up_takes_back(simulator: Simulator, endpoint: Endpoint) -> None:
@@ -369,7 +404,7 @@ async def test_a_layout_that_is_known_late(
     """A layout that is detected by the write is used for it."""
     client = Client(endpoint, 200, serial_number=SERIAL)
     simulator.charger.layout = Layout.ABCD
-    simulator.overrides |= {38: 0, 39: 0, 1004: 0, 1005: 0}
+    simulator.overrides |= dict.fromkeys(VALUES, 0)
     await client.poll()
     simulator.overrides.clear()
     await write(client, CURRENT_LIMIT, 10.0)

@@ -103,6 +103,11 @@ class Client:
         return self._layout.layout
 
     @property
+    def is_layout_certain(self) -> bool:
+        """Return whether the byte layout is certain enough to write registers."""
+        return self._layout.is_certain
+
+    @property
     def was_flooded(self) -> bool:
         """Return whether data without a request closed the connection."""
         return self._endpoint.was_flooded
@@ -138,16 +143,23 @@ class Client:
     async def identify(self) -> Identity:
         """Connect and return the identity (input registers 0-51).
 
-        Raises NotACharger if the structure is not that of a NexBlue charger, or
-        another ChargerError if it cannot be read.
+        A NexBlue charger has a serial number and at least two plausible values among
+        state, settings, voltages and date. Raises NotACharger, or another
+        ChargerError if it cannot be read.
         """
         session = await self.connect()
         reading = await session.read_reading()
-        clock = session.clock
-        if not wall_clock.is_unset(clock) and wall_clock.calendar_date(clock) is None:
-            raise NotACharger("no date")
-        if reading.status is None:
-            raise NotACharger("no state")
+        voltages = (reading.voltage_l1, reading.voltage_l2, reading.voltage_l3)
+        plausible = (
+            reading.status is not None,
+            session.settings.fallback_timeout is not None,
+            session.settings.start_stop is not None
+            and session.settings.phase_mode is not None,
+            any(voltage is not None and voltage >= 80 for voltage in voltages),
+            wall_clock.calendar_date(session.clock) is not None,
+        )
+        if sum(plausible) < 2:
+            raise NotACharger("its registers hold no plausible values")
         return session.identity
 
     async def poll(self) -> Snapshot:
@@ -185,8 +197,7 @@ class Client:
             or session.settings_read_at < session.settings_settled_at
         ):
             await session.read_settings()
-        # A clock without a date is read more often, because the date confirms the
-        # byte layout for writes.
+        # A clock without a date is read more often, until it is set.
         clock_every = CLOCK_EVERY if self._layout.has_valid_date else SETTINGS_EVERY
         if now - session.clock_read_at >= clock_every:
             await session.read_clock()

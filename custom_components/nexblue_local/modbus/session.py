@@ -106,7 +106,10 @@ class Session:
 
     async def read_reading(self) -> Reading:
         """Read state, measurements and alarms; energies may be misreads."""
-        return Reading.decode(await self._read(Reading), self._layout.layout)
+        image = await self._read(Reading)
+        if not self._layout.is_certain:
+            self._layout.observe(Table.INPUT, image)
+        return Reading.decode(image, self._layout.layout)
 
     async def read_settings(self) -> Settings:
         """Read the settings (holding registers 1000-1007).
@@ -114,7 +117,7 @@ class Session:
         Raises ChargerError; ConnectionCut if the session is over.
         """
         image = await self._read(Settings)
-        self._layout.observe_settings(image)
+        self._layout.observe(Table.HOLDING, image)
         self.settings = Settings.decode(image, self._layout.layout)
         self.settings_read_at = self._time()
         return self.settings
@@ -125,7 +128,7 @@ class Session:
         return self.clock
 
     def _update_clock(self, image: Image) -> None:
-        self._layout.observe_clock(image)
+        self._layout.observe(Table.INPUT, image)
         self.clock = Clock.decode(image, self._layout.layout)
         self.clock_offset = wall_clock.offset(self.clock, self._now())
         self.clock_read_at = self._time()
@@ -153,10 +156,11 @@ class Session:
         Reads the clock and the settings again if necessary.
         """
         self._check_not_over()
-        if not self._layout.is_certain(self.settings):
+        if not self._layout.is_certain:
             await self.read_clock()
             await self.read_settings()
-            if not self._layout.is_certain(self.settings):
+            await self.read_reading()
+            if not self._layout.is_certain:
                 layout = self._layout.layout
                 raise NotWritable(f"byte layout {layout} is not certain")
 
