@@ -13,9 +13,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.repairs import escape_markdown
 from simulator import SimulatedCharger, Simulator
+from tests.commands import entity_id_of
 from tests.conftest import SERIAL, entry_for
 from tests.test_config_flow import discover
-from tests.test_init import POWER, poll, state
+from tests.test_init import poll, state
 
 OTHER = "NB10SIM00002"
 
@@ -54,7 +55,7 @@ async def test_issue(
     await asyncio.sleep(0.2)
     simulator.log.clear()
     await poll(hass, entry)
-    assert state(hass, POWER) == STATE_UNAVAILABLE
+    assert state(hass, entity_id_of(hass, "sensor", "power")) == STATE_UNAVAILABLE
     assert issues(hass) == ["wrong_charger"]
     (issue,) = ir.async_get(hass).issues.values()
     assert issue.translation_placeholders == {
@@ -71,7 +72,7 @@ async def test_issue(
     simulator.charger.serial_number = SERIAL
     await asyncio.sleep(0.2)
     await poll(hass, entry)
-    assert state(hass, POWER) == "0.0"
+    assert state(hass, entity_id_of(hass, "sensor", "power")) == "0.0"
     assert issues(hass) == []
 
 
@@ -83,12 +84,12 @@ async def test_no_serial_number(
     simulator.cut()
     await asyncio.sleep(0.2)
     await poll(hass, entry)
-    assert state(hass, POWER) == STATE_UNAVAILABLE
+    assert state(hass, entity_id_of(hass, "sensor", "power")) == STATE_UNAVAILABLE
     assert issues(hass) == []
     simulator.overrides.clear()
     await asyncio.sleep(0.2)
     await poll(hass, entry)
-    assert state(hass, POWER) == "0.0"
+    assert state(hass, entity_id_of(hass, "sensor", "power")) == "0.0"
 
 
 async def test_removing_the_entry_deletes_the_issue(
@@ -163,7 +164,7 @@ async def test_a_working_charger_is_not_moved(
     await asyncio.sleep(0.2)
     await poll(hass, one)
     assert two.data == before
-    assert state(hass, POWER) == STATE_UNAVAILABLE
+    assert state(hass, entity_id_of(hass, "sensor", "power")) == STATE_UNAVAILABLE
 
 
 async def test_discovery_at_an_address_with_the_wrong_charger(
