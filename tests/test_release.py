@@ -145,3 +145,16 @@ async def test_removal_without_a_word(
     assert await control_store(hass, entry.entry_id).async_load() is None
     await asyncio.sleep(0.05)
     assert not simulator.is_connected
+
+
+async def test_removal_with_a_damaged_record(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Nothing is written if it is not known whether anything was requested."""
+    await LIMIT.give(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await control_store(hass, entry.entry_id).async_save({"desired": {}})
+    simulator.log.clear()
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert writes(simulator) == []
+    assert await control_store(hass, entry.entry_id).async_load() is None

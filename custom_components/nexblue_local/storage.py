@@ -1,6 +1,5 @@
 """Storage of the desired settings, and their removal with the entry."""
 
-from contextlib import suppress
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
@@ -33,9 +32,13 @@ async def async_release_removed(hass: HomeAssistant, entry: ConfigEntry[Any]) ->
     await store.async_remove()
     if stored is None or (address := modbus_address(entry)) is None:
         return
-    with suppress(DamagedRecord):
-        if not ControlState.from_dict(stored).is_in_control:
-            return
+    try:
+        state = ControlState.from_dict(stored)
+    except DamagedRecord:
+        # Whether anything was requested is not known, so nothing is written.
+        return
+    if not state.is_in_control:
+        return
     assert entry.unique_id is not None
     client, release = async_open_modbus(hass, address, entry.unique_id)
     try:

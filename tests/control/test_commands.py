@@ -159,6 +159,7 @@ async def test_a_switch_that_was_not_sent_does_not_count() -> None:
         connection.is_over = True
         raise LinkError("connection_cut")
 
+    # A method of the fake, replaced for this connection alone.
     connection.check_writable = cut_before  # type: ignore[method-assign]
     assert (await fails(rig, phase_mode=SINGLE)).key == "connection_cut"
     assert rig.state.phases.budget.switches == []
@@ -542,3 +543,18 @@ async def test_a_pause_ends_the_wait_of_an_older_limit() -> None:
     assert now() - start < 0.1
     await older
     assert rig.desired.current_limit == 0.0
+
+
+@in_virtual_time
+async def test_a_replaced_start_is_no_refusal() -> None:
+    """START that is replaced while it is read back was not refused."""
+    rig = await rig_of()
+    await rig.set(start_stop=StartStop.STOP)
+    rig.link.lasting_faults[Setting.START_STOP] = Fault.LATE
+    start = asyncio.create_task(rig.set(start_stop=StartStop.START))
+    await asyncio.sleep(0.3)
+    rig.link.lasting_faults.clear()
+    await rig.set(start_stop=StartStop.STOP)
+    await start
+    assert rig.desired.start_stop is StartStop.STOP
+    assert not rig.controller.refuses_start_stop

@@ -354,7 +354,8 @@ class Controller:
         setting, consequence = command.setting, CONSEQUENCES[result.outcome]
         is_unknown = result.outcome is Outcome.UNKNOWN
         self._reconciler.unverified = command if is_unknown else None
-        if isinstance(command.value, StartStop) and not is_unknown:
+        is_superseded = result.outcome is Outcome.SUPERSEDED
+        if isinstance(command.value, StartStop) and not (is_unknown or is_superseded):
             is_confirmed = result.outcome is Outcome.CONFIRMED
             if not is_confirmed and not isinstance(result.error, Lost):
                 self._reconciler.start_stop_answered(
@@ -438,7 +439,7 @@ class Controller:
                 if limit is not None:
                     await self._command(Setting.FALLBACK_LIMIT, limit, None)
                 self.state.release()
-                self._reconciler.forget()
+                self._reconciler.clear()
                 await self._reconciler.save()
         finally:
             self._update_task()

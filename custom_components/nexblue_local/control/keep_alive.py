@@ -79,6 +79,7 @@ class KeepAlive:
                 _LOGGER.debug("%s: keep-alive failed: %s", self._notifier.name, error)
                 retry_at = self._clock() + self._wait_after(error)
             except Exception:
+                # A fault of our own must not end the only task that keeps control.
                 _LOGGER.exception("%s: keep-alive failed", self._notifier.name)
                 retry_at = self._clock() + self._timing.retry_after
             else:

@@ -33,6 +33,7 @@ class CommandQueue:
         try:
             yield ticket
         except BaseException as error:
+            # Also when it is cancelled: those it replaced wait for it.
             self._leave(ticket)
             if isinstance(error, Exception):
                 ticket.done.set_exception(error)

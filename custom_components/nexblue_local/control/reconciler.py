@@ -135,8 +135,8 @@ class Reconciler:
         self._synced_on = None
         self._enter(ReconcileState.UNSYNCED)
 
-    def forget(self) -> None:
-        """Drop what was known of earlier commands, when control is released."""
+    def clear(self) -> None:
+        """Clear what was known of earlier commands, when control is released."""
         self.unverified = None
         self._refusal = None
         self._pending.clear()
@@ -154,6 +154,7 @@ class Reconciler:
             try:
                 was_read = await self._reconcile(connection)
             except BaseException:
+                # Also when it is cancelled: it is not known what was written.
                 self._enter(ReconcileState.UNSYNCED)
                 raise
             if was_read and not polled:

@@ -23,11 +23,6 @@ def calendar_date(clock: Clock) -> date | None:
     return day if 1970 <= day.year < 2100 else None
 
 
-def is_unset(clock: Clock) -> bool:
-    """Return whether the date is zero, as it may be before the clock is set."""
-    return clock.date == 0
-
-
 def offset(clock: Clock, now: datetime) -> float | None:
     """Return the seconds by which the charger's clock is ahead of `now`.
 
