@@ -83,6 +83,7 @@ async def test_values(
         "binary_sensor.warning": "off",
         "binary_sensor.fallback_active": "off",
         "binary_sensor.start_stop_refused": "off",
+        "binary_sensor.settings_not_applied": "off",
         "binary_sensor.phase_switch_allowed": "on",
         "sensor.limited_by": "app_maximum",
         "sensor.active_current_limit": "16.0",

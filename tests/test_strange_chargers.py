@@ -16,7 +16,7 @@ from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.modbus import transport
 from simulator import Car, Fault, FaultKind, SimulatedCharger, Simulator
 from simulator.charger import POWER_ON
-from tests.commands import PREFIX, intent, number, writes
+from tests.commands import PREFIX, entity_id_of, intent, number, writes
 from tests.conftest import SERIAL, entry_for
 from tests.test_config_flow import discover
 from tests.test_init import poll, state
@@ -128,10 +128,14 @@ async def test_refuses_now_and_then(
     simulator.faults.append(
         Fault(kind=FaultKind.EXCEPTION, code=4, times=2, address=1004, function=0x10)
     )
-    for _ in range(4):
+    pending = entity_id_of(hass, "binary_sensor", "settings_not_applied")
+    await poll(hass, entry)
+    assert state(hass, pending) == "on"
+    for _ in range(3):
         await poll(hass, entry)
         await asyncio.sleep(0.01)
     assert simulator.charger.settings["fallback_timeout"] == 120
+    assert state(hass, pending) == "off"
 
 
 async def test_letter_case_of_the_serial_number(
