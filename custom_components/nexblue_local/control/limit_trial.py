@@ -37,8 +37,8 @@ class ReadBack:
 
     written: float
     found: float | None
-    seconds: float
-    """From the write to this value, or for how long it was waited for."""
+    seconds: float | None
+    """From the write until this value was read; None if it was read before as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,8 @@ async def try_limits(
             is_done=lambda _, found, wanted: agrees(found, wanted) or found != before,
             is_superseded=is_over,
         )
-        return ReadBack(value, _as_number(found), environment.clock() - started)
+        seconds = None if found == before else environment.clock() - started
+        return ReadBack(value, _as_number(found), seconds)
 
     steps: list[ReadBack] = []
     failure: LinkError | None = None
