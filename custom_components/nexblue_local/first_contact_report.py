@@ -39,7 +39,8 @@ OBSTACLES: Final = {
         "without a duration, and test again"
     ),
     Obstacle.TOO_LOW: (
-        "a lower limit would pause charging. Set a limit of 7 A or more, and test again"
+        "it is below 7 A, and a lower one would pause charging. Test again when it is "
+        "7 A or more"
     ),
 }
 """Why the current limit was not stepped, and what the user can do."""
