@@ -277,7 +277,7 @@ def _limit(contact: FirstContact) -> Iterator[str]:
 
 def _rounding(trial: LimitTrial) -> Iterator[str]:
     if trial.failure is not None:
-        yield f"Stepping the current limit ended early: {_failure(trial)}."
+        yield f"Stepping the current limit failed: {_failure(trial)}."
     elif not trial.is_complete:
         yield "Stepping the current limit ended early for another command."
     if not trial.is_complete:
