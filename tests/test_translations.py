@@ -35,7 +35,7 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
         *binary_sensor.DESCRIPTIONS,
         *binary_sensor.CONTROL_DESCRIPTIONS,
     ),
-    "button": (button.DESCRIPTION,),
+    "button": button.DESCRIPTIONS,
     "event": (event.DESCRIPTION,),
     "number": number.DESCRIPTIONS,
     "select": (select.DESCRIPTION,),

@@ -14,6 +14,7 @@ from .environment import Environment
 from .errors import CommandFailed, Rejected
 from .keep_alive import KeepAlive
 from .lease import Lease
+from .limit_trial import LimitTrial, Obstacle, obstacle, try_limits
 from .limits import Source
 from .link import Connection, Link, LinkError, Lost, Observation, Refused
 from .queue import CommandQueue, Ticket
@@ -488,6 +489,28 @@ class Controller:
         result = await self._writer.send(connection, Setting.CURRENT_LIMIT, limit)
         if result.error is not None:
             raise result.error
+
+    async def try_limits(self) -> LimitTrial | Obstacle:
+        """Step the current limit down and back; return what the charger made of it.
+
+        Nothing is stored, and commands do not wait for it. Raises CommandFailed.
+        """
+        async with self._lock:
+            if (reason := obstacle(self.state)) is not None:
+                return reason
+            try:
+                return await try_limits(
+                    await self._ready(),
+                    self.state,
+                    self._writer,
+                    self._environment,
+                    lambda: self._is_stopped or not self._queue.is_empty,
+                )
+            except LinkError as error:
+                raise CommandFailed(error.key, str(error)) from error
+            finally:
+                self._update_task()
+                self._notifier.updated(is_fresh=False)
 
     async def observe(self, observation: Observation) -> None:
         """Update from a poll, and restore what a reconnect may have lost."""

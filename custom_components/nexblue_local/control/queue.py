@@ -24,6 +24,11 @@ class CommandQueue:
         """Initialize an empty queue."""
         self._newest: dict[Setting, Ticket] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Return whether no command is waiting or executed."""
+        return not self._newest
+
     @contextmanager
     def enter(self, wanted: Settings) -> Iterator[Ticket]:
         """Replace older commands for the same settings while this one is waiting."""

@@ -136,6 +136,17 @@ class Session:
         self._update_clock(await self._read(Clock))
         return self.clock
 
+    async def read_words(self, table: Table, address: int, count: int) -> list[int]:
+        """Return the words of one request as they are, whatever they mean.
+
+        It is not repeated if the charger is busy. Raises ChargerError; ConnectionCut
+        if the session is over.
+        """
+        self._check_not_over()
+        return await self._answered_once(
+            partial(self._blocks.read_words, table, address, count)
+        )
+
     def _update_clock(self, image: Image) -> None:
         self._layout.observe(Table.INPUT, image)
         self.clock = Clock.decode(image, self._layout.layout)
