@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local import coordinator
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.modbus import transport
-from simulator import Car, Fault, FaultKind, SimulatedCharger, Simulator
+from simulator import Car, Fault, FaultKind, Habits, SimulatedCharger, Simulator
 from tests.commands import PREFIX, intent, number, writes
 from tests.conftest import SERIAL, entry_for
 from tests.test_config_flow import discover
@@ -28,7 +28,7 @@ async def test_rounds_limits(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, rounds_up: bool
 ) -> None:
     """Set-points in tenths are no error, and take no longer."""
-    simulator.charger.limit_step, simulator.charger.limit_rounds_up = 1.0, rounds_up
+    simulator.charger.habits = Habits(limit_step=1.0, limit_rounds_up=rounds_up)
     for limit in LIMITS:
         started = time.monotonic()
         await number("current_limit", limit, 1000).give(hass)
@@ -45,7 +45,7 @@ async def test_shows_what_it_offers(
     app_maximum: float,
 ) -> None:
     """Less than requested, or 0 while idle, is a state and no failure."""
-    simulator.charger.shows_offered = True
+    simulator.charger.habits = Habits(shows_offered=True)
     await number("current_limit", 16, 1000).give(hass)
     simulator.charger.app_max_current = app_maximum
     assert intent(entry) == {"current_limit": 16}
@@ -63,7 +63,7 @@ async def test_short_reads(
     hass: HomeAssistant, simulator: Simulator, max_read: int
 ) -> None:
     """Reads are halved until they are answered, also in the config flow."""
-    simulator.max_read = max_read
+    simulator.charger.habits = Habits(max_read=max_read)
     flow = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}
     )
@@ -89,7 +89,7 @@ async def test_short_reads(
 
 async def test_slow_first_answer(hass: HomeAssistant, simulator: Simulator) -> None:
     """The first answer on a connection may take longer than the others."""
-    simulator.first_answer_delay = 0.8
+    simulator.charger.habits = Habits(first_answer_delay=0.8)
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
     with (
