@@ -13,7 +13,7 @@ from typing import Any
 from .announcement import Announcement
 from .charger import Ocpp, SimulatedCharger
 from .faults import Fault, FaultKind
-from .habits import AS_DOCUMENTED, HABITS, load_profile
+from .habits import AS_DOCUMENTED, HABITS, Habits, load_profile
 from .replay import ReplayedCharger
 from .server import Simulator
 from .world import Car
@@ -105,10 +105,7 @@ async def _read_commands(simulator: Simulator, commands: asyncio.StreamReader) -
 
 
 async def _run(options: argparse.Namespace) -> None:
-    given = vars(options)
-    habits = replace(
-        options.profile, **{name: given[name] for name in HABITS if name in given}
-    )
+    habits = habits_of(options)
     charger = (
         SimulatedCharger(serial_number=options.serial, ocpp=options.ocpp, habits=habits)
         if options.replay is None
@@ -171,8 +168,22 @@ def _add_habits(parser: argparse._ArgumentGroup) -> None:
             )
 
 
-def main() -> None:
-    """Parse the options and run."""
+def _profile(name: str) -> Habits:
+    try:
+        return load_profile(name)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def habits_of(options: argparse.Namespace) -> Habits:
+    """Return the habits of the profile, and those given by switches instead."""
+    given = vars(options)
+    profile: Habits = options.profile
+    return replace(profile, **{name: given[name] for name in HABITS if name in given})
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Simulate a NexBlue charger with a car on Modbus TCP.",
@@ -207,14 +218,19 @@ def main() -> None:
     )
     parser.add_argument(
         "--profile",
-        type=load_profile,
+        type=_profile,
         default=AS_DOCUMENTED,
         metavar="NAME|FILE",
         help="a combination of the habits below: strange, or a TOML file",
     )
     _add_habits(parser.add_argument_group("habits"))
+    return parser
+
+
+def main() -> None:
+    """Parse the options and run."""
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(parser.parse_args()))
+        asyncio.run(_run(parser().parse_args()))
 
 
 if __name__ == "__main__":
