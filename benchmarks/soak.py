@@ -33,8 +33,8 @@ START_TIMEOUT = 60.0
 SETTLE = 150.0
 """Seconds in which the charger has to get what is desired, once it is left alone."""
 
-PAUSES = (0.2, 4.0)
-"""Shortest and longest time in s between two events."""
+LONGEST_PAUSE = 4.0
+"""Longest time in s between two events."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,20 @@ class Soak:
     """A Home Assistant and a charger to which things happen."""
 
     def __init__(
-        self, home: HomeAssistantProcess, simulator: Simulator, seed: int
+        self,
+        home: HomeAssistantProcess,
+        simulator: Simulator,
+        *,
+        seed: int,
+        longest_pause: float,
     ) -> None:
-        """Initialize from a seed."""
+        """Initialize from a seed; the longest pause between two events is in s."""
         self.judge = Judge(simulator.charger, simulator.log)
         self.events: Counter[str] = Counter()
         self._home = home
         self._simulator = simulator
         self._random = random.Random(seed)
+        self._longest_pause = longest_pause
         self._entities: dict[str, str] = {}
 
     async def run(self, seconds: float) -> None:
@@ -115,7 +121,7 @@ class Soak:
         while loop.time() < end:
             happen = self._random.choice(events)
             await happen()
-            await asyncio.sleep(self._random.uniform(*PAUSES))
+            await asyncio.sleep(self._random.uniform(0.1, self._longest_pause))
             await self._look()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLE):
@@ -205,6 +211,7 @@ async def soak(
     *,
     seed: int = 1,
     scan_interval: int = 12,
+    longest_pause: float = LONGEST_PAUSE,
     folder: Path = FOLDER,
     port: int = PORT,
 ) -> Soak:
@@ -216,7 +223,7 @@ async def soak(
             simulator.port, charger.serial_number, scan_interval=scan_interval
         )
         async with HomeAssistantProcess(folder, port, storage=storage) as home:
-            run = Soak(home, simulator, seed)
+            run = Soak(home, simulator, seed=seed, longest_pause=longest_pause)
             await run.run(seconds)
             return run
 
