@@ -49,7 +49,7 @@ class Fault(Enum):
     BUSY = auto()
     REFUSED = auto()
     IGNORED = auto()
-    """Acknowledged, without effect."""
+    """Acknowledged, but the setting stays; a limit restarts the fallback timeout."""
     LATE = auto()
     """The setting reads as before for some seconds."""
     NEVER_SENT = auto()
@@ -131,6 +131,11 @@ class FakeCharger:
         if setting is Setting.CURRENT_LIMIT:
             self.written_at = now()
 
+    def ignore(self, setting: Setting) -> None:
+        """Keep a setting; whoever writes the current limit is there all the same."""
+        if setting is Setting.CURRENT_LIMIT and self.written_at is not None:
+            self.written_at = now()
+
     def observe(self) -> Observation:
         """Return what is read at a poll."""
         if self.has_car:
@@ -184,6 +189,7 @@ class FakeConnection:
             case Fault.REFUSED:
                 raise Refused("refused", "exception code 4")
             case Fault.IGNORED:
+                charger.ignore(setting)
                 return
             case Fault.NEVER_SENT:
                 self.is_over = True
