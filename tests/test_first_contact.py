@@ -24,7 +24,7 @@ from custom_components.nexblue_local.modbus import probe
 from custom_components.nexblue_local.modbus.client import Client
 from custom_components.nexblue_local.modbus.codec import FLOAT32, Layout
 from custom_components.nexblue_local.modbus.findings import Findings
-from simulator import Fault, FaultKind, SimulatedCharger, Simulator
+from simulator import Fault, FaultKind, Habits, SimulatedCharger, Simulator
 from tests.commands import intent, is_kept_alive, number, stored, writes
 from tests.conftest import SERIAL, entry_data, entry_for, requested
 from tests.test_init import poll
@@ -122,18 +122,18 @@ def _words(address: int, *words: int) -> Callable[[Simulator], None]:
     return lambda simulator: simulator.overrides.update(enumerate(words, address))
 
 
-def _set(name: str, value: Any) -> Callable[[Simulator], None]:
-    return lambda simulator: setattr(simulator, name, value)
+def _habits(**habits: Any) -> Callable[[Simulator], None]:
+    return lambda simulator: setattr(simulator.charger, "habits", Habits(**habits))
 
 
 HABITS: dict[str, tuple[Callable[[Simulator], None], str, str]] = {
     "short reads": (
-        _set("max_read", 32),
+        _habits(max_read=32),
         "It refuses reads of 37 registers and more (exception 3)",
         "input 102-138 (37): exception 3",
     ),
     "reserved registers": (
-        _set("reserved_refused", True),
+        _habits(reserved_refused=True),
         "It refuses reads that include reserved registers (exception 2)",
         "holding 1008-1015, holding 1999: exception 2",
     ),
@@ -302,8 +302,9 @@ async def test_limit(
     """With consent, the limit is stepped down, and everything is as before."""
     await number("current_limit", 16, 1000).give(hass)
     charger = simulator.charger
-    charger.limit_step, charger.limit_rounds_up = step, rounds_up
-    charger.shows_offered = shows_offered
+    charger.habits = Habits(
+        limit_step=step, limit_rounds_up=rounds_up, shows_offered=shows_offered
+    )
     before = (dict(charger.settings), stored(hass_storage, entry), intent(entry))
     simulator.log.clear()
     assert (await report_of(hass, entry))[0].endswith(NOT_REQUESTED)
@@ -382,7 +383,7 @@ async def test_limit_that_a_command_ends(
     """A command does not wait for the rest, and has the last word."""
     await number("current_limit", 16, 1000).give(hass)
     # The second step reads as the first one, and is waited for.
-    simulator.charger.limit_step = 1.0
+    simulator.charger.habits = Habits(limit_step=1.0)
     controller = entry.runtime_data.controller.control
     test = asyncio.create_task(response_of(hass, entry, test_limit=True))
     async with asyncio.timeout(5):
@@ -399,7 +400,7 @@ async def test_a_learned_step(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """The step that control has learned is reported."""
-    simulator.charger.limit_step, simulator.charger.limit_rounds_up = 1.0, True
+    simulator.charger.habits = Habits(limit_step=1.0, limit_rounds_up=True)
     await number("current_limit", 14.3, 1000).give(hass)
     report, block = await report_of(hass, entry)
     assert "learned that it takes limits in steps of 1 A" in report

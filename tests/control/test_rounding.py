@@ -37,6 +37,38 @@ async def test_a_charger_that_rounds(step: float, rounds_up: bool) -> None:
     assert rig.notifier.events[-1] == ("restored", [Setting.CURRENT_LIMIT])
 
 
+async def durations(step: float, *, rounds_up: bool, is_late: bool) -> list[float]:
+    """Return how long set-points take that are given every five seconds."""
+    rig = Rig()
+    rig.charger.step, rig.charger.rounds_up = step, rounds_up
+    if is_late:
+        rig.link.lasting_faults[Setting.CURRENT_LIMIT] = Fault.LATE
+    result = []
+    for limit in SET_POINTS * 2:
+        started = now()
+        await rig.controller.set(Settings(current_limit=limit))
+        result.append(now() - started)
+        await rig.run_for(5 - result[-1])
+    rig.kill()
+    return result
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("rounds_up", [False, True])
+@pytest.mark.parametrize("step", [0.5, 1.0])
+@in_virtual_time
+async def test_set_points_take_no_longer(
+    step: float, rounds_up: bool, is_late: bool
+) -> None:
+    """A charger that rounds takes as long as one that does not, once it is known."""
+    friendly = await durations(0.0, rounds_up=False, is_late=is_late)
+    rounding = await durations(step, rounds_up=rounds_up, is_late=is_late)
+    longer = [took - usual for took, usual in zip(rounding, friendly, strict=True)]
+    # One more write while the step is not known yet, of 0.02 s.
+    assert max(longer[:2]) < 0.05
+    assert max(longer[2:]) < 0.001
+
+
 @pytest.mark.parametrize("offers", [0.0, 7.0, 13.0])
 @in_virtual_time
 async def test_a_charger_that_shows_what_it_offers(offers: float) -> None:

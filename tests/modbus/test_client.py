@@ -37,7 +37,7 @@ from custom_components.nexblue_local.modbus.registers import (
     START_STOP,
     Settings,
 )
-from simulator import Car, Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
+from simulator import Car, Fault, FaultKind, Habits, Ocpp, SimulatedCharger, Simulator
 from tests.conftest import SERIAL
 
 POLL = [(4, 100, 39), (4, 400, 3)]
@@ -235,7 +235,7 @@ async def test_serial_number_is_checked_after_each_connect(
 
 async def test_reserved_registers_refused(simulator: Simulator, client: Client) -> None:
     """A refused block is split at its gaps, once per connection."""
-    simulator.reserved_refused = True
+    simulator.charger.habits = Habits(reserved_refused=True)
     snapshot = await client.poll()
     assert snapshot.identity.hardware_version == "1.2"
     assert snapshot.reading.status is ChargePointState.AVAILABLE

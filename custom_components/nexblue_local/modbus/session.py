@@ -77,7 +77,7 @@ class Session:
         """
         image = await self._read(Identity, Clock)
         answered_at = self._time()
-        self.identity = Identity.decode(image, self._layout.layout)
+        self.identity = self._layout.decode(Identity, image)
         found = self.identity.serial_number
         if found is None:
             raise NotACharger("no serial number")
@@ -88,8 +88,10 @@ class Session:
             self.identity = replace(self.identity, serial_number=serial_number)
         self._learning.identified(self.identity)
         self._learning.answered_first(answered_at - self._started_at)
-        self._update_clock(image)
+        # All of them show the byte layout, in which they are decoded then.
+        self._layout.observe(Table.INPUT, image)
         await self.read_settings()
+        self._update_clock(image)
 
     @property
     def is_over(self) -> bool:
@@ -118,7 +120,7 @@ class Session:
         image = await self._read(Reading)
         if not self._layout.is_certain:
             self._layout.observe(Table.INPUT, image)
-        return Reading.decode(image, self._layout.layout)
+        return self._layout.decode(Reading, image)
 
     async def read_settings(self) -> Settings:
         """Read the settings (holding registers 1000-1007).
@@ -127,7 +129,7 @@ class Session:
         """
         image = await self._read(Settings)
         self._layout.observe(Table.HOLDING, image)
-        self.settings = Settings.decode(image, self._layout.layout)
+        self.settings = self._layout.decode(Settings, image)
         self.settings_read_at = self._time()
         return self.settings
 
@@ -149,7 +151,7 @@ class Session:
 
     def _update_clock(self, image: Image) -> None:
         self._layout.observe(Table.INPUT, image)
-        self.clock = Clock.decode(image, self._layout.layout)
+        self.clock = self._layout.decode(Clock, image)
         self.clock_offset = wall_clock.offset(self.clock, self._now())
         self.clock_read_at = self._time()
 
