@@ -405,7 +405,7 @@ def test_a_lost_phase_mode_has_an_end() -> None:
     for _ in range(3):
         assert state.limits.effective == 6.0
         assert not state.phases.is_given_up
-        state.phases_restored(PhaseMode.ADAPTIVE)
+        state.phases.attempted(PhaseMode.ADAPTIVE, SINGLE)
     assert state.phases.is_given_up
     assert state.limits.effective == 12.0
     assert (Setting.PHASE_MODE, SINGLE) not in restoration(state)

@@ -194,7 +194,9 @@ class Reconciler:
         if self.observe(observation, at_once=True):
             await self.save()
         if Setting.PHASE_MODE in self._link.capabilities:
-            self._state.await_phases(self._link.settings)
+            self._state.phases.await_mode(
+                self._link.settings.phase_mode, self._state.desired.phase_mode
+            )
         await self._carry_out(
             plan.restoration(
                 self._state,
@@ -205,7 +207,7 @@ class Reconciler:
             connection,
             is_first=True,
         )
-        if self._state.limits.is_held and self._state.is_in_control:
+        if self._state.phases.is_held and self._state.is_in_control:
             self._notifier.warn("limited to 6 A until its phase mode may be restored")
         # What is published next is what the charger has after that.
         await connection.read_settings()
@@ -292,7 +294,7 @@ class Reconciler:
             raise result.error
         if result.outcome is not Outcome.BUSY:
             found = result.found if isinstance(result.found, PhaseMode) else None
-            self._state.phases_restored(found)
+            self._state.phases.attempted(found, self._state.desired.phase_mode)
             self._phases_retry_at = self._clock() + self._timing.retry_phases
         return result.outcome
 

@@ -8,8 +8,7 @@ from typing import Any, Final, Self
 from . import record
 from .errors import Rejected
 from .lease import Lease
-from .limit_step import STEPS
-from .limits import Limits, Source
+from .limits import STEPS, Limits, Source
 from .link import Observation
 from .phase_budget import PhaseBudget
 from .phases import Phases
@@ -23,6 +22,9 @@ from .settings import (
     StartStop,
     Value,
 )
+
+ENERGY_STEP: Final = 0.5
+"""kWh: the session energy is stored in such steps, to write to the disk less."""
 
 DECODERS: Final[dict[Setting, Callable[[Any], Value]]] = {
     Setting.CURRENT_LIMIT: record.number,
@@ -60,11 +62,16 @@ class ControlState:
     """What was requested, and nothing else."""
     lease: Lease | None = None
     """For how long the desired current limit applies, if not without end."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(init=False)
     phases: Phases = field(default_factory=Phases)
     session: Session = field(default_factory=Session)
     started_in: int | None = None
     """The session in which START was requested."""
+
+    def __post_init__(self) -> None:
+        """Initialize the limits."""
+        self.limits = Limits(self.phases)
+        self.limits.set(Source.USER, self.desired.current_limit)
 
     @property
     def is_in_control(self) -> bool:
@@ -111,13 +118,12 @@ class ControlState:
             self.desired = self.desired.with_value(Setting.START_STOP, None)
         if not self.session.is_open:
             # An inferred end may be a misread, which must not allow six switches.
-            self.phases.budget.end_session()
+            self.phases.budget.in_session = 0
         mode = observation.settings.phase_mode
         if phases_settled and mode is not None:
             self.phases.observe(
                 mode, self.desired.phase_mode, now, in_session=self.session.is_open
             )
-            self._update_hold()
         return self.as_dict() != before
 
     def confirm(
@@ -128,86 +134,59 @@ class ControlState:
         match setting, value:
             case Setting.CURRENT_LIMIT, _:
                 self.lease = lease
-                self._update_user_limit()
+                self.limits.set(Source.USER, self.desired.current_limit)
             case Setting.START_STOP, _:
                 is_start = value is StartStop.START
                 self.started_in = self.session.number if is_start else None
             case Setting.PHASE_MODE, PhaseMode():
                 self.phases.settle(value)
-                self._update_hold()
 
     def expire(self, now: datetime) -> bool:
         """Replace an expired limit by its safe one; return whether it just expired."""
         if self.lease is None or self.lease.remaining(now) > timedelta():
             return False
-        limit = self.lease.safe_limit
-        self.lease = None
-        self.confirm(Setting.CURRENT_LIMIT, limit)
+        self.confirm(Setting.CURRENT_LIMIT, self.lease.safe_limit)
         return True
 
     def release(self) -> None:
         """Request nothing any more."""
-        self.desired = Settings()
-        self.lease = None
-        self.started_in = None
+        self.desired, self.lease, self.started_in = Settings(), None, None
         self.phases.settle(self.phases.seen)
-        self._update_hold()
-        self._update_user_limit()
-
-    def await_phases(self, found: Settings) -> None:
-        """Wait for the desired phase mode if the charger does not have it."""
-        self.phases.await_mode(found.phase_mode, self.desired.phase_mode)
-        self._update_hold()
-
-    def phases_restored(self, found: PhaseMode | None) -> None:
-        """End the wait for the phase mode, or count a failed attempt."""
-        if found is not None and found is self.desired.phase_mode:
-            self.phases.settle(found)
-        else:
-            self.phases.not_restored(found)
-        self._update_hold()
-
-    def _update_hold(self) -> None:
-        self.limits.is_held = self.phases.is_held
-
-    def _update_user_limit(self) -> None:
-        self.limits.set(Source.USER, self.desired.current_limit)
+        self.limits.set(Source.USER, None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored."""
+        budget, session, lease = self.phases.budget, self.session, self.lease
         return {
             "desired": {setting.value: value for setting, value in self.desired},
-            "budget": self.phases.budget.as_dict(),
-            "session": self.session.as_dict(),
+            "budget": {
+                "switches": [
+                    [t.isoformat() for t in times] for times in budget.switches
+                ],
+                "in_session": budget.in_session,
+            },
+            "session": {
+                "number": session.number,
+                "is_open": session.is_open,
+                "energy": session.energy // ENERGY_STEP * ENERGY_STEP,
+            },
             "started_in": self.started_in,
             "phase_mode_seen": self.phases.seen,
             "limit_step": self.limits.step.step,
-            "lease": None if self.lease is None else self.lease.as_dict(),
+            "lease": None
+            if lease is None
+            else {
+                "until": lease.until.isoformat(),
+                "valid_for": lease.valid_for.total_seconds(),
+                "safe_limit": lease.safe_limit,
+            },
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what was stored; raises DamagedRecord."""
         try:
-            desired = Settings()
-            for name, value in data["desired"].items():
-                setting = Setting(name)
-                desired = desired.with_value(setting, DECODERS[setting](value))
-            seen, lease = data["phase_mode_seen"], data["lease"]
-            started_in, step = data["started_in"], data["limit_step"]
-            state = cls(
-                desired=desired,
-                lease=None if lease is None else Lease.from_dict(lease),
-                phases=Phases(
-                    budget=PhaseBudget.from_dict(data["budget"]),
-                    seen=None if seen is None else PhaseMode(seen),
-                ),
-                session=Session.from_dict(data["session"]),
-                started_in=None if started_in is None else record.integer(started_in),
-            )
-            _check_ranges(
-                desired, None if state.lease is None else state.lease.safe_limit
-            )
+            return cls._from_dict(data)
         except (
             AttributeError,
             KeyError,
@@ -217,6 +196,40 @@ class ControlState:
             Rejected,
         ) as error:
             raise DamagedRecord(f"{type(error).__name__}: {error}") from error
+
+    @classmethod
+    def _from_dict(cls, data: dict[str, Any]) -> Self:
+        desired = Settings()
+        for name, value in data["desired"].items():
+            setting = Setting(name)
+            desired = desired.with_value(setting, DECODERS[setting](value))
+        budget, session, lease = data["budget"], data["session"], data["lease"]
+        seen, started_in = data["phase_mode_seen"], data["started_in"]
+        switches = [
+            (record.time(made), record.time(counts_from))
+            for made, counts_from in budget["switches"]
+        ]
+        state = cls(
+            desired=desired,
+            lease=None
+            if lease is None
+            else Lease(
+                until=record.time(lease["until"]),
+                valid_for=timedelta(seconds=record.number(lease["valid_for"])),
+                safe_limit=record.number(lease["safe_limit"]),
+            ),
+            phases=Phases(
+                PhaseBudget(switches, record.integer(budget["in_session"])),
+                seen=None if seen is None else PhaseMode(seen),
+            ),
+            session=Session(
+                number=record.integer(session["number"]),
+                is_open=record.exactly(bool, session["is_open"]),
+                energy=record.number(session["energy"]),
+            ),
+            started_in=None if started_in is None else record.integer(started_in),
+        )
+        _check_ranges(desired, None if state.lease is None else state.lease.safe_limit)
+        step = data["limit_step"]
         state.limits.step.step = step if step in STEPS else None
-        state._update_user_limit()
         return state
