@@ -157,7 +157,7 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlBinarySensorDescription, ...] = (
         key="start_stop_refused",
         entity_category=EntityCategory.DIAGNOSTIC,
         device_class=BinarySensorDeviceClass.PROBLEM,
-        is_on_fn=lambda controller: controller.control.refuses_start_stop,
+        is_on_fn=lambda controller: controller.control.reconciler.refuses_start_stop,
     ),
     NexBlueControlBinarySensorDescription(
         key="phase_mode_not_restored",

@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from .settings import Setting, Settings, StartStop, Value, is_accepted
+from .settings import Setting, Settings, StartStop, Value, is_accepted, is_lower
 from .state import ControlState
 
 type Write = tuple[Setting, Value]
@@ -21,8 +21,7 @@ def commands(wanted: Settings, found: Settings) -> list[Write]:
     A current limit that is lowered comes first.
     """
     writes = list(wanted)
-    limit, present = wanted.current_limit, found.current_limit
-    if limit is not None and (present is None or limit < present):
+    if is_lower(wanted.current_limit, found.current_limit):
         writes.sort(key=lambda write: write[0] is not Setting.CURRENT_LIMIT)
     return writes
 
@@ -35,11 +34,9 @@ def before(
     The current limit, before the timeout within which it has to be written is
     lowered.
     """
-    if setting is not Setting.FALLBACK_TIMEOUT or state.limits.effective is None:
-        return []
-    present = found.fallback_timeout
-    is_lowered = present is None or (isinstance(value, int | float) and value < present)
-    return [(Setting.CURRENT_LIMIT, state.limits.effective)] if is_lowered else []
+    is_timeout = setting is Setting.FALLBACK_TIMEOUT
+    is_lowered = is_timeout and is_lower(value, found.fallback_timeout)
+    return limit_restoration(state) if is_lowered else []
 
 
 def restoration(
@@ -50,7 +47,7 @@ def restoration(
 ) -> list[Write]:
     """Return the writes that restore the desired state, the safest first.
 
-    Call `await_phases` before: a phase mode that may not be switched yet is left
+    Call `Phases.await_mode` before: a phase mode that may not be switched yet is left
     out, and holds the current limit.
     """
     desired = state.desired
@@ -63,10 +60,8 @@ def restoration(
         if wanted is not None and not is_accepted(setting, found[setting], wanted):
             writes += [*before(state, setting, wanted, found), (setting, wanted)]
     writes += phase_restoration(state, now) or limit_restoration(state)
-    if (
-        desired.start_stop is StartStop.START
-        and state.started_in == state.session.number
-    ):
+    is_same_session = state.started_in == state.session.number
+    if desired.start_stop is StartStop.START and is_same_session:
         writes.append((Setting.START_STOP, StartStop.START))
     return [write for write in writes if write[0] in capabilities]
 
