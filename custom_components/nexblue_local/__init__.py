@@ -96,8 +96,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
         on_event=data.events_of(entry).async_fire,
     )
     coordinator = NexBlueCoordinator(hass, entry, address, client, controller)
+    await controller.async_start()
     entry.async_on_unload(controller.async_stop)
-    await controller.async_load()
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:

@@ -50,9 +50,12 @@ class Controller:
     write, except for a limit that is lowered (see `set`).
     """
 
-    def __init__(self, link: Link, environment: Environment) -> None:
-        """Initialize without a desired state; see `load`."""
+    def __init__(
+        self, link: Link, environment: Environment, state: ControlState
+    ) -> None:
+        """Initialize with the stored state; see `start`."""
         self.link = link
+        self.state = state
         self._environment = environment
         self._lock = asyncio.Lock()
         self._queue = CommandQueue()
@@ -60,12 +63,6 @@ class Controller:
         """The command whose limit is in force before its turn."""
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
-        self.load(ControlState())
-
-    def load(self, state: ControlState) -> None:
-        """Start with a stored state, before anything is commanded."""
-        link, environment = self.link, self._environment
-        self.state = state
         self._writer = writer = Writer(link, environment.timing)
         self.reconciler = Reconciler(environment, link, state, writer)
         self._keep_alive = KeepAlive(
@@ -313,9 +310,9 @@ class Controller:
             return
         if isinstance(command.value, StartStop) and outcome is not Outcome.UNKNOWN:
             if outcome is not Outcome.CONFIRMED and not isinstance(error, Lost):
-                self.reconciler.refuse(command.value, connection)
+                self.state.session.refused = command.value
                 raise CommandFailed("start_stop_refused", setting=setting)
-            self.reconciler.refusal = None
+            self.state.session.refused = None
         is_limit = setting is Setting.CURRENT_LIMIT
         if outcome is Outcome.CONFIRMED:
             step = self.state.limits.step
@@ -376,15 +373,14 @@ class Controller:
         safe limit before.
         """
         async with self._lock:
-            if self.state.is_in_control:
-                try:
+            try:
+                if self.state.is_in_control:
                     await self._prepare_silence(seconds, force=force)
-                except LinkError as error:
-                    # It may be forced because the charger cannot be reached.
-                    if not force or isinstance(error, Refused):
-                        self._update_task()
-                        self._environment.notifier.updated(is_fresh=False)
-                        raise CommandFailed(error.key, str(error)) from error
+            except LinkError as error:
+                # It may be forced because the charger cannot be reached.
+                if not force or isinstance(error, Refused):
+                    with self._reported():
+                        raise
             release()
 
     async def _prepare_silence(self, seconds: float, *, force: bool) -> None:

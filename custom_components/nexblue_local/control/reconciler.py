@@ -77,15 +77,6 @@ class Command:
     lease: Lease | None
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """START or STOP that was refused, and in which session and connection."""
-
-    command: StartStop
-    session: int
-    connection: Connection | None
-
-
 @dataclass(eq=False)
 class Reconciler:
     """Connect, verify, restore, and retry what is pending."""
@@ -97,7 +88,6 @@ class Reconciler:
     state: ReconcileState = ReconcileState.UNSYNCED
     unverified: Command | None = None
     """A command whose effect is unknown."""
-    refusal: Refusal | None = None
     _fallback: Fallback = field(default_factory=Fallback)
     _synced_on: Connection | None = None
     _pending: set[Setting] = field(default_factory=set)
@@ -213,10 +203,10 @@ class Reconciler:
         for setting, value in done.copy():
             if isinstance(value, StartStop):
                 if await self.writer.verify(connection, setting, value) == value:
-                    self.refusal = None
+                    self.control.session.refused = None
                 else:
                     done.remove((setting, value))
-                    self.refuse(value, connection)
+                    self.control.session.refused = value
         self._report(done, present)
         waits = self.environment.timing.retry_restoration
         self._retry_at = clock() + waits[min(self._retries, len(waits) - 1)]
@@ -254,9 +244,8 @@ class Reconciler:
             self.writer.make_limit_due()
         elif is_busy or setting is not Setting.PHASE_MODE:
             self._pending.add(setting)
-        command = self.control.desired.start_stop
-        if setting is Setting.START_STOP and command is not None and not is_busy:
-            self.refuse(command, self._synced_on)
+        if setting is Setting.START_STOP and not is_busy:
+            self.control.session.refused = self.control.desired.start_stop
 
     def _report(self, done: list[Write], present: Settings) -> None:
         """Report the settings that were restored to another value."""
@@ -288,7 +277,7 @@ class Reconciler:
 
     def unsync(self) -> None:
         """Restore the desired state before anything else is written."""
-        self._synced_on = None
+        self._synced_on = self.control.session.refused = None
         self._enter(ReconcileState.UNSYNCED)
 
     def _enter_synced(self) -> None:
@@ -314,7 +303,7 @@ class Reconciler:
     async def release(self) -> None:
         """Request nothing any more, and store that."""
         self.control.release()
-        self.unverified = self.refusal = None
+        self.unverified = self.control.session.refused = None
         self._pending.clear()
         if self.state is ReconcileState.PENDING:
             self._enter(ReconcileState.SYNCED)
@@ -343,10 +332,6 @@ class Reconciler:
         self.control.phases.budget.refund()
         await self.save()
 
-    def refuse(self, command: StartStop, connection: Connection | None) -> None:
-        """Record that the charger refused START or STOP."""
-        self.refusal = Refusal(command, self.control.session.number, connection)
-
     @property
     def refuses_start_stop(self) -> bool:
         """Return whether the charger refused START or STOP.
@@ -354,13 +339,8 @@ class Reconciler:
         That ends when the charger shows what was requested, when another START or
         STOP is obeyed, and with the session, the connection or control.
         """
-        refusal = self.refusal
-        return (
-            refusal is not None
-            and refusal.command is not self.link.settings.start_stop
-            and refusal.session == self.control.session.number
-            and refusal.connection in (None, self._synced_on)
-        )
+        refused = self.control.session.refused
+        return refused not in (None, self.link.settings.start_stop)
 
     async def observe(self, observation: Observation, *, at_once: bool = False) -> None:
         """Update from what was read, and store what changed."""

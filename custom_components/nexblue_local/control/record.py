@@ -1,7 +1,9 @@
 """Values of a stored record, which may be damaged."""
 
+from collections.abc import Callable
 from datetime import datetime
 import math
+from typing import Any
 
 
 def exactly[T](kind: type[T], value: object) -> T:
@@ -31,3 +33,8 @@ def time(value: object) -> datetime:
     if result.tzinfo is None:
         raise ValueError(f"{value!r} has no time zone")
     return result
+
+
+def optional[T](decode: Callable[[Any], T], value: object) -> T | None:
+    """Return a value that is decoded, or None."""
+    return None if value is None else decode(value)

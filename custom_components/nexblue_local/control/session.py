@@ -5,6 +5,7 @@ from enum import Enum, auto
 from typing import Final
 
 from .link import Status
+from .settings import StartStop
 
 UNDECIDED: Final = (None, Status.INOPERATIVE, Status.FAULTED, Status.RESERVED)
 """Statuses with and without a vehicle."""
@@ -30,6 +31,8 @@ class Session:
     """Highest session energy in kWh that was seen in it."""
     lower_reads: int = 0
     """Consecutive reads with a lower session energy."""
+    refused: StartStop | None = None
+    """What the charger refused in it, on the present connection."""
 
     def observe(
         self, status: Status | None, energy: float | None, *, at_once: bool = False
@@ -61,6 +64,7 @@ class Session:
     def _begin(self, *, is_open: bool) -> None:
         if self.is_open:
             self.number += 1
+            self.refused = None
         self.is_open = is_open
         self.energy = 0.0
         self.lower_reads = 0

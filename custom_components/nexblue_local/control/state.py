@@ -26,7 +26,7 @@ from .settings import (
 ENERGY_STEP: Final = 0.5
 """kWh: the session energy is stored in such steps, to write to the disk less."""
 
-DECODERS: Final[dict[Setting, Callable[[Any], Value]]] = {
+DECODERS: Final[dict[str, Callable[[Any], Value]]] = {
     Setting.CURRENT_LIMIT: record.number,
     Setting.FALLBACK_LIMIT: record.number,
     Setting.FALLBACK_TIMEOUT: record.integer,
@@ -35,16 +35,22 @@ DECODERS: Final[dict[Setting, Callable[[Any], Value]]] = {
 }
 
 
+def _lease(data: Any) -> Lease:
+    return Lease(
+        until=record.time(data["until"]),
+        valid_for=timedelta(seconds=record.number(data["valid_for"])),
+        safe_limit=record.number(data["safe_limit"]),
+    )
+
+
 class DamagedRecord(Exception):
     """A stored record that cannot be read."""
 
 
 def _check_ranges(settings: Settings, safe_limit: float | None) -> None:
-    values: list[tuple[str, Setting, Value]] = [(s, s, value) for s, value in settings]
-    if safe_limit is not None:
-        values.append(("safe_limit", Setting.CURRENT_LIMIT, safe_limit))
-    for name, setting, value in values:
-        if setting in RANGES and isinstance(value, int | float):
+    safe = ("safe_limit", Setting.CURRENT_LIMIT, safe_limit)
+    for name, setting, value in (*((s, s, value) for s, value in settings), safe):
+        if isinstance(value, int | float):
             low, high = RANGES[setting]
             if not low <= value <= high:
                 raise Rejected(f"{name}_out_of_range", low=low, high=high)
@@ -186,50 +192,38 @@ class ControlState:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what was stored; raises DamagedRecord."""
         try:
-            return cls._from_dict(data)
+            budget, session, step = data["budget"], data["session"], data["limit_step"]
+            desired: dict[str, Any] = {
+                name: DECODERS[name](value) for name, value in data["desired"].items()
+            }
+            switches = [
+                (record.time(made), record.time(counts_from))
+                for made, counts_from in budget["switches"]
+            ]
+            state = cls(
+                desired=Settings(**desired),
+                lease=record.optional(_lease, data["lease"]),
+                phases=Phases(
+                    PhaseBudget(switches, record.integer(budget["in_session"])),
+                    seen=record.optional(PhaseMode, data["phase_mode_seen"]),
+                ),
+                session=Session(
+                    number=record.integer(session["number"]),
+                    is_open=record.exactly(bool, session["is_open"]),
+                    energy=record.number(session["energy"]),
+                ),
+                started_in=record.optional(record.integer, data["started_in"]),
+            )
+            safe_limit = None if state.lease is None else state.lease.safe_limit
+            _check_ranges(state.desired, safe_limit)
         except (
+            LookupError,
+            ArithmeticError,
             AttributeError,
-            KeyError,
-            OverflowError,
             TypeError,
             ValueError,
             Rejected,
         ) as error:
             raise DamagedRecord(f"{type(error).__name__}: {error}") from error
-
-    @classmethod
-    def _from_dict(cls, data: dict[str, Any]) -> Self:
-        desired = Settings()
-        for name, value in data["desired"].items():
-            setting = Setting(name)
-            desired = desired.with_value(setting, DECODERS[setting](value))
-        budget, session, lease = data["budget"], data["session"], data["lease"]
-        seen, started_in = data["phase_mode_seen"], data["started_in"]
-        switches = [
-            (record.time(made), record.time(counts_from))
-            for made, counts_from in budget["switches"]
-        ]
-        state = cls(
-            desired=desired,
-            lease=None
-            if lease is None
-            else Lease(
-                until=record.time(lease["until"]),
-                valid_for=timedelta(seconds=record.number(lease["valid_for"])),
-                safe_limit=record.number(lease["safe_limit"]),
-            ),
-            phases=Phases(
-                PhaseBudget(switches, record.integer(budget["in_session"])),
-                seen=None if seen is None else PhaseMode(seen),
-            ),
-            session=Session(
-                number=record.integer(session["number"]),
-                is_open=record.exactly(bool, session["is_open"]),
-                energy=record.number(session["energy"]),
-            ),
-            started_in=None if started_in is None else record.integer(started_in),
-        )
-        _check_ranges(desired, None if state.lease is None else state.lease.safe_limit)
-        step = data["limit_step"]
         state.limits.step.step = step if step in STEPS else None
         return state
