@@ -29,7 +29,7 @@ from .settings import (
 )
 from .state import ControlState
 from .timing import clock
-from .writer import NOT_EXECUTED, Outcome, Result, Writer, nothing
+from .writer import NOT_EXECUTED, Outcome, Result, Writer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,10 +63,10 @@ class Controller:
         """The command whose limit is in force before its turn."""
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
-        self._writer = writer = Writer(link, environment.timing)
+        self._writer = writer = Writer(link, state, environment.timing)
         self.reconciler = Reconciler(environment, link, state, writer)
         self._keep_alive = KeepAlive(
-            environment, link, state, writer, self.reconciler, self._lock
+            environment, state, writer, self.reconciler, self._lock
         )
 
     async def start(self) -> None:
@@ -222,8 +222,9 @@ class Controller:
                 outcome = await self._command(setting, value, lease, is_superseded)
                 if outcome is Outcome.SUPERSEDED:
                     newer = self._queue.successor(ticket, setting)
-                # Others may follow, over a slow network.
-                await self._keep_alive.write_meanwhile()
+                if (synced := self.reconciler.connection) is not None:
+                    # Others may follow, over a slow network.
+                    await self._writer.keep_alive(synced)
             if newer is not None:
                 successors.append(newer)
         return successors
@@ -280,14 +281,8 @@ class Controller:
         is_switch = isinstance(value, PhaseMode) and value is not self.state.phases.seen
         if is_switch:
             await self.reconciler.count_switch(connection)
-        is_limit = setting is Setting.CURRENT_LIMIT
         result = await self._writer.write(
-            connection,
-            setting,
-            value,
-            is_superseded=is_superseded,
-            # The keep-alive does not wait for a charger that takes its time.
-            meanwhile=nothing if is_limit else self._keep_alive.write_meanwhile,
+            connection, setting, value, is_superseded=is_superseded
         )
         if is_switch and result.outcome in NOT_EXECUTED:
             await self.reconciler.refund_switch()

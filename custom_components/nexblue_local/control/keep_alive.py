@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 import logging
 
 from .environment import Environment
-from .link import Connection, Link, LinkError
+from .link import LinkError
 from .reconciler import Reconciler
-from .settings import Setting
 from .state import ControlState
 from .timing import clock
 from .writer import Writer
@@ -23,7 +22,6 @@ class KeepAlive:
     """Write the current limit in time, and the safe one when it expires."""
 
     environment: Environment
-    link: Link
     control: ControlState
     writer: Writer
     reconciler: Reconciler
@@ -35,23 +33,13 @@ class KeepAlive:
         """Calculate again when the next write is due."""
         self._wake.set()
 
-    @property
-    def _period(self) -> float:
-        timeout = self.link.settings.fallback_timeout
-        return self.environment.timing.keep_alive_period(timeout)
-
-    @property
-    def _due_at(self) -> float:
-        """Return when the current limit has to be written again."""
-        return self.writer.limit_written_at + self._period
-
     async def run(self) -> None:
         """Keep control alive until it is released."""
         notifier, timing = self.environment.notifier, self.environment.timing
         retry_at = 0.0
         while self.control.is_in_control:
             self._wake.clear()
-            wake_at = max(self._due_at, retry_at)
+            wake_at = max(self.writer.limit_due_at, retry_at)
             if (lease := self.control.lease) is not None:
                 left = lease.remaining(self.environment.now()).total_seconds()
                 wake_at = min(wake_at, clock() + left)
@@ -67,10 +55,10 @@ class KeepAlive:
                         notifier.updated(is_fresh=False)
                     # This writes the limit as well if it has to restore it.
                     connection = await self.reconciler.ready(patient=False)
-                    await self._write_if_due(connection)
+                    await self.writer.write_limit_if_due(connection)
             except LinkError as error:
                 _LOGGER.debug("%s: keep-alive failed: %s", notifier.name, error)
-                wait = min(timing.retry_after, self._period)
+                wait = min(timing.retry_after, self.writer.period)
                 if error.retry_after is not None:
                     wait = min(error.retry_after, LEAVE_ALONE)
             except Exception:
@@ -79,24 +67,7 @@ class KeepAlive:
                 wait = timing.retry_after
             else:
                 # A limit that was refused is still due.
-                wait = timing.retry_after if self._due_at <= clock() else 0.0
+                wait = (
+                    timing.retry_after if self.writer.limit_due_at <= clock() else 0.0
+                )
             retry_at = clock() + wait
-
-    async def _write_if_due(self, connection: Connection) -> None:
-        limit = self.control.limits.effective
-        if limit is not None and clock() >= self._due_at:
-            await self.writer.send(connection, Setting.CURRENT_LIMIT, limit)
-
-    async def write_meanwhile(self) -> None:
-        """Write the current limit if it is due, while something else waits.
-
-        On a connection that is not restored yet, it is not known what is safe. A
-        failure is not one of what waits.
-        """
-        if (connection := self.reconciler.connection) is None:
-            return
-        try:
-            await self._write_if_due(connection)
-        except LinkError as error:
-            name = self.environment.notifier.name
-            _LOGGER.debug("%s: keep-alive failed: %s", name, error)

@@ -1,6 +1,5 @@
 """Bring a charger to its desired state after each connect."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
@@ -42,27 +41,19 @@ class ReconcileState(StrEnum):
     """Restored, except for what the charger or the phase budget did not allow yet."""
 
 
-TRANSITIONS: Final[Mapping[ReconcileState, Mapping[ReconcileState, str]]] = {
-    ReconcileState.UNSYNCED: {
-        ReconcileState.VERIFYING: "connected, a command is unverified",
-        ReconcileState.RESTORING: "connected",
-    },
-    ReconcileState.VERIFYING: {
-        ReconcileState.RESTORING: "read back",
-        ReconcileState.UNSYNCED: "connection lost",
-    },
-    ReconcileState.RESTORING: {
-        ReconcileState.SYNCED: "everything written",
-        ReconcileState.PENDING: "something not accepted yet",
-        ReconcileState.UNSYNCED: "connection lost",
-    },
-    ReconcileState.SYNCED: {
-        ReconcileState.UNSYNCED: "connection lost, or a command cancelled",
-    },
-    ReconcileState.PENDING: {
-        ReconcileState.SYNCED: "accepted at a later poll",
-        ReconcileState.UNSYNCED: "connection lost, or a command cancelled",
-    },
+UNSYNCED, VERIFYING, RESTORING, SYNCED, PENDING = ReconcileState
+
+TRANSITIONS: Final = {
+    (UNSYNCED, VERIFYING): "connected, a command is unverified",
+    (UNSYNCED, RESTORING): "connected",
+    (VERIFYING, RESTORING): "read back",
+    (VERIFYING, UNSYNCED): "connection lost",
+    (RESTORING, SYNCED): "everything written",
+    (RESTORING, PENDING): "something not accepted yet",
+    (RESTORING, UNSYNCED): "connection lost",
+    (SYNCED, UNSYNCED): "connection lost, or a command cancelled",
+    (PENDING, SYNCED): "accepted at a later poll",
+    (PENDING, UNSYNCED): "connection lost, or a command cancelled",
 }
 """What leads from one state to the next."""
 
@@ -85,7 +76,7 @@ class Reconciler:
     link: Link
     control: ControlState
     writer: Writer
-    state: ReconcileState = ReconcileState.UNSYNCED
+    state: ReconcileState = UNSYNCED
     unverified: Command | None = None
     """A command whose effect is unknown."""
     _fallback: Fallback = field(default_factory=Fallback)
@@ -116,9 +107,9 @@ class Reconciler:
     async def _reconcile(self, connection: Connection) -> bool:
         """Verify and restore; return whether the charger was read for it."""
         if self.unverified is not None:
-            self._enter(ReconcileState.VERIFYING)
+            self._enter(VERIFYING)
             await self._verify(connection, self.unverified)
-        self._enter(ReconcileState.RESTORING)
+        self._enter(RESTORING)
         self._pending.clear()
         self._retries = 0
         was_read = bool(self.control.desired) or self.control.is_in_control
@@ -267,7 +258,7 @@ class Reconciler:
     @property
     def _is_first(self) -> bool:
         """Return whether this is the first attempt on a connection."""
-        return self.state is ReconcileState.RESTORING
+        return self.state is RESTORING
 
     @property
     def connection(self) -> Connection | None:
@@ -278,15 +269,15 @@ class Reconciler:
     def unsync(self) -> None:
         """Restore the desired state before anything else is written."""
         self._synced_on = self.control.session.refused = None
-        self._enter(ReconcileState.UNSYNCED)
+        self._enter(UNSYNCED)
 
     def _enter_synced(self) -> None:
         is_pending = bool(self._pending) or self.control.phases.is_awaited
-        self._enter(ReconcileState.PENDING if is_pending else ReconcileState.SYNCED)
+        self._enter(PENDING if is_pending else SYNCED)
 
     def _enter(self, state: ReconcileState) -> None:
         if state is not self.state:
-            assert state in TRANSITIONS[self.state], (self.state, state)
+            assert (self.state, state) in TRANSITIONS, (self.state, state)
             self.state = state
 
     async def store(
@@ -305,8 +296,8 @@ class Reconciler:
         self.control.release()
         self.unverified = self.control.session.refused = None
         self._pending.clear()
-        if self.state is ReconcileState.PENDING:
-            self._enter(ReconcileState.SYNCED)
+        if self.state is PENDING:
+            self._enter(SYNCED)
         await self.save()
 
     async def expire(self) -> bool:

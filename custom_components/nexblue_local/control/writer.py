@@ -1,7 +1,7 @@
 """One write to the charger, and its outcome."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +11,7 @@ from typing import Final
 
 from .link import Busy, Connection, Link, LinkError, Lost, Refused
 from .settings import Setting, Value, agrees, is_accepted, is_lower
+from .state import ControlState
 from .timing import Timing, clock
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,15 +47,12 @@ class Result:
     error: LinkError | None = None
 
 
-async def nothing() -> None:
-    """Do nothing while a read-back waits."""
-
-
 @dataclass(eq=False)
 class Writer:
     """Write settings and read them back."""
 
     link: Link
+    control: ControlState
     timing: Timing
     limit_written_at: float = field(default_factory=clock)
     """When the current limit was last written, or control started."""
@@ -67,6 +65,32 @@ class Writer:
     def make_limit_due(self) -> None:
         """Have the keep-alive write the current limit as soon as it can."""
         self.limit_written_at = -math.inf
+
+    @property
+    def period(self) -> float:
+        """Return the time in seconds between two writes of the current limit."""
+        return self.timing.keep_alive_period(self.link.settings.fallback_timeout)
+
+    @property
+    def limit_due_at(self) -> float:
+        """Return when the current limit has to be written again."""
+        return self.limit_written_at + self.period
+
+    async def write_limit_if_due(self, connection: Connection) -> None:
+        """Write the current limit in time; raises LinkError if it is lost."""
+        limit = self.control.limits.effective
+        if limit is not None and clock() >= self.limit_due_at:
+            await self.send(connection, Setting.CURRENT_LIMIT, limit)
+
+    async def keep_alive(self, connection: Connection) -> None:
+        """Write the current limit in time while something else waits.
+
+        A failure is not one of what waits.
+        """
+        try:
+            await self.write_limit_if_due(connection)
+        except LinkError as error:
+            _LOGGER.debug("Keep-alive failed: %s", error)
 
     async def send(
         self, connection: Connection, setting: Setting, value: Value
@@ -92,11 +116,10 @@ class Writer:
         value: Value,
         *,
         is_superseded: Callable[[], bool] = lambda: False,
-        meanwhile: Callable[[], Awaitable[None]] = nothing,
     ) -> Result:
         """Write a setting and read it back; raises LinkError if nothing was sent.
 
-        `meanwhile` is awaited between two reads.
+        The keep-alive does not wait for a charger that takes its time.
         """
         present = self.link.settings[setting]
         try:
@@ -107,7 +130,7 @@ class Writer:
                 connection,
                 setting,
                 lambda found: is_accepted(setting, found, value) or is_superseded(),
-                meanwhile,
+                is_kept_alive=setting is not Setting.CURRENT_LIMIT,
             )
         except (Lost, Refused) as error:
             # A read was refused, or an answer is missing: the write may have been
@@ -148,7 +171,8 @@ class Writer:
         connection: Connection,
         setting: Setting,
         is_done: Callable[[Value | None], bool],
-        meanwhile: Callable[[], Awaitable[None]] = nothing,
+        *,
+        is_kept_alive: bool = False,
     ) -> Value | None:
         """Read a setting until that is done, or its time is over; return it."""
         end = clock() + self.timing.confirm_for
@@ -157,7 +181,8 @@ class Writer:
             found = (await connection.read_settings())[setting]
             if is_done(found) or clock() + pause > end:
                 return found
-            await meanwhile()
+            if is_kept_alive:
+                await self.keep_alive(connection)
             self.interrupt.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
