@@ -23,7 +23,7 @@ def test_a_hold_ends_after_failed_attempts() -> None:
     phases.await_mode(ADAPTIVE, SINGLE)
     assert (phases.is_held, phases.is_given_up) == (False, True)
     # It ends once the mode is seen.
-    phases.observe(SINGLE, SINGLE, NOW, in_session=False)
+    phases.observe(SINGLE, SINGLE)
     # What is lost after that is another loss.
     phases.await_mode(ADAPTIVE, SINGLE)
     assert (phases.is_held, phases.is_given_up) == (True, False)

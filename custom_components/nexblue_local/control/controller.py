@@ -29,7 +29,7 @@ from .settings import (
 )
 from .state import ControlState
 from .timing import clock
-from .writer import NOT_EXECUTED, Outcome, Result, Writer
+from .writer import NOT_EXECUTED, Condition, Outcome, Result, Writer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -243,7 +243,7 @@ class Controller:
         setting: Setting,
         value: Value,
         lease: Lease | None = None,
-        is_superseded: Callable[[], bool] = lambda: False,
+        is_superseded: Condition = lambda: False,
     ) -> Outcome:
         """Execute a command for one setting; raises CommandFailed and LinkError."""
         # The command before this one may have needed a new connection.
@@ -254,8 +254,7 @@ class Controller:
         written = value
         if setting is Setting.CURRENT_LIMIT and isinstance(value, int | float):
             written = self.state.limits.capped(value)
-        command = Command(setting, value, written, lease)
-        before = self.link.settings[setting]
+        command = Command(setting, value, lease, written, self.link.settings[setting])
         try:
             result = await self._execute(command, connection, is_superseded)
         except asyncio.CancelledError:
@@ -263,19 +262,15 @@ class Controller:
             self.reconciler.unverified = command
             self.reconciler.unsync()
             raise
-        await self._conclude(command, result, connection, before)
+        await self._conclude(command, result, connection)
         return result.outcome
 
     async def _execute(
-        self,
-        command: Command,
-        connection: Connection,
-        is_superseded: Callable[[], bool],
+        self, command: Command, connection: Connection, is_superseded: Condition
     ) -> Result:
         setting, value = command.setting, command.written
-        first = plan.before(self.state, setting, value, self.link.settings)
-        for first_setting, first_value in first:
-            result = await self._writer.send(connection, first_setting, first_value)
+        for write in plan.before(self.state, setting, value, self.link.settings):
+            result = await self._writer.send(connection, *write)
             if result.error is not None:
                 return result
         is_switch = isinstance(value, PhaseMode) and value is not self.state.phases.seen
@@ -289,16 +284,9 @@ class Controller:
         return result
 
     async def _conclude(
-        self,
-        command: Command,
-        result: Result,
-        connection: Connection,
-        before: Value | None,
+        self, command: Command, result: Result, connection: Connection
     ) -> None:
-        """Store what follows from a command, or raise CommandFailed.
-
-        `before` is the value that the charger had.
-        """
+        """Store what follows from a command, or raise CommandFailed."""
         setting, outcome, error = command.setting, result.outcome, result.error
         self.reconciler.unverified = command if outcome is Outcome.UNKNOWN else None
         if outcome is Outcome.SUPERSEDED:
@@ -312,7 +300,7 @@ class Controller:
         if outcome is Outcome.CONFIRMED:
             step = self.state.limits.step
             is_rounded_up = is_limit and step.observe(
-                command.written, result.found, before
+                command.written, result.found, command.before
             )
             await self.reconciler.store(setting, command.value, command.lease)
             limit = self.state.limits.effective
@@ -328,7 +316,7 @@ class Controller:
         elif is_limit:
             # If the charger has more than was requested before, it must not stay.
             self._writer.make_limit_due()
-            if error is None and is_lower(command.written, before):
+            if error is None and is_lower(command.written, command.before):
                 # A lower limit is the safe one: the keep-alive goes on writing it.
                 await self.reconciler.store(setting, command.value, command.lease)
                 self._writer.limit_written_at = clock()

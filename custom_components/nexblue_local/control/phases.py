@@ -33,17 +33,8 @@ class Phases:
         """Return whether the charger did not take the requested mode back."""
         return self.is_awaited and self.failures >= GIVE_UP_AFTER
 
-    def observe(
-        self,
-        found: PhaseMode,
-        wanted: PhaseMode | None,
-        now: datetime,
-        *,
-        in_session: bool,
-    ) -> None:
-        """Count a switch of somebody else, and end the wait once the mode is seen."""
-        if self.seen not in (None, found):
-            self.budget.record(now, in_session=in_session)
+    def observe(self, found: PhaseMode, wanted: PhaseMode | None) -> None:
+        """Take note of the mode, which ends the wait if it is the requested one."""
         self.seen = found
         if found is wanted:
             self.settle(found)

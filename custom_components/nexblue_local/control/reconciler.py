@@ -60,12 +60,15 @@ TRANSITIONS: Final = {
 
 @dataclass(frozen=True)
 class Command:
-    """A command for one setting, and the value that is written for it."""
+    """A command for one setting."""
 
     setting: Setting
     value: Value
-    written: Value
     lease: Lease | None
+    written: Value
+    """What is written for it, which other limits may lower."""
+    before: Value | None
+    """What the charger had."""
 
 
 @dataclass(eq=False)
@@ -187,10 +190,8 @@ class Reconciler:
                 done.append((setting, value))
                 continue
             self._not_restored(setting, outcome)
-            if setting is Setting.CURRENT_LIMIT:
-                has_limit = False
-        # A charger that ignores START or STOP is not waited for before it has
-        # its limit.
+            has_limit &= setting is not Setting.CURRENT_LIMIT
+        # A charger that ignores START or STOP is waited for once it has its limit.
         for setting, value in done.copy():
             if isinstance(value, StartStop):
                 if await self.writer.verify(connection, setting, value) == value:

@@ -95,9 +95,8 @@ class Settings:
 
     def over(self, other: Settings) -> Settings:
         """Return these values, and those of `other` where there is none."""
-        for setting, value in self:
-            other = other.with_value(setting, value)
-        return other
+        changes: dict[str, Any] = dict(self)
+        return replace(other, **changes)
 
 
 def is_accepted(setting: Setting, found: Value | None, wanted: Value) -> bool:

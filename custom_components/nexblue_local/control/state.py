@@ -127,9 +127,10 @@ class ControlState:
             self.phases.budget.in_session = 0
         mode = observation.settings.phase_mode
         if phases_settled and mode is not None:
-            self.phases.observe(
-                mode, self.desired.phase_mode, now, in_session=self.session.is_open
-            )
+            if self.phases.seen not in (None, mode):
+                # Somebody else switched them.
+                self.phases.budget.record(now, in_session=self.session.is_open)
+            self.phases.observe(mode, self.desired.phase_mode)
         return self.as_dict() != before
 
     def confirm(
@@ -137,15 +138,14 @@ class ControlState:
     ) -> None:
         """Make a value the desired one; a lease comes with a current limit."""
         self.desired = self.desired.with_value(setting, value)
-        match setting, value:
-            case Setting.CURRENT_LIMIT, _:
-                self.lease = lease
-                self.limits.set(Source.USER, self.desired.current_limit)
-            case Setting.START_STOP, _:
-                is_start = value is StartStop.START
-                self.started_in = self.session.number if is_start else None
-            case Setting.PHASE_MODE, PhaseMode():
-                self.phases.settle(value)
+        if setting is Setting.CURRENT_LIMIT:
+            self.lease = lease
+            self.limits.set(Source.USER, self.desired.current_limit)
+        elif isinstance(value, PhaseMode):
+            self.phases.settle(value)
+        elif isinstance(value, StartStop):
+            is_start = value is StartStop.START
+            self.started_in = self.session.number if is_start else None
 
     def expire(self, now: datetime) -> bool:
         """Replace an expired limit by its safe one; return whether it just expired."""

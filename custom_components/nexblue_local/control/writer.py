@@ -34,6 +34,8 @@ class Outcome(StrEnum):
     """A newer command replaced it."""
 
 
+type Condition = Callable[[], bool]
+
 NOT_EXECUTED: Final = (Outcome.REFUSED, Outcome.BUSY)
 """Outcomes of a write that certainly changed nothing."""
 
@@ -115,7 +117,7 @@ class Writer:
         setting: Setting,
         value: Value,
         *,
-        is_superseded: Callable[[], bool] = lambda: False,
+        is_superseded: Condition = lambda: False,
     ) -> Result:
         """Write a setting and read it back; raises LinkError if nothing was sent.
 
