@@ -497,7 +497,7 @@ async def test_release_that_fails() -> None:
     with pytest.raises(CommandFailed):
         await rig.controller.release()
     assert rig.desired.current_limit == 10.0
-    assert rig.controller.is_kept_alive
+    assert rig.controller.keep_alive.is_running
 
 
 @in_virtual_time

@@ -193,6 +193,6 @@ def test_a_keep_alive_that_is_refused_meanwhile(fault: Fault) -> None:
         assert writes_since(rig, count) == [(Setting.START_STOP, StartStop.STOP)]
         assert rig.desired == STOP.over(LIMIT)
         assert not rig.controller.reconciler.refuses_start_stop
-        assert rig.controller.is_kept_alive
+        assert rig.controller.keep_alive.is_running
 
     run(main())

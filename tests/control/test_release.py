@@ -50,7 +50,7 @@ async def test_release_is_stored_and_drops_everything() -> None:
     await rig.controller.release()
     assert rig.stored is not None
     assert rig.stored["desired"] == {}
-    assert not rig.controller.is_kept_alive
+    assert not rig.controller.keep_alive.is_running
     rig.charger.writes.clear()
     await rig.run_for(4000)
     assert rig.charger.writes == []

@@ -65,7 +65,7 @@ def test_a_register_that_stays_busy_holds_nothing_up() -> None:
         await rig.run_for(200)
         writes = writes_since(rig, count)
         assert writes.count((Setting.CURRENT_LIMIT, 10.5)) >= 3
-        assert rig.controller.is_kept_alive
+        assert rig.controller.keep_alive.is_running
         await rig.controller.set(Settings(current_limit=0.0))
         assert rig.charger.settings.current_limit == 0
         rig.link.lasting_faults.clear()

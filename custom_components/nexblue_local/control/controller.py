@@ -61,11 +61,9 @@ class Controller:
         self._queue = CommandQueue()
         self._lowered_by: Ticket | None = None
         """The command whose limit is in force before its turn."""
-        self._task: asyncio.Task[None] | None = None
-        self._is_stopped = False
         self._writer = writer = Writer(link, state, environment.timing)
         self.reconciler = Reconciler(environment, link, state, writer)
-        self._keep_alive = KeepAlive(
+        self.keep_alive = KeepAlive(
             environment, state, writer, self.reconciler, self._lock
         )
 
@@ -74,33 +72,18 @@ class Controller:
         if await self.reconciler.expire():
             # It is restored with the rest.
             self._writer.limit_written_at = clock()
-        self._update_task()
-
-    def _update_task(self) -> None:
-        """Run the keep-alive while in control."""
-        self._keep_alive.wake()
-        if self._is_stopped or not self.state.is_in_control:
-            if self._task is not None:
-                self._task.cancel()
-                self._task = None
-        elif not self.is_kept_alive:
-            self._task = self._environment.start(self._keep_alive.run())
+        self.keep_alive.update()
 
     def stop(self) -> None:
         """Stop writing, except for the command that is executed now."""
-        self._is_stopped = True
-        self._update_task()
+        self.keep_alive.is_stopped = True
+        self.keep_alive.update()
 
     async def finish(self) -> None:
         """Stop, and wait for the command that is executed now."""
         self.stop()
         async with self._lock:
             pass
-
-    @property
-    def is_kept_alive(self) -> bool:
-        """Return whether the current limit is written again and again."""
-        return self._task is not None and not self._task.done()
 
     @property
     def wanted(self) -> Settings:
@@ -144,7 +127,7 @@ class Controller:
         self.state.limits.set(source, limit)
         if self.state.limits.effective != before:
             self._writer.make_limit_due()
-            self._update_task()
+            self.keep_alive.update()
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -154,7 +137,7 @@ class Controller:
         except LinkError as error:
             raise CommandFailed(error.key, str(error)) from error
         finally:
-            self._update_task()
+            self.keep_alive.update()
             self._environment.notifier.updated(is_fresh=False)
 
     async def set(self, wanted: Settings, lease: Lease | None = None) -> None:
@@ -231,11 +214,11 @@ class Controller:
 
     async def _ready(self) -> Connection:
         """Return a connection on which everything is restored; raises LinkError."""
-        if self._is_stopped:
+        if self.keep_alive.is_stopped:
             raise LinkError("cannot_connect", "the charger was unloaded")
         connection = await self.reconciler.ready()
         # The charger may have another timeout than before.
-        self._update_task()
+        self.keep_alive.update()
         return connection
 
     async def _command(
@@ -395,7 +378,7 @@ class Controller:
             # Whoever holds it restores first, or the next poll does.
             return
         async with self._lock:
-            if self._is_stopped:
+            if self.keep_alive.is_stopped:
                 return
             try:
                 connection = await self.reconciler.ready(patient=False, polled=True)
@@ -404,7 +387,7 @@ class Controller:
                 name = self._environment.notifier.name
                 _LOGGER.debug("%s: not restored: %s", name, error)
         # Somebody else may have set another timeout.
-        self._update_task()
+        self.keep_alive.update()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the state for diagnostics."""
@@ -414,7 +397,7 @@ class Controller:
             **self.state.as_dict(),
             "state": self.reconciler.state,
             "is_in_control": self.state.is_in_control,
-            "is_kept_alive": self.is_kept_alive,
+            "is_kept_alive": self.keep_alive.is_running,
             "effective_limit": None if lowest is None else lowest[0],
             "limited_by": None if lowest is None else lowest[1],
             "seconds_since_keep_alive": round(clock() - written_at, 1)

@@ -27,13 +27,26 @@ class KeepAlive:
     reconciler: Reconciler
     lock: asyncio.Lock
     """Held by whoever writes."""
+    is_stopped: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
 
-    def wake(self) -> None:
-        """Calculate again when the next write is due."""
+    @property
+    def is_running(self) -> bool:
+        """Return whether the current limit is written again and again."""
+        return self._task is not None and not self._task.done()
+
+    def update(self) -> None:
+        """Run while in control, and calculate again when the next write is due."""
         self._wake.set()
+        if self.is_stopped or not self.control.is_in_control:
+            if self._task is not None:
+                self._task.cancel()
+                self._task = None
+        elif not self.is_running:
+            self._task = self.environment.start(self._run())
 
-    async def run(self) -> None:
+    async def _run(self) -> None:
         """Keep control alive until it is released."""
         notifier, timing = self.environment.notifier, self.environment.timing
         retry_at = 0.0

@@ -60,8 +60,7 @@ def restoration(
         if wanted is not None and not is_accepted(setting, found[setting], wanted):
             writes += [*before(state, setting, wanted, found), (setting, wanted)]
     writes += phase_restoration(state, now) or limit_restoration(state)
-    is_same_session = state.started_in == state.session.number
-    if desired.start_stop is StartStop.START and is_same_session:
+    if desired.start_stop is StartStop.START:
         writes.append((Setting.START_STOP, StartStop.START))
     return [write for write in writes if write[0] in capabilities]
 

@@ -225,7 +225,9 @@ class Reconciler:
     def _not_restored(self, setting: Setting, outcome: Outcome) -> None:
         is_busy = outcome is Outcome.BUSY
         _LOGGER.log(
-            logging.WARNING if self._is_first and not is_busy else logging.DEBUG,
+            logging.WARNING
+            if self.state is RESTORING and not is_busy
+            else logging.DEBUG,
             "%s: %s was not restored: %s",
             self.environment.notifier.name,
             setting,
@@ -250,16 +252,11 @@ class Reconciler:
             # that is held down is not restored.
             and (
                 setting is not Setting.CURRENT_LIMIT
-                or (self._is_first and is_accepted(setting, limit, value))
+                or (self.state is RESTORING and is_accepted(setting, limit, value))
             )
         )
         if restored:
             self.environment.notifier.restored(list(restored))
-
-    @property
-    def _is_first(self) -> bool:
-        """Return whether this is the first attempt on a connection."""
-        return self.state is RESTORING
 
     @property
     def connection(self) -> Connection | None:

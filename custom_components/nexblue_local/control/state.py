@@ -71,8 +71,6 @@ class ControlState:
     limits: Limits = field(init=False)
     phases: Phases = field(default_factory=Phases)
     session: Session = field(default_factory=Session)
-    started_in: int | None = None
-    """The session in which START was requested."""
 
     def __post_init__(self) -> None:
         """Initialize the limits."""
@@ -143,9 +141,6 @@ class ControlState:
             self.limits.set(Source.USER, self.desired.current_limit)
         elif isinstance(value, PhaseMode):
             self.phases.settle(value)
-        elif isinstance(value, StartStop):
-            is_start = value is StartStop.START
-            self.started_in = self.session.number if is_start else None
 
     def expire(self, now: datetime) -> bool:
         """Replace an expired limit by its safe one; return whether it just expired."""
@@ -156,7 +151,7 @@ class ControlState:
 
     def release(self) -> None:
         """Request nothing any more."""
-        self.desired, self.lease, self.started_in = Settings(), None, None
+        self.desired, self.lease = Settings(), None
         self.phases.settle(self.phases.seen)
         self.limits.set(Source.USER, None)
 
@@ -176,7 +171,6 @@ class ControlState:
                 "is_open": session.is_open,
                 "energy": session.energy // ENERGY_STEP * ENERGY_STEP,
             },
-            "started_in": self.started_in,
             "phase_mode_seen": self.phases.seen,
             "limit_step": self.limits.step.step,
             "lease": None
@@ -212,7 +206,6 @@ class ControlState:
                     is_open=record.exactly(bool, session["is_open"]),
                     energy=record.number(session["energy"]),
                 ),
-                started_in=record.optional(record.integer, data["started_in"]),
             )
             safe_limit = None if state.lease is None else state.lease.safe_limit
             _check_ranges(state.desired, safe_limit)
