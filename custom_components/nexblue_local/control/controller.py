@@ -29,7 +29,7 @@ from .settings import (
 )
 from .state import ControlState
 from .timing import clock
-from .writer import NOT_EXECUTED, Condition, Outcome, Result, Writer
+from .writer import Condition, Outcome, Result, Writer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -92,10 +92,7 @@ class Controller:
 
     @property
     def next_phase_switch(self) -> datetime | None:
-        """Return from when the phases may be switched, None when they may now.
-
-        Also None when the budget of the session is used up.
-        """
+        """Return when the phases may be switched; None: now, or not in this session."""
         now = self._environment.now()
         allowed_from = self.state.phases.budget.allowed_from(now)
         return None if allowed_from == now else allowed_from
@@ -119,10 +116,7 @@ class Controller:
         return wanted
 
     def set_limit(self, source: str, limit: float | None) -> None:
-        """Set or remove the current limit of another source than the user.
-
-        In A. It is written at once, and not stored.
-        """
+        """Set the limit in A of another source; it is written at once, not stored."""
         before = self.state.limits.effective
         self.state.limits.set(source, limit)
         if self.state.limits.effective != before:
@@ -256,15 +250,9 @@ class Controller:
             result = await self._writer.send(connection, *write)
             if result.error is not None:
                 return result
-        is_switch = isinstance(value, PhaseMode) and value is not self.state.phases.seen
-        if is_switch:
-            await self.reconciler.count_switch(connection)
-        result = await self._writer.write(
-            connection, setting, value, is_superseded=is_superseded
-        )
-        if is_switch and result.outcome in NOT_EXECUTED:
-            await self.reconciler.refund_switch()
-        return result
+        if isinstance(value, PhaseMode) and value is not self.state.phases.seen:
+            return await self.reconciler.switch_phases(connection, value, is_superseded)
+        return await self._writer.write(connection, setting, value, is_superseded)
 
     async def _conclude(
         self, command: Command, result: Result, connection: Connection
@@ -281,15 +269,14 @@ class Controller:
             self.state.session.refused = None
         is_limit = setting is Setting.CURRENT_LIMIT
         if outcome is Outcome.CONFIRMED:
-            step = self.state.limits.step
-            is_rounded_up = is_limit and step.observe(
+            limits = self.state.limits
+            is_rounded_up = is_limit and limits.step.observe(
                 command.written, result.found, command.before
             )
             await self.reconciler.store(setting, command.value, command.lease)
-            limit = self.state.limits.effective
-            if is_rounded_up and limit is not None:
+            if is_rounded_up and limits.effective is not None:
                 # Now rounded down.
-                await self._try_to_limit(connection, limit)
+                await self._try_to_limit(connection, limits.effective)
             return
         key = ERRORS[outcome]
         if outcome is Outcome.IGNORED and error is not None:
@@ -304,10 +291,8 @@ class Controller:
                 await self.reconciler.store(setting, command.value, command.lease)
                 self._writer.limit_written_at = clock()
                 key = "not_lowered"
-        detail = "" if error is None else str(error)
-        raise CommandFailed(
-            key, detail, setting, command.written, result.found
-        ) from error
+        values = (setting, command.written, result.found)
+        raise CommandFailed(key, str(error or ""), *values) from error
 
     async def release(self, fallback_limit: float | None = None) -> None:
         """Write the fallback limit in A and clear all requested settings.
@@ -351,9 +336,8 @@ class Controller:
 
     async def _prepare_silence(self, seconds: float, *, force: bool) -> None:
         connection = await self._ready()
-        most = self._environment.timing.longest_silence(
-            self.link.settings.fallback_timeout
-        )
+        timeout = self.link.settings.fallback_timeout
+        most = self._environment.timing.longest_silence(timeout)
         if (lease := self.state.lease) is not None:
             now = self._environment.now()
             left = lease.remaining(now).total_seconds()

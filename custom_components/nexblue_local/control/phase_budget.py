@@ -30,9 +30,9 @@ class PhaseBudget:
 
     def refund(self) -> None:
         """Give back the last switch, which was not made."""
-        if self.switches:
-            self.switches.pop()
-            self.in_session = max(0, self.in_session - 1)
+        del self.switches[-1:]
+        # The session may have ended meanwhile.
+        self.in_session = max(0, self.in_session - 1)
 
     def _times(self, now: datetime) -> list[datetime]:
         """Return from when the switches of the last hour count, in their order.

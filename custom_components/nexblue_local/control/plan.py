@@ -16,24 +16,16 @@ STOP is not among them: it comes before the limit.
 
 
 def commands(wanted: Settings, found: Settings) -> list[Write]:
-    """Return the writes of a command, in their order.
-
-    A current limit that is lowered comes first.
-    """
-    writes = list(wanted)
-    if is_lower(wanted.current_limit, found.current_limit):
-        writes.sort(key=lambda write: write[0] is not Setting.CURRENT_LIMIT)
-    return writes
+    """Return the writes of a command; a current limit that is lowered comes first."""
+    is_lowered = is_lower(wanted.current_limit, found.current_limit)
+    limit = Setting.CURRENT_LIMIT
+    return sorted(wanted, key=lambda write: is_lowered and write[0] is not limit)
 
 
 def before(
     state: ControlState, setting: Setting, value: Value, found: Settings
 ) -> list[Write]:
-    """Return what has to be written before a setting.
-
-    The current limit, before the timeout within which it has to be written is
-    lowered.
-    """
+    """Return what is written before a setting: the limit, before a shorter timeout."""
     is_timeout = setting is Setting.FALLBACK_TIMEOUT
     is_lowered = is_timeout and is_lower(value, found.fallback_timeout)
     return limit_restoration(state) if is_lowered else []

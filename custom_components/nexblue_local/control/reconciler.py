@@ -22,7 +22,7 @@ from .settings import (
 )
 from .state import ControlState
 from .timing import clock
-from .writer import NOT_EXECUTED, Outcome, Writer
+from .writer import NOT_EXECUTED, Condition, Outcome, Result, Writer
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -209,11 +209,8 @@ class Reconciler:
     ) -> Outcome:
         if not isinstance(value, PhaseMode):
             return (await self.writer.send(connection, setting, value)).outcome
-        await self.count_switch(connection)
-        result = await self.writer.write(connection, setting, value)
-        if result.outcome in NOT_EXECUTED:
-            await self.refund_switch()
-        elif result.error is not None:
+        result = await self.switch_phases(connection, value)
+        if result.error is not None and result.outcome not in NOT_EXECUTED:
             # The connection was replaced.
             raise result.error
         if result.outcome is not Outcome.BUSY:
@@ -294,8 +291,7 @@ class Reconciler:
         self.control.release()
         self.unverified = self.control.session.refused = None
         self._pending.clear()
-        if self.state is PENDING:
-            self._enter(SYNCED)
+        self._enter_synced()
         await self.save()
 
     async def expire(self) -> bool:
@@ -309,17 +305,23 @@ class Reconciler:
         _LOGGER.info("%s: limit expired, now %s A", notifier.name, limit)
         return True
 
-    async def count_switch(self, connection: Connection) -> None:
-        """Count a switch of the phases, and store that, before it is written."""
+    async def switch_phases(
+        self,
+        connection: Connection,
+        mode: PhaseMode,
+        is_superseded: Condition = lambda: False,
+    ) -> Result:
+        """Switch the phases, which is counted before, and not if it is refused."""
         await connection.check_writable()
-        now, in_session = self.environment.now(), self.control.session.is_open
-        self.control.phases.budget.record(now, in_session=in_session)
+        budget, in_session = self.control.phases.budget, self.control.session.is_open
+        budget.record(self.environment.now(), in_session=in_session)
         await self.save()
-
-    async def refund_switch(self) -> None:
-        """Give back a switch that the charger definitely refused."""
-        self.control.phases.budget.refund()
-        await self.save()
+        setting = Setting.PHASE_MODE
+        result = await self.writer.write(connection, setting, mode, is_superseded)
+        if result.outcome in NOT_EXECUTED:
+            budget.refund()
+            await self.save()
+        return result
 
     @property
     def refuses_start_stop(self) -> bool:

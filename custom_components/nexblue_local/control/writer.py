@@ -85,10 +85,7 @@ class Writer:
             await self.send(connection, Setting.CURRENT_LIMIT, limit)
 
     async def keep_alive(self, connection: Connection) -> None:
-        """Write the current limit in time while something else waits.
-
-        A failure is not one of what waits.
-        """
+        """Write the current limit in time; a failure is not one of what waits."""
         try:
             await self.write_limit_if_due(connection)
         except LinkError as error:
@@ -116,13 +113,9 @@ class Writer:
         connection: Connection,
         setting: Setting,
         value: Value,
-        *,
         is_superseded: Condition = lambda: False,
     ) -> Result:
-        """Write a setting and read it back; raises LinkError if nothing was sent.
-
-        The keep-alive does not wait for a charger that takes its time.
-        """
+        """Write a setting and read it back; raises LinkError if nothing was sent."""
         present = self.link.settings[setting]
         try:
             result = await self.send(connection, setting, value)
@@ -132,6 +125,7 @@ class Writer:
                 connection,
                 setting,
                 lambda found: is_accepted(setting, found, value) or is_superseded(),
+                # The keep-alive does not wait for a charger that takes its time.
                 is_kept_alive=setting is not Setting.CURRENT_LIMIT,
             )
         except (Lost, Refused) as error:
