@@ -80,7 +80,6 @@ class KeepAlive:
                 wait = timing.retry_after
             else:
                 # A limit that was refused is still due.
-                wait = (
-                    timing.retry_after if self.writer.limit_due_at <= clock() else 0.0
-                )
+                is_due = self.writer.limit_due_at <= clock()
+                wait = timing.retry_after if is_due else 0.0
             retry_at = clock() + wait
