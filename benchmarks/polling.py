@@ -255,7 +255,9 @@ async def measure(minutes: float) -> list[Candidate]:
                 rows = candidate.states()
                 first: dict[str, float] = {}
                 for entity_id, state, when in rows:
-                    if state not in ("unknown", "unavailable"):
+                    # An event has no value until it happens.
+                    is_event = entity_id.startswith("event.")
+                    if state not in ("unknown", "unavailable") and not is_event:
                         first[entity_id] = min(when, first.get(entity_id, when))
                 in_span = [row for row in rows if since <= row[2] <= until]
                 candidate.figures |= {

@@ -83,6 +83,7 @@ async def test_values(
         "binary_sensor.warning": "off",
         "binary_sensor.fallback_active": "off",
         "binary_sensor.start_stop_refused": "off",
+        "binary_sensor.settings_not_applied": "off",
         "binary_sensor.phase_switch_allowed": "on",
         "sensor.limited_by": "app_maximum",
         "sensor.active_current_limit": "16.0",
@@ -237,6 +238,40 @@ async def test_jitter_does_not_show(
         simulator.overrides |= dict(enumerate(words, 108))
         await poll(hass, entry)
         assert states(hass)["sensor.voltage_l1"].state == shown
+
+
+async def test_jitter_of_power_is_relative(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Power jitters with the mains voltage: by more watts, the more there are."""
+    for words, shown in (
+        ([0x00F0, 0x2D46], "11132.0"),  # 0x462DF000 is 11132 W
+        ([0x0070, 0x2E46], "11132.0"),  # 0x462E7000 is 11164 W
+        ([0x0080, 0x2E46], "11168.0"),  # 0x462E8000 is 11168 W
+        ([0x0000, 0x4041], "12.0"),  # 0x41400000 is 12 W
+        ([0x0000, 0x5041], "13.0"),  # 0x41500000 is 13 W
+    ):
+        simulator.overrides |= dict(enumerate(words, 126))
+        await poll(hass, entry)
+        assert states(hass)["sensor.power"].state == shown
+
+
+async def test_energy_is_exact_when_it_stands_still(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """While a car charges, its energy is shown in steps; at the end exactly."""
+    for words, shown in (
+        ([0x0000, 0x0040], "unknown"),  # 0x40000000 is 2.0 kWh
+        ([0x0000, 0x0040], "2.0"),
+        ([0x703D, 0x0540], "2.08"),  # 0x40053D70 is 2.082 kWh
+        ([0x52B8, 0x0640], "2.08"),  # 0x4006B852 is 2.105 kWh
+        ([0x52B8, 0x0640], "2.1"),
+        ([0x14AE, 0x0740], "2.1"),  # 0x4007AE14 is 2.12 kWh
+        ([0x3333, 0x0B40], "2.17"),  # 0x400B3333 is 2.175 kWh
+    ):
+        simulator.overrides |= dict(enumerate(words, 128))
+        await poll(hass, entry)
+        assert states(hass)["sensor.session_energy"].state == shown
 
 
 async def test_each_poll_reports_all_states(

@@ -48,10 +48,10 @@ START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
             "sensor.nexblue_delta_max_session_energy",
             1000,
             5,
-            [0.01, 0.02, 0.0, 0.01, 0.02, 0.03],
-            [0.01, 0.02, 0.02, 0.02, 0.02, 0.03],
+            [0.1, 0.2, 0.0, 0.1, 0.2, 0.3],
+            [0.1, 0.2, 0.2, 0.2, 0.2, 0.3],
             # The first value is where the sum begins.
-            0.01 + 0.01,
+            0.1 + 0.1,
             id="a new session",
         ),
     ],

@@ -15,7 +15,8 @@ from custom_components.nexblue_local import coordinator
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.modbus import transport
 from simulator import Car, Fault, FaultKind, SimulatedCharger, Simulator
-from tests.commands import PREFIX, intent, number, writes
+from simulator.charger import POWER_ON
+from tests.commands import PREFIX, entity_id_of, intent, number, writes
 from tests.conftest import SERIAL, entry_for
 from tests.test_config_flow import discover
 from tests.test_init import poll, state
@@ -127,10 +128,14 @@ async def test_refuses_now_and_then(
     simulator.faults.append(
         Fault(kind=FaultKind.EXCEPTION, code=4, times=2, address=1004, function=0x10)
     )
-    for _ in range(4):
+    pending = entity_id_of(hass, "binary_sensor", "settings_not_applied")
+    await poll(hass, entry)
+    assert state(hass, pending) == "on"
+    for _ in range(3):
         await poll(hass, entry)
         await asyncio.sleep(0.01)
     assert simulator.charger.settings["fallback_timeout"] == 120
+    assert state(hass, pending) == "off"
 
 
 async def test_letter_case_of_the_serial_number(
@@ -217,3 +222,42 @@ async def test_a_charger_that_moved(
     await discover(hass, impostor)
     await hass.async_block_till_done()
     assert entry.data["modbus"]["port"] == impostor.port
+
+
+async def test_byte_order_that_nothing_proves_any_more(
+    hass: HomeAssistant,
+    simulator: Simulator,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Settings are restored at once to a charger whose clock is not set yet."""
+    await number("current_limit", 10, 1000).give(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    charger = simulator.charger
+    monkeypatch.setitem(POWER_ON, "current_limit", 0.0)
+    monkeypatch.setitem(POWER_ON, "fallback_limit", 0.0)
+    charger.power_on()
+    charger.app_max_current = 0.0
+    simulator.overrides |= dict.fromkeys((*range(38, 43), *range(108, 114)), 0)
+    simulator.log.clear()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert writes(simulator) == [(0x10, 1000)]
+    assert charger.settings["current_limit"] == 10
+
+
+async def test_learned_reads_are_kept(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """A charger that answers short reads is not asked for long ones again."""
+    simulator.max_read = 32
+    entry = entry_for(simulator)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert max(request.count for request in simulator.log) > 32
+    simulator.log.clear()
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert simulator.log
+    assert max(request.count for request in simulator.log) <= 32

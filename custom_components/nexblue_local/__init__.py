@@ -32,7 +32,7 @@ from .links import async_open_modbus
 from .modbus.errors import BadAnswer, InUse, WrongCharger
 from .modbus.snapshot import Snapshot
 from .services import async_setup_services
-from .storage import async_release_removed
+from .storage import LearnedStore, async_release_removed
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -82,6 +82,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     client, release = async_open_modbus(hass, address, entry.unique_id)
     # This is also called if the set-up fails.
     entry.async_on_unload(release)
+    learned_store = LearnedStore(hass, entry.entry_id)
+    if (learned := await learned_store.async_load()) is not None:
+        client.restore_learned(learned)
 
     @callback
     def publish(snapshot: Snapshot | None) -> None:
@@ -95,7 +98,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
         on_update=publish,
         on_event=data.events_of(entry).async_fire,
     )
-    coordinator = NexBlueCoordinator(hass, entry, address, client, controller)
+    coordinator = NexBlueCoordinator(
+        hass, entry, address, client, controller, learned_store
+    )
     await controller.async_start()
     entry.async_on_unload(controller.async_stop)
     try:

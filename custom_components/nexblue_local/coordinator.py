@@ -33,6 +33,7 @@ from .modbus.errors import (
 from .modbus.registers import Identity
 from .modbus.snapshot import Snapshot
 from .repairs import Issue, async_create_issue, async_delete_issues, async_has_issue
+from .storage import LearnedStore
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
 """Seconds to the next poll, which grow with each consecutive delay.
@@ -77,6 +78,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         address: ModbusAddress,
         client: Client,
         controller: ChargerController,
+        learned_store: LearnedStore,
     ) -> None:
         """Initialize the coordinator of the charger at an address."""
         self._scan_interval = timedelta(
@@ -95,6 +97,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         self._address = address
         self._client = client
         self._controller = controller
+        self._learned_store = learned_store
         self._restore_energies()
 
     @callback
@@ -209,6 +212,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER
         )
         snapshot = await self._controller.async_observe(snapshot)
+        await self._learned_store.async_save(self._client.learned)
         self._async_update_issues(snapshot)
         # The charger restarts after a firmware update, and is identified again.
         if self.data is not None and self.data.identity != snapshot.identity:

@@ -47,6 +47,7 @@ async def async_get_config_entry_diagnostics(
         "modbus": None if address is None else address.as_dict(),
         "control": entry.runtime_data.controller.control.as_dict(),
         "options": dict(entry.options),
+        "learned": charger.learned.as_dict(),
         "layout": charger.layout,
         "is_layout_certain": charger.is_layout_certain,
         "clock_offset": coordinator.data.clock_offset,

@@ -40,7 +40,7 @@ class NexBlueEntity(CoordinatorEntity[NexBlueCoordinator]):
         """
         if self.available:
             self._update_from(self.coordinator.data)
-        super()._handle_coordinator_update()
+        self.async_write_ha_state()
 
 
 class NexBlueControlEntity(NexBlueEntity):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Set as AbstractSet
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 from .control.link import Busy, LinkError, Lost, Observation, Refused, Status
@@ -44,6 +45,8 @@ def _link_errors() -> Iterator[None]:
         raise LinkError(*text, retry_after=retry_after) from error
 
 
+# They are asked for often, and change seldom.
+@lru_cache(maxsize=128)
 def control_settings(settings: registers.Settings) -> Settings:
     """Return the settings of registers 1000-1007 as control knows them."""
     mode, command = settings.phase_mode, settings.start_stop

@@ -62,6 +62,8 @@ class NexBlueSensorDescription(SensorEntityDescription):
     value_fn: ValueFn
     band: float | None = None
     """Changes of a measurement up to this, in its native unit, are jitter."""
+    relative_band: float = 0.0
+    """Changes of a measurement up to this part of it are jitter as well."""
     digits: int = 0
     """Decimals of its native unit to which a measurement is rounded."""
 
@@ -104,6 +106,8 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
             key=key,
             value_fn=value_fn,
             band=0.75,
+            # The voltage's band of 0.75 V is as much.
+            relative_band=0.003,
             entity_registry_enabled_default=key == "power",
             device_class=SensorDeviceClass.POWER,
             state_class=SensorStateClass.MEASUREMENT,
@@ -153,7 +157,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
     NexBlueSensorDescription(
         key="session_energy",
         value_fn=lambda snapshot: snapshot.reading.session_energy,
-        band=0.0075,
+        band=0.045,
         digits=2,
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
@@ -306,10 +310,14 @@ class NexBlueSensor(NexBlueEntity, SensorEntity):
         shown = self._attr_native_value
         band = self.entity_description.band
         if band is not None and isinstance(value, int | float):
-            if isinstance(shown, int | float) and abs(value - shown) <= band:
+            if isinstance(shown, int | float) and self._is_jitter(value, shown, band):
                 return
             value = self._rounded(value)
         self._attr_native_value = value
+
+    def _is_jitter(self, value: float, shown: float, band: float) -> bool:
+        relative_band = self.entity_description.relative_band * abs(shown)
+        return abs(value - shown) <= max(band, relative_band)
 
     def _rounded(self, value: float) -> float:
         return round(value, self.entity_description.digits)
@@ -318,8 +326,17 @@ class NexBlueSensor(NexBlueEntity, SensorEntity):
 class NexBlueEnergySensor(NexBlueSensor, RestoreSensor):
     """Sensor of an energy, stored for the coordinator to check the next one by.
 
-    It is rounded down, so that no later value is less than the one shown.
+    It is rounded down, so that no later value is less than the one shown. A counter
+    that advances is shown in larger steps than one that stands still.
     """
+
+    _last_read: float | None = None
+
+    @override
+    def _is_jitter(self, value: float, shown: float, band: float) -> bool:
+        stands_still = value == self._last_read
+        self._last_read = value
+        return shown <= value <= shown + band and not stands_still
 
     @override
     def _rounded(self, value: float) -> float:

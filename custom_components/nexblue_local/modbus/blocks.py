@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from .errors import Refused
+from .learned import Learning, Span
 from .model import Image, Register, RegisterGroup, Table
 from .transport import ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE, Connection
 
@@ -12,9 +13,6 @@ BRIDGE: Final = 4
 
 MAX_SPAN: Final = 125
 """Maximum number of registers in a Modbus read request."""
-
-type Span = tuple[int, int]
-"""First address and number of registers of a read request."""
 
 
 def spans(registers: Iterable[Register[Any]], *, bridge: int = 0) -> list[Span]:
@@ -42,7 +40,9 @@ class BlockReader:
     words that were last read.
     """
 
-    def __init__(self, connection: Connection, unit_id: int) -> None:
+    def __init__(
+        self, connection: Connection, unit_id: int, learning: Learning
+    ) -> None:
         """Initialize the reader of a Modbus unit."""
         self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
         self._unit_id = unit_id
@@ -50,7 +50,7 @@ class BlockReader:
             Table.INPUT: connection.read_input,
             Table.HOLDING: connection.read_holding,
         }
-        self._split: set[Span] = set()
+        self._learning = learning
 
     async def read(self, *groups: type[RegisterGroup]) -> Image:
         """Return the words of all registers of groups in the same table.
@@ -76,11 +76,12 @@ class BlockReader:
     ) -> None:
         """Read registers; a span that is refused is read in smaller ones."""
         for span in spans(registers, bridge=bridge):
-            if span not in self._split:
+            if span not in self._learning.refused_reads:
                 if (words := await self._read_span(table, span)) is not None:
                     image.update(enumerate(words, span[0]))
+                    self._learning.answered(len(words))
                     continue
-                self._split.add(span)
+                self._learning.refused_reads.add(span)
             start, count = span
             inside = [r for r in registers if start <= r.address < start + count]
             if spans(inside) != [span]:

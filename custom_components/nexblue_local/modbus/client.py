@@ -21,7 +21,7 @@ from .errors import (
     NotACharger,
     WrongCharger,
 )
-from .layout import LayoutDetector
+from .learned import Learned, Learning
 from .model import Table
 from .registers import Identity, Settings
 from .session import Session
@@ -77,7 +77,7 @@ class Client:
         self._serial_number = serial_number
         self._time = clock
         self._now = now
-        self._layout = LayoutDetector()
+        self._learning = Learning()
         self._energies = EnergyFilter()
         # The last one that was identified, which may be over.
         self._session: Session | None = None
@@ -100,12 +100,12 @@ class Client:
     @property
     def layout(self) -> Layout:
         """Return the byte layout in which values are decoded."""
-        return self._layout.layout
+        return self._learning.layout.layout
 
     @property
     def is_layout_certain(self) -> bool:
         """Return whether the byte layout is certain enough to write registers."""
-        return self._layout.is_certain
+        return self._learning.layout.is_certain
 
     @property
     def was_flooded(self) -> bool:
@@ -116,6 +116,15 @@ class Client:
     def shares_connection(self) -> bool:
         """Return whether the connection has other users, as behind a gateway."""
         return self._endpoint.users > 1
+
+    @property
+    def learned(self) -> Learned:
+        """Return what was learned of the charger, which is worth storing."""
+        return self._learning.learned
+
+    def restore_learned(self, learned: Learned) -> None:
+        """Restore what was learned; it is forgotten with other firmware."""
+        self._learning.restore(learned)
 
     def restore_lifetime_energy(self, value: float, age: float) -> None:
         """Restore a lifetime energy in Wh that was accepted `age` seconds ago."""
@@ -198,7 +207,9 @@ class Client:
         ):
             await session.read_settings()
         # A clock without a date is read more often, until it is set.
-        clock_every = CLOCK_EVERY if self._layout.has_valid_date else SETTINGS_EVERY
+        clock_every = (
+            CLOCK_EVERY if self._learning.layout.has_valid_date else SETTINGS_EVERY
+        )
         if now - session.clock_read_at >= clock_every:
             await session.read_clock()
         self._is_failing = False
@@ -236,7 +247,7 @@ class Client:
         if last is not None and last.uses(connection) and not last.is_over:
             return last
         session = Session(
-            connection, self._unit_id, self._layout, clock=self._time, now=self._now
+            connection, self._unit_id, self._learning, clock=self._time, now=self._now
         )
         try:
             await session.identify(self._serial_number)

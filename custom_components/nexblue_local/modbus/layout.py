@@ -73,14 +73,16 @@ class LayoutDetector:
     Each witness speaks for the layouts in which its value is plausible. One that is
     plausible in none, such as a clock that is not set, or in all says nothing. A
     layout is certain if several witnesses speak for it, one of them a float, and none
-    against it. The documented layout is assumed until then; once certain, a layout is
-    kept while the witnesses say nothing.
+    against it. The documented layout is assumed until then. One that was certain
+    before stays so while no witness speaks against it.
     """
 
-    def __init__(self) -> None:
-        """Initialize with the documented layout."""
-        self.layout = Layout.DCBA
-        self.is_certain = False
+    def __init__(self, *, proven: Layout | None = None) -> None:
+        """Initialize with the layout that was certain before, or the documented one."""
+        self.layout = proven or Layout.DCBA
+        self.proven = proven
+        """The layout that was certain last."""
+        self.is_certain = proven is not None
         self.has_valid_date = False
         self._images: dict[Table, Image] = {table: {} for table in Table}
 
@@ -93,20 +95,19 @@ class LayoutDetector:
             for witness in WITNESSES
             if 0 < len(layouts := self._plausible(witness)) < len(Layout)
         ]
-        if not heard:
-            # A certain layout stays so.
-            return
         votes = {
             layout: sum(layout in layouts for _, layouts in heard) for layout in Layout
         }
         best = max(Layout, key=lambda layout: (votes[layout], layout is self.layout))
         self.layout = best
-        self.is_certain = (
+        if (
             votes[best] == len(heard)
             and len(heard) >= MIN_WITNESSES
             and any(witness.is_float for witness, _ in heard)
             and list(votes.values()).count(votes[best]) == 1
-        )
+        ):
+            self.proven = best
+        self.is_certain = self.proven is not None and votes[self.proven] == len(heard)
 
     def _plausible(self, witness: Witness) -> set[Layout]:
         image = self._images[witness.table]

@@ -19,6 +19,7 @@ from .errors import (
     WrongCharger,
 )
 from .layout import LayoutDetector
+from .learned import Learning
 from .model import Image, Register, RegisterGroup, Table
 from .registers import Clock, Identity, Reading, Settings
 from .transport import Connection
@@ -43,7 +44,7 @@ class Session:
         self,
         connection: Connection,
         unit_id: int,
-        layout: LayoutDetector,
+        learning: Learning,
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime],
@@ -61,10 +62,11 @@ class Session:
         self.settings_settled_at = 0.0
         self._connection = connection
         self._unit_id = unit_id
-        self._layout = layout
+        self._learning = learning
+        self._started_at = clock()
         self._time = clock
         self._now = now
-        self._blocks = BlockReader(connection, unit_id)
+        self._blocks = BlockReader(connection, unit_id, learning)
         self._was_unanswered = False
 
     async def identify(self, serial_number: str | None) -> None:
@@ -74,6 +76,7 @@ class Session:
         WrongCharger or another ChargerError.
         """
         image = await self._read(Identity, Clock)
+        answered_at = self._time()
         self.identity = Identity.decode(image, self._layout.layout)
         found = self.identity.serial_number
         if found is None:
@@ -83,6 +86,8 @@ class Session:
                 raise WrongCharger(serial_number, found)
             # The letter case may change with the firmware.
             self.identity = replace(self.identity, serial_number=serial_number)
+        self._learning.identified(self.identity)
+        self._learning.answered_first(answered_at - self._started_at)
         self._update_clock(image)
         await self.read_settings()
 
@@ -94,6 +99,10 @@ class Session:
         keeps its connection then, but the charger behind it may have been replaced.
         """
         return self._was_unanswered or not self._connection.is_open
+
+    @property
+    def _layout(self) -> LayoutDetector:
+        return self._learning.layout
 
     @property
     def images(self) -> dict[Table, dict[int, int]]:
