@@ -284,11 +284,13 @@ async def test_start_in_the_same_session_is_restored() -> None:
     assert rig.written(Setting.START_STOP) == [START]
 
 
+@pytest.mark.parametrize("fault", [Fault.IGNORED, Fault.REFUSED])
 @in_virtual_time
-async def test_stop_that_is_ignored_on_restoring() -> None:
-    """It is reported as refused, after the charger has its limit."""
+async def test_stop_that_is_ignored_on_restoring(fault: Fault) -> None:
+    """It is shown as refused, as one that is refused is."""
     rig = await rig_of(current_limit=10.0, start_stop=STOP)
-    await power_cycle(rig, Fault.IGNORED)
+    rig.link.lasting_faults[Setting.START_STOP] = fault
+    await power_cycle(rig)
     assert rig.controller.reconciler.refuses_start_stop
     assert rig.charger.settings.current_limit == 10.0
     assert restored(rig) == [[LIMIT]]
