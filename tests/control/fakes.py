@@ -352,9 +352,10 @@ class Rig:
                 start=self.run_task,
                 timing=self.timing,
             ),
+            ControlState()
+            if self.stored is None
+            else ControlState.from_dict(self.stored),
         )
-        if self.stored is not None:
-            self.controller.load(ControlState.from_dict(self.stored))
 
     def kill(self) -> None:
         """Stop Home Assistant without a warning."""

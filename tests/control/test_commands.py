@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.nexblue_local.control.controller import CONSEQUENCES
+from custom_components.nexblue_local.control.controller import ERRORS
 from custom_components.nexblue_local.control.errors import CommandFailed, Rejected
 from custom_components.nexblue_local.control.link import Busy, LinkError
 from custom_components.nexblue_local.control.settings import (
@@ -39,9 +39,9 @@ async def fails(rig: Rig, **wanted: Any) -> CommandFailed:
     return raised.value
 
 
-def test_each_outcome_has_a_consequence() -> None:
+def test_each_outcome_has_an_error() -> None:
     """None is left out of the table."""
-    assert set(CONSEQUENCES) == set(Outcome)
+    assert set(Outcome) - set(ERRORS) == {Outcome.CONFIRMED, Outcome.SUPERSEDED}
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ async def test_outcomes_of_start_and_stop(fault: Fault, key: str) -> None:
     assert (await fails(rig, start_stop=StartStop.STOP)).key == key
     assert not rig.desired
     is_refused = key == "start_stop_refused"
-    assert rig.controller.refuses_start_stop is is_refused
+    assert rig.controller.reconciler.refuses_start_stop is is_refused
     await rig.set(start_stop=StartStop.STOP)
-    assert not rig.controller.refuses_start_stop
+    assert not rig.controller.reconciler.refuses_start_stop
 
 
 @in_virtual_time
@@ -113,10 +113,10 @@ async def test_refused_is_shown_until_the_connection_ends() -> None:
     rig = await rig_of()
     rig.link.faults.append(Fault.REFUSED)
     await fails(rig, start_stop=StartStop.STOP)
-    assert rig.controller.refuses_start_stop
+    assert rig.controller.reconciler.refuses_start_stop
     rig.link.cut()
     await rig.poll()
-    assert not rig.controller.refuses_start_stop
+    assert not rig.controller.reconciler.refuses_start_stop
 
 
 @pytest.mark.parametrize(
@@ -497,7 +497,7 @@ async def test_release_that_fails() -> None:
     with pytest.raises(CommandFailed):
         await rig.controller.release()
     assert rig.desired.current_limit == 10.0
-    assert rig.controller.is_kept_alive
+    assert rig.controller.keep_alive.is_running
 
 
 @in_virtual_time
@@ -557,4 +557,4 @@ async def test_a_replaced_start_is_no_refusal() -> None:
     await rig.set(start_stop=StartStop.STOP)
     await start
     assert rig.desired.start_stop is StartStop.STOP
-    assert not rig.controller.refuses_start_stop
+    assert not rig.controller.reconciler.refuses_start_stop

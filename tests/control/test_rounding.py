@@ -3,7 +3,7 @@
 import pytest
 
 from custom_components.nexblue_local.control.errors import CommandFailed
-from custom_components.nexblue_local.control.limit_step import LimitStep
+from custom_components.nexblue_local.control.limits import LimitStep
 from custom_components.nexblue_local.control.settings import Setting, Settings
 from tests.control.fakes import Fault, Rig, now
 from tests.control.virtual_time import in_virtual_time

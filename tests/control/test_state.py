@@ -296,7 +296,6 @@ def test_everything_that_is_stored() -> None:
         },
         "budget": {"switches": [[NOW.isoformat()] * 2] * 2, "in_session": 1},
         "session": {"number": 1, "is_open": True, "energy": 2.0},
-        "started_in": 1,
         "phase_mode_seen": "single_phase",
         "limit_step": None,
         "lease": {
@@ -326,7 +325,6 @@ FIELDS = [
     "session.number",
     "session.is_open",
     "session.energy",
-    "started_in",
     "phase_mode_seen",
     "lease",
     "lease.until",
@@ -372,7 +370,6 @@ WRONG: dict[str, list[Any]] = {
     "session.number": [None, "1", 1.5, True],
     "session.is_open": [None, "yes", 1],
     "session.energy": [None, "1", float("inf")],
-    "started_in": ["1", 1.5, []],
     "phase_mode_seen": ["two_phase", 1],
     "lease": [[], "x", 1],
     "lease.until": [None, 1, "soon", NAIVE],
@@ -405,7 +402,7 @@ def test_a_lost_phase_mode_has_an_end() -> None:
     for _ in range(3):
         assert state.limits.effective == 6.0
         assert not state.phases.is_given_up
-        state.phases_restored(PhaseMode.ADAPTIVE)
+        state.phases.attempted(PhaseMode.ADAPTIVE, SINGLE)
     assert state.phases.is_given_up
     assert state.limits.effective == 12.0
     assert (Setting.PHASE_MODE, SINGLE) not in restoration(state)

@@ -136,7 +136,7 @@ class Week:
             if is_there:
                 self.gone_since = None
                 await rig.poll()
-            self.reached[rig.controller.reconcile_state] += 1
+            self.reached[rig.controller.reconciler.state] += 1
             self.check()
 
     async def command(self) -> None:
@@ -280,7 +280,7 @@ class Week:
         if self.rig.charger.has_car:
             self.rig.charger.unplug()
         await self.pass_time(2 * 3600 + 60)
-        assert self.rig.controller.reconcile_state is ReconcileState.SYNCED
+        assert self.rig.controller.reconciler.state is ReconcileState.SYNCED
         found = self.rig.charger.settings
         for setting, value in self.rig.desired:
             if setting is Setting.CURRENT_LIMIT and isinstance(value, float):

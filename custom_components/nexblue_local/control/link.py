@@ -52,13 +52,9 @@ class LinkError(Exception):
 class Refused(LinkError):
     """The charger refused a request."""
 
-    is_busy = False
-
 
 class Busy(Refused):
     """The charger was too busy for a request."""
-
-    is_busy = True
 
 
 class Lost(LinkError):
