@@ -53,10 +53,7 @@ class Session:
         `clock` returns monotonic seconds, `now` the current time.
         """
         self.identity = Identity()
-        self.clock = Clock()
-        self.clock_offset: float | None = None
         self.clock_read_at = 0.0
-        self.settings = Settings()
         self.settings_read_at = 0.0
         self.settings_settled_at = 0.0
         self._connection = connection
@@ -66,6 +63,9 @@ class Session:
         self._now = now
         self._blocks = BlockReader(connection, unit_id)
         self._was_unanswered = False
+        self._clock_image: Image = {}
+        self._clock_seen = now()
+        self._settings_image: Image = {}
 
     async def identify(self, serial_number: str | None) -> None:
         """Check the serial number, and read identity, clock and settings.
@@ -83,10 +83,23 @@ class Session:
                 raise WrongCharger(serial_number, found)
             # The letter case may change with the firmware.
             self.identity = replace(self.identity, serial_number=serial_number)
-        # All of them show the byte layout, in which they are decoded then.
-        self._layout.observe(Table.INPUT, image)
-        await self.read_settings()
         self._update_clock(image)
+        await self.read_settings()
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that was last read, in the byte layout as it is known now."""
+        return self._layout.decode(Clock, self._clock_image)
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Return the seconds by which the clock was ahead when it was last read."""
+        return wall_clock.offset(self.clock, self._clock_seen)
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings that were last read, in the byte layout as known now."""
+        return self._layout.decode(Settings, self._settings_image)
 
     @property
     def is_over(self) -> bool:
@@ -120,7 +133,7 @@ class Session:
         """
         image = await self._read(Settings)
         self._layout.observe(Table.HOLDING, image)
-        self.settings = self._layout.decode(Settings, image)
+        self._settings_image = image
         self.settings_read_at = self._time()
         return self.settings
 
@@ -131,8 +144,7 @@ class Session:
 
     def _update_clock(self, image: Image) -> None:
         self._layout.observe(Table.INPUT, image)
-        self.clock = self._layout.decode(Clock, image)
-        self.clock_offset = wall_clock.offset(self.clock, self._now())
+        self._clock_image, self._clock_seen = image, self._now()
         self.clock_read_at = self._time()
 
     async def write[T](self, register: Register[T], value: T) -> None:
