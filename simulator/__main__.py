@@ -10,7 +10,7 @@ import shlex
 import sys
 from typing import Any
 
-from .announcement import Announcement
+from .announcement import NAME, Announcement
 from .charger import Ocpp, SimulatedCharger
 from .faults import Fault, FaultKind
 from .habits import AS_DOCUMENTED, HABITS, Habits, load_profile
@@ -131,7 +131,9 @@ async def _run(options: argparse.Namespace) -> None:
                     unit_id=options.unit_id,
                 )
             )
-            await stack.enter_async_context(Announcement(options.host, impostor.port))
+            await stack.enter_async_context(
+                Announcement(options.host, impostor.port, name=f"{NAME}-2")
+            )
         print(
             f"charger {charger.serial_number} at {options.host} port {simulator.port},"
             f" unit id {options.unit_id}",

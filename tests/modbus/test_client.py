@@ -312,6 +312,44 @@ async def test_nothing_is_written_in_an_uncertain_layout(
     assert all(function in (3, 4) for function, _, _ in wire(simulator))
 
 
+@pytest.mark.parametrize(
+    ("layout", "overrides"),
+    [
+        pytest.param(Layout.DCBA, OTHER_DATE, id="the date disagrees"),
+        pytest.param(Layout.CDAB, OTHER_DATE, id="all disagree"),
+        pytest.param(Layout.DCBA, {1004: 0, 1005: 300}, id="the timeout disagrees"),
+        pytest.param(
+            Layout.DCBA,
+            dict.fromkeys(VALUES, 0) | OTHER_DATE,
+            id="only the date speaks, for another",
+        ),
+    ],
+)
+async def test_values_in_doubt_are_unknown(
+    simulator: Simulator, endpoint: Endpoint, layout: Layout, overrides: dict[int, int]
+) -> None:
+    """No number of several registers is shown until the values agree again."""
+    now = 0.0
+    client = Client(endpoint, 200, serial_number=SERIAL, clock=lambda: now)
+    simulator.charger.layout = layout
+    simulator.charger.plug_in(Car())
+    simulator.overrides |= overrides
+    snapshot = await client.poll()
+    for group in (snapshot.reading, snapshot.settings, snapshot.clock):
+        for name, register in group.registers.items():
+            is_known = getattr(group, name) is not None
+            assert is_known is (len(register.addresses) == 1), name
+    assert snapshot.identity.firmware_version == "04.00.19"
+    simulator.overrides.clear()
+    now = 601.0
+    for _ in range(2):
+        snapshot = await client.poll()
+    assert client.layout is layout
+    assert snapshot.reading.lifetime_energy is not None
+    assert snapshot.settings.current_limit == 16.0
+    assert snapshot.clock.date == int(simulator.charger.wall_clock().strftime("%Y%m%d"))
+
+
 async def test_writes(simulator: Simulator, client: Client) -> None:
     """Each setting is written with the documented function and read back."""
     await client.poll()

@@ -78,8 +78,12 @@ class LayoutDetector:
     does, the layout is in doubt, and so are the values.
     """
 
-    def __init__(self, *, proven: Layout | None = None) -> None:
-        """Initialize with the layout that was certain before, or the documented one."""
+    def __init__(self) -> None:
+        """Initialize with the documented layout."""
+        self.reset(None)
+
+    def reset(self, proven: Layout | None) -> None:
+        """Begin with the layout that was certain before, or the documented one."""
         self.layout = proven or Layout.DCBA
         self.proven = proven
         """The layout that was certain last."""
@@ -129,3 +133,30 @@ class LayoutDetector:
     def _plausible(self, witness: Witness) -> set[Layout]:
         image = self._images[witness.table]
         return {layout for layout in Layout if witness.is_plausible(image, layout)}
+
+
+class Decoded[G: RegisterGroup]:
+    """A group that was read, in the byte layout as it is known now."""
+
+    def __init__(self, group: type[G], detector: LayoutDetector) -> None:
+        """Initialize with unknown values."""
+        self._group = group
+        self._detector = detector
+        self.update({})
+
+    def update(self, image: Image) -> None:
+        """Update from words that were read."""
+        self._image = image
+        self._decode()
+
+    def _decode(self) -> None:
+        self._decoded_in = (self._detector.layout, self._detector.is_in_doubt)
+        self._values = self._detector.decode(self._group, self._image)
+
+    @property
+    def values(self) -> G:
+        """Return the group, without the values whose layout is in doubt."""
+        # It is asked for often, and the layout changes seldom.
+        if self._decoded_in != (self._detector.layout, self._detector.is_in_doubt):
+            self._decode()
+        return self._values

@@ -18,7 +18,7 @@ from .errors import (
     Refused,
     WrongCharger,
 )
-from .layout import LayoutDetector
+from .layout import Decoded, LayoutDetector
 from .learned import Learning
 from .model import Image, Register, RegisterGroup, Table
 from .registers import Clock, Identity, Reading, Settings
@@ -54,10 +54,7 @@ class Session:
         `clock` returns monotonic seconds, `now` the current time.
         """
         self.identity = Identity()
-        self.clock = Clock()
-        self.clock_offset: float | None = None
         self.clock_read_at = 0.0
-        self.settings = Settings()
         self.settings_read_at = 0.0
         self.settings_settled_at = 0.0
         self._connection = connection
@@ -68,6 +65,9 @@ class Session:
         self._now = now
         self._blocks = BlockReader(connection, unit_id, learning)
         self._was_unanswered = False
+        self._clock = Decoded(Clock, learning.layout)
+        self._clock_seen = now()
+        self._settings = Decoded(Settings, learning.layout)
 
     async def identify(self, serial_number: str | None) -> None:
         """Check the serial number, and read identity, clock and settings.
@@ -88,10 +88,23 @@ class Session:
             self.identity = replace(self.identity, serial_number=serial_number)
         self._learning.identified(self.identity)
         self._learning.answered_first(answered_at - self._started_at)
-        # All of them show the byte layout, in which they are decoded then.
-        self._layout.observe(Table.INPUT, image)
-        await self.read_settings()
         self._update_clock(image)
+        await self.read_settings()
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that was last read, in the byte layout as it is known now."""
+        return self._clock.values
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Return the seconds by which the clock was ahead when it was last read."""
+        return wall_clock.offset(self.clock, self._clock_seen)
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings that were last read, in the byte layout as known now."""
+        return self._settings.values
 
     @property
     def is_over(self) -> bool:
@@ -129,7 +142,7 @@ class Session:
         """
         image = await self._read(Settings)
         self._layout.observe(Table.HOLDING, image)
-        self.settings = self._layout.decode(Settings, image)
+        self._settings.update(image)
         self.settings_read_at = self._time()
         return self.settings
 
@@ -151,8 +164,8 @@ class Session:
 
     def _update_clock(self, image: Image) -> None:
         self._layout.observe(Table.INPUT, image)
-        self.clock = self._layout.decode(Clock, image)
-        self.clock_offset = wall_clock.offset(self.clock, self._now())
+        self._clock.update(image)
+        self._clock_seen = self._now()
         self.clock_read_at = self._time()
 
     async def write[T](self, register: Register[T], value: T) -> None:
