@@ -26,7 +26,7 @@ from custom_components.nexblue_local.modbus.codec import FLOAT32, Layout
 from custom_components.nexblue_local.modbus.findings import Findings
 from simulator import Fault, FaultKind, Habits, SimulatedCharger, Simulator
 from tests.commands import intent, is_kept_alive, number, stored, writes
-from tests.conftest import SERIAL, entry_data, entry_for, requested
+from tests.conftest import SERIAL, entry_data, entry_for
 from tests.test_init import poll
 from tests.test_services import device_of, key_of
 
@@ -347,14 +347,15 @@ async def test_limit_that_is_refused(
     simulator.faults.append(
         Fault(kind=FaultKind.EXCEPTION, code=4, function=0x10, times=2)
     )
+    simulator.log.clear()
     report, block = await report_of(hass, entry, test_limit=True)
     assert "Stepping the current limit failed: exception code 4." in report
     assert "could not be written again at once" in report
     assert "limit test: ended early, exception code 4" in block
-    simulator.log.clear()
-    await requested(simulator)
-    await asyncio.sleep(0.1)
-    assert writes(simulator) == [(0x10, 1000)]
+    async with asyncio.timeout(5):
+        while len(writes(simulator)) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert writes(simulator) == [(0x10, 1000)] * 3
     assert simulator.charger.settings["current_limit"] == 16
 
 

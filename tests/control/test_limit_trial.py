@@ -152,7 +152,7 @@ async def test_what_ends_in_the_middle(is_cancelled: bool) -> None:
     await asyncio.wait([trial])
     await asyncio.sleep(1)
     assert rig.charger.settings.current_limit == 16
-    assert rig.controller.is_kept_alive
+    assert rig.controller.keep_alive.is_running
     if not is_cancelled:
         result = trial.result()
         assert isinstance(result, LimitTrial)

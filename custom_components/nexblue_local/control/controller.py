@@ -361,22 +361,16 @@ class Controller:
 
         Nothing is stored, and commands do not wait for it. Raises CommandFailed.
         """
-        async with self._lock:
-            if (reason := obstacle(self.state)) is not None:
-                return reason
-            try:
+        with self._reported():
+            async with self._lock:
+                if (reason := obstacle(self.state)) is not None:
+                    return reason
                 return await try_limits(
                     await self._ready(),
                     self.state,
                     self._writer,
-                    self._environment,
-                    lambda: self._is_stopped or not self._queue.is_empty,
+                    lambda: self.keep_alive.is_stopped or not self._queue.is_empty,
                 )
-            except LinkError as error:
-                raise CommandFailed(error.key, str(error)) from error
-            finally:
-                self._update_task()
-                self._notifier.updated(is_fresh=False)
 
     async def observe(self, observation: Observation) -> None:
         """Update from a poll, and restore what a reconnect may have lost."""

@@ -6,10 +6,10 @@ from enum import StrEnum
 import math
 from typing import Final
 
-from .environment import Environment
 from .link import Connection, LinkError
 from .settings import LEAST_CURRENT, Setting, Value, agrees
 from .state import ControlState
+from .timing import clock
 from .writer import Writer
 
 STEPS: Final = (0.7, 0.4, 0.0)
@@ -79,7 +79,6 @@ async def try_limits(
     connection: Connection,
     state: ControlState,
     writer: Writer,
-    environment: Environment,
     must_end: Callable[[], bool],
 ) -> LimitTrial:
     """Write lower limits, read each back, and write the effective one again.
@@ -94,19 +93,17 @@ async def try_limits(
         return must_end() or state.limits.effective != limit
 
     async def write(value: float, before: float | None) -> ReadBack:
-        started = environment.clock()
+        started = clock()
         result = await writer.send(connection, Setting.CURRENT_LIMIT, value)
         if result.error is not None:
             raise result.error
         found = await writer.read_back(
             connection,
             Setting.CURRENT_LIMIT,
-            value,
             # Any other value than before is what the charger made of it.
-            is_done=lambda _, found, wanted: agrees(found, wanted) or found != before,
-            is_superseded=is_over,
+            lambda found: agrees(found, value) or found != before or is_over(),
         )
-        seconds = None if found == before else environment.clock() - started
+        seconds = None if found == before else clock() - started
         return ReadBack(value, _as_number(found), seconds)
 
     steps: list[ReadBack] = []
@@ -123,7 +120,7 @@ async def try_limits(
         failure = error
     finally:
         # If this fails or is cancelled, the keep-alive writes it at once.
-        writer.limit_written_at = -math.inf
+        writer.make_limit_due()
         effective = state.limits.effective
         try:
             restored = await write(limit if effective is None else effective, before)
