@@ -99,7 +99,10 @@ async def test_outcomes_of_start_and_stop(fault: Fault, key: str) -> None:
     """A charger under OCPP refuses them, which has an error and a state of its own."""
     rig = await rig_of()
     rig.link.faults.append(fault)
+    start = now()
     assert (await fails(rig, start_stop=StartStop.STOP)).key == key
+    # It is waited for as long as a setting may read as before.
+    assert now() - start <= rig.timing.confirm_for + 0.1
     assert not rig.desired
     is_refused = key == "start_stop_refused"
     assert rig.controller.reconciler.refuses_start_stop is is_refused
