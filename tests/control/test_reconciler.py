@@ -294,6 +294,9 @@ async def test_stop_that_is_ignored_on_restoring(fault: Fault) -> None:
     assert rig.controller.reconciler.refuses_start_stop
     assert rig.charger.settings.current_limit == 10.0
     assert restored(rig) == [[LIMIT]]
+    # That is of no concern once control is released.
+    await rig.controller.release()
+    assert not rig.controller.reconciler.refuses_start_stop
 
 
 @in_virtual_time
