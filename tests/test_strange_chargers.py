@@ -65,7 +65,8 @@ async def test_set_points_take_no_longer(
             await number("current_limit", limit, 1000).give(hass)
         requests[habits] = len(simulator.log)
     friendly, *rounding = requests.values()
-    assert max(rounding) <= friendly + 1, requests
+    # Each limit may be read back once more, depending on when it is read.
+    assert max(rounding) <= friendly + len(LIMITS), requests
 
 
 @pytest.mark.parametrize("app_maximum", [16.0, 7.0])

@@ -81,6 +81,7 @@ class FakeCharger:
     shows_offered: bool = False
     """Register 1000 shows 0 while there is no vehicle."""
     starts_when_unplugged: bool = False
+    version: str = "1.0"
     late: deque[tuple[float, Setting, Value]] = field(default_factory=deque)
     writes: list[tuple[float, Setting, Value]] = field(default_factory=list)
     """What was executed, with its time."""
@@ -145,6 +146,7 @@ class FakeCharger:
             settings=self.read(),
             session_energy=self.session_energy,
             is_fallback_active=self.is_fallback_active,
+            version=self.version,
         )
 
 

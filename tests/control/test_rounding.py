@@ -29,7 +29,7 @@ async def test_a_charger_that_rounds(step: float, rounds_up: bool) -> None:
         await rig.run_for(5)
     assert rig.state.limits.step.step == step
     assert rig.stored is not None
-    assert rig.stored["limit_step"] == step
+    assert rig.stored["learned"]["limit_step"] == step
     rig.charger.power_cycle()
     rig.link.cut()
     await rig.poll()
@@ -140,8 +140,12 @@ def test_learning(reads: list[tuple[float, float, float]], step: float | None) -
 
 def test_a_limit_is_rounded_down() -> None:
     """Never more than requested."""
-    assert [LimitStep(1.0).apply(limit) for limit in (6.0, 10.9, 0.0)] == [6, 10, 0]
-    assert [LimitStep(0.5).apply(limit) for limit in (6.4, 10.5)] == [6, 10.5]
+    assert [LimitStep(step=1.0).apply(limit) for limit in (6.0, 10.9, 0.0)] == [
+        6,
+        10,
+        0,
+    ]
+    assert [LimitStep(step=0.5).apply(limit) for limit in (6.4, 10.5)] == [6, 10.5]
     assert LimitStep().apply(10.4) == 10.4
 
 
@@ -156,3 +160,27 @@ async def test_a_refused_timeout_is_restored_later() -> None:
     await rig.run_for(20)
     assert rig.charger.settings.fallback_timeout == 120
     assert rig.charger.settings.fallback_limit == 8
+
+
+@in_virtual_time
+async def test_what_was_learned_holds_for_a_version() -> None:
+    """Other firmware may take limits in another way."""
+    rig = Rig()
+    rig.charger.step = 1.0
+    await rig.poll()
+    for limit in (6.7, 8.8):
+        await rig.controller.set(Settings(current_limit=limit))
+    rig.charger.offers = 7.0
+    await rig.controller.set(Settings(current_limit=12.0))
+    assert rig.stored is not None
+    learned = {"version": "1.0", "limit_step": 1.0, "shows_offered": True}
+    assert rig.stored["learned"] == learned
+    await rig.poll()
+    assert rig.stored["learned"] == learned
+    rig.charger.version = "1.1"
+    await rig.poll()
+    assert rig.stored["learned"] == {
+        "version": "1.1",
+        "limit_step": None,
+        "shows_offered": False,
+    }

@@ -10,6 +10,7 @@ import pytest
 
 from custom_components.nexblue_local.control.errors import Rejected
 from custom_components.nexblue_local.control.lease import Lease
+from custom_components.nexblue_local.control.limits import LimitStep
 from custom_components.nexblue_local.control.link import Status
 from custom_components.nexblue_local.control.phases import Phases
 from custom_components.nexblue_local.control.settings import (
@@ -259,6 +260,7 @@ def full_state() -> ControlState:
         observe(state, status, energy=energy)
     state.phases.budget.record(NOW, in_session=True)
     state.confirm(Setting.START_STOP, START)
+    state.limits.step = LimitStep(version="1.0", step=0.5, shows_offered=True)
     return state
 
 
@@ -297,7 +299,7 @@ def test_everything_that_is_stored() -> None:
         "budget": {"switches": [[NOW.isoformat()] * 2] * 2, "in_session": 1},
         "session": {"number": 1, "is_open": True, "energy": 2.0},
         "phase_mode_seen": "single_phase",
-        "limit_step": None,
+        "learned": {"version": "1.0", "limit_step": 0.5, "shows_offered": True},
         "lease": {
             "until": (NOW + timedelta(seconds=100)).isoformat(),
             "valid_for": 100.0,
@@ -326,6 +328,10 @@ FIELDS = [
     "session.is_open",
     "session.energy",
     "phase_mode_seen",
+    "learned",
+    "learned.version",
+    "learned.limit_step",
+    "learned.shows_offered",
     "lease",
     "lease.until",
     "lease.valid_for",
@@ -371,6 +377,10 @@ WRONG: dict[str, list[Any]] = {
     "session.is_open": [None, "yes", 1],
     "session.energy": [None, "1", float("inf")],
     "phase_mode_seen": ["two_phase", 1],
+    "learned": [None, [], 1],
+    "learned.version": [1, []],
+    "learned.limit_step": ["1", True, float("nan"), 0.3],
+    "learned.shows_offered": [None, 1, "yes"],
     "lease": [[], "x", 1],
     "lease.until": [None, 1, "soon", NAIVE],
     "lease.valid_for": [None, "100", 1e300],

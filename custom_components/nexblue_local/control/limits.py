@@ -36,13 +36,28 @@ def _roundings(value: float, step: float) -> tuple[float, float]:
 
 @dataclass
 class LimitStep:
-    """Learns the step, so that limits are rounded down before they are written."""
+    """Learns how the charger takes limits, while its version stays the same.
 
+    Limits are rounded down to the step before they are written.
+    """
+
+    version: str | None = None
+    """Version of the charger; None is not known yet."""
     step: float | None = None
     candidates: tuple[float, ...] = STEPS
     """Steps that explain what was read back so far."""
     rounded_down: int = 0
     """Limits in a row that read back rounded down to one of them."""
+    shows_offered: bool = False
+    """Whether a limit read back as much less: what the charger offers."""
+
+    def identify(self, version: str | None) -> None:
+        """Forget what was learned of another version."""
+        if version is not None and version != self.version:
+            if self.version is not None:
+                self._reset()
+                self.shows_offered = False
+            self.version = version
 
     def apply(self, limit: float) -> float:
         """Return a limit, rounded down to the step."""
@@ -58,7 +73,10 @@ class LimitStep:
         """
         if not isinstance(written, int | float) or not isinstance(found, int | float):
             return False
-        if found == before or abs(found - written) > ROUNDING:
+        if found == before:
+            return False
+        if abs(found - written) > ROUNDING:
+            self.shows_offered = True
             return False
         if abs(found - written) <= TOLERANCE:
             if written != _roundings(written, STEPS[0])[0]:

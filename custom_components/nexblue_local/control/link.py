@@ -31,6 +31,8 @@ class Observation:
     session_energy: float | None
     """kWh as it was read, misreads included."""
     is_fallback_active: bool | None
+    version: str | None = None
+    """Version of the charger, for which what was learned of it holds."""
 
 
 class LinkError(Exception):

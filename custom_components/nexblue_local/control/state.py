@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Self
 
 from . import record
 from .errors import Rejected
 from .lease import Lease
-from .limits import STEPS, Limits, Source
+from .limits import STEPS, Limits, LimitStep, Source
 from .link import Observation
 from .phase_budget import PhaseBudget
 from .phases import Phases
@@ -40,6 +41,17 @@ def _lease(data: Any) -> Lease:
         until=record.time(data["until"]),
         valid_for=timedelta(seconds=record.number(data["valid_for"])),
         safe_limit=record.number(data["safe_limit"]),
+    )
+
+
+def _limit_step(data: Any) -> LimitStep:
+    step = record.optional(record.number, data["limit_step"])
+    if step not in (None, *STEPS):
+        raise ValueError(f"{step} is no step")
+    return LimitStep(
+        version=record.optional(partial(record.exactly, str), data["version"]),
+        step=step,
+        shows_offered=record.exactly(bool, data["shows_offered"]),
     )
 
 
@@ -113,6 +125,7 @@ class ControlState:
         that it ended, STOP is kept, because it is the safe one.
         """
         before = self.as_dict()
+        self.limits.step.identify(observation.version)
         end = self.session.observe(
             observation.status, observation.session_energy, at_once=at_once
         )
@@ -158,6 +171,7 @@ class ControlState:
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored."""
         budget, session, lease = self.phases.budget, self.session, self.lease
+        learned = self.limits.step
         return {
             "desired": {setting.value: value for setting, value in self.desired},
             "budget": {
@@ -172,7 +186,11 @@ class ControlState:
                 "energy": session.energy // ENERGY_STEP * ENERGY_STEP,
             },
             "phase_mode_seen": self.phases.seen,
-            "limit_step": self.limits.step.step,
+            "learned": {
+                "version": learned.version,
+                "limit_step": learned.step,
+                "shows_offered": learned.shows_offered,
+            },
             "lease": None
             if lease is None
             else {
@@ -186,7 +204,7 @@ class ControlState:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what was stored; raises DamagedRecord."""
         try:
-            budget, session, step = data["budget"], data["session"], data["limit_step"]
+            budget, session, learned = data["budget"], data["session"], data["learned"]
             desired: dict[str, Any] = {
                 name: DECODERS[name](value) for name, value in data["desired"].items()
             }
@@ -207,6 +225,7 @@ class ControlState:
                     energy=record.number(session["energy"]),
                 ),
             )
+            state.limits.step = _limit_step(learned)
             safe_limit = None if state.lease is None else state.lease.safe_limit
             _check_ranges(state.desired, safe_limit)
         except (
@@ -218,5 +237,4 @@ class ControlState:
             Rejected,
         ) as error:
             raise DamagedRecord(f"{type(error).__name__}: {error}") from error
-        state.limits.step.step = step if step in STEPS else None
         return state
