@@ -132,7 +132,7 @@ class Soak:
         self.judge.check_writes()
 
     async def _command(self) -> None:
-        setting = self._random.choice((*VALUES, *("current_limit",) * 4))
+        setting = self._random.choice((*VALUES, "current_limit", "current_limit"))
         value = self._random.choice(VALUES[setting])
         data: dict[str, Any] = {}
         if setting in NUMBERS:
