@@ -14,7 +14,6 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .control.reconciler import ReconcileState
 from .controller import ChargerController
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity, NexBlueEntity
@@ -164,9 +163,7 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlBinarySensorDescription, ...] = (
         key="settings_not_applied",
         entity_category=EntityCategory.DIAGNOSTIC,
         device_class=BinarySensorDeviceClass.PROBLEM,
-        is_on_fn=lambda controller: (
-            controller.control.reconciler.state is ReconcileState.PENDING
-        ),
+        is_on_fn=lambda controller: controller.control.reconciler.is_pending,
     ),
     NexBlueControlBinarySensorDescription(
         key="phase_mode_not_restored",

@@ -173,7 +173,11 @@ class ChargerController:
 
     def updated(self, *, is_fresh: bool) -> None:
         """Publish what control read or changed."""
-        self._on_update(self._link.snapshot if is_fresh else None)
+        snapshot = self._link.snapshot if is_fresh else None
+        if snapshot is not None:
+            # Settings may have been written since.
+            snapshot = replace(snapshot, settings=self._client.settings)
+        self._on_update(snapshot)
 
     def restored(self, settings: Sequence[Setting]) -> None:
         """Fire the event for settings that the charger had lost."""

@@ -360,7 +360,7 @@ def test_each_transition_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(
         Reconciler,
-        "state",
+        "_state",
         property(lambda self: vars(self)["_followed"], follow),
         raising=False,
     )
@@ -447,3 +447,74 @@ async def test_what_is_read_without_a_poll_is_published() -> None:
     rig.link.cut()
     await asyncio.sleep(61)
     assert rig.notifier.updates == [True]
+
+
+@in_virtual_time
+async def test_phases_do_not_wait_for_what_stays_refused() -> None:
+    """A fallback limit that is refused for good does not hold the limit at 6 A."""
+    rig = await rig_of(current_limit=16.0, fallback_limit=8.0, phase_mode=SINGLE)
+    await asyncio.sleep(3600)
+    rig.link.lasting_faults[Setting.FALLBACK_LIMIT] = Fault.REFUSED
+    await power_cycle(rig)
+    await rig.run_for(620)
+    assert rig.charger.settings.phase_mode is SINGLE
+    assert rig.charger.settings.current_limit == 16.0
+    assert rig.controller.reconciler.state is PENDING
+
+
+@in_virtual_time
+async def test_a_refused_limit_is_pending() -> None:
+    """Until the keep-alive has written it."""
+    rig = await rig_of(current_limit=10.0)
+    rig.link.lasting_faults[LIMIT] = Fault.REFUSED
+    await power_cycle(rig)
+    assert rig.controller.reconciler.state is PENDING
+    rig.link.lasting_faults.clear()
+    await rig.run_for(12)
+    assert rig.charger.settings.current_limit == 10.0
+    assert rig.controller.reconciler.state is SYNCED
+
+
+@in_virtual_time
+async def test_reconnects_do_not_use_up_the_attempts() -> None:
+    """Refused phases are tried again ten minutes later, however often it reconnects."""
+    rig = await rig_of(current_limit=16.0, phase_mode=SINGLE)
+    await asyncio.sleep(3600)
+    rig.link.lasting_faults[Setting.PHASE_MODE] = Fault.REFUSED
+    await power_cycle(rig)
+    await rig.run_for(620)
+    for _ in range(5):
+        rig.link.cut()
+        await rig.run_for(10)
+    assert rig.state.phases.failures == 1
+    assert rig.state.limits.lowest == (6.0, "phases")
+
+
+@in_virtual_time
+async def test_no_hold_without_a_switch_in_the_session() -> None:
+    """The limit applies when the session's switches are used up, until it ends."""
+    rig = await rig_of(current_limit=16.0, phase_mode=SINGLE)
+    rig.charger.plug_in()
+    await rig.run_for(60)
+    # The loss of the mode is the sixth.
+    rig.state.phases.budget.in_session = 5
+    await power_cycle(rig)
+    assert rig.state.phases.is_given_up
+    assert rig.charger.settings.current_limit == 16.0
+    await rig.run_for(3700)
+    assert rig.charger.settings.phase_mode is ADAPTIVE
+    rig.charger.unplug()
+    await rig.run_for(10)
+    assert rig.charger.settings.phase_mode is SINGLE
+    assert rig.controller.reconciler.state is SYNCED
+
+
+@in_virtual_time
+async def test_unsynced_while_the_charger_is_gone() -> None:
+    """Whether it has its settings is not known then."""
+    rig = await rig_of(current_limit=10.0)
+    assert rig.controller.reconciler.state is SYNCED
+    rig.link.is_up = False
+    await rig.poll()
+    assert rig.controller.reconciler.state is UNSYNCED
+    assert rig.controller.as_dict()["state"] == "unsynced"

@@ -23,6 +23,11 @@ class PhaseBudget:
     in_session: int = 0
     """How many there were in the session that is open; 0 while none is."""
 
+    @property
+    def is_spent(self) -> bool:
+        """Return whether no switch is left in the session."""
+        return self.in_session >= PER_SESSION
+
     def record(self, now: datetime, *, in_session: bool) -> None:
         """Count a switch: into the hour, and into the session if one is open."""
         self.switches.append((now, now))
@@ -54,7 +59,7 @@ class PhaseBudget:
 
     def allowed_from(self, now: datetime) -> datetime | None:
         """Return when the next switch is allowed; None: not in this session."""
-        if self.in_session >= PER_SESSION:
+        if self.is_spent:
             return None
         switches = self._times(now)
         if not switches:

@@ -26,12 +26,16 @@ class Phases:
     @property
     def is_held(self) -> bool:
         """Return whether the current is held at 6 A until the mode is restored."""
-        return self.is_awaited and self.failures < GIVE_UP_AFTER
+        return self.is_awaited and not self.is_given_up
 
     @property
     def is_given_up(self) -> bool:
-        """Return whether the charger did not take the requested mode back."""
-        return self.is_awaited and self.failures >= GIVE_UP_AFTER
+        """Return whether the charger did not take the requested mode back.
+
+        Without a switch left, it may take it back in the next session.
+        """
+        is_over = self.failures >= GIVE_UP_AFTER or self.budget.is_spent
+        return self.is_awaited and is_over
 
     def observe(self, found: PhaseMode, wanted: PhaseMode | None) -> None:
         """Take note of the mode, which ends the wait if it is the requested one."""

@@ -36,11 +36,13 @@ def restoration(
     found: Settings,
     now: datetime,
     capabilities: AbstractSet[Setting] = frozenset(Setting),
+    *,
+    may_switch: bool = True,
 ) -> list[Write]:
     """Return the writes that restore the desired state, the safest first.
 
-    Call `Phases.await_mode` before: a phase mode that may not be switched yet is left
-    out, and holds the current limit.
+    Call `Phases.await_mode` before: a phase mode that may not be switched yet, by its
+    budget or without `may_switch`, is left out, and holds the current limit.
     """
     desired = state.desired
     writes: list[Write] = []
@@ -51,7 +53,8 @@ def restoration(
         # A setting that is there is not written again after each lost connection.
         if wanted is not None and not is_accepted(setting, found[setting], wanted):
             writes += [*before(state, setting, wanted, found), (setting, wanted)]
-    writes += phase_restoration(state, now) or limit_restoration(state)
+    phases = phase_restoration(state, now) if may_switch else []
+    writes += phases or limit_restoration(state)
     if desired.start_stop is StartStop.START:
         writes.append((Setting.START_STOP, StartStop.START))
     return [write for write in writes if write[0] in capabilities]

@@ -79,15 +79,26 @@ class Reconciler:
     link: Link
     control: ControlState
     writer: Writer
-    state: ReconcileState = UNSYNCED
     unverified: Command | None = None
     """A command whose effect is unknown."""
+    _state: ReconcileState = UNSYNCED
     _fallback: Fallback = field(default_factory=Fallback)
     _synced_on: Connection | None = None
     _pending: set[Setting] = field(default_factory=set)
     _retries: int = 0
     _retry_at: float = 0.0
     _phases_retry_at: float = 0.0
+
+    @property
+    def state(self) -> ReconcileState:
+        """Return whether the charger has its desired state."""
+        is_lost = self._synced_on is not None and self._synced_on.is_over
+        return UNSYNCED if is_lost else self._state
+
+    @property
+    def is_pending(self) -> bool:
+        """Return whether the charger has not accepted all of its desired state."""
+        return bool(self._pending) or self.control.phases.is_awaited
 
     async def ready(self, *, patient: bool = True, polled: bool = False) -> Connection:
         """Return a connection on which the desired state was restored.
@@ -138,7 +149,10 @@ class Reconciler:
         if Setting.PHASE_MODE in capabilities:
             control.phases.await_mode(found.phase_mode, control.desired.phase_mode)
         now = self.environment.now()
-        writes = plan.restoration(control, found, now, capabilities)
+        may_switch = clock() >= self._phases_retry_at
+        writes = plan.restoration(
+            control, found, now, capabilities, may_switch=may_switch
+        )
         await self._carry_out(writes, connection)
         if control.phases.is_held and control.is_in_control:
             text = "limited to 6 A until its phase mode may be restored"
@@ -148,21 +162,29 @@ class Reconciler:
 
     async def retry_pending(self, connection: Connection) -> None:
         """Try again what was not accepted, slower each time; raises LinkError."""
-        control, now = self.control, self.environment.now()
-        writes: list[Write] = []
-        if self._pending:
+        if self.is_pending:
+            may_switch = clock() >= self._phases_retry_at
+            writes = plan.restoration(
+                self.control,
+                self.link.settings,
+                self.environment.now(),
+                self.link.capabilities,
+                may_switch=may_switch,
+            )
+            if not self.writer.is_limit_due:
+                # The keep-alive has written it.
+                self._pending.discard(Setting.CURRENT_LIMIT)
+            self._pending &= {setting for setting, _ in writes}
+            again = set()
             if clock() >= self._retry_at:
-                writes = plan.restoration(
-                    control, self.link.settings, now, self.link.capabilities
-                )
-                self._pending &= {setting for setting, _ in writes}
+                again = self._pending - {Setting.CURRENT_LIMIT}
+            if may_switch and Setting.PHASE_MODE not in self._pending:
+                again.add(Setting.PHASE_MODE)
+            if any(setting in again for setting, _ in writes):
                 # The limit is written with them, because most have to follow it.
-                again = self._pending and {*self._pending, Setting.CURRENT_LIMIT}
+                again.add(Setting.CURRENT_LIMIT)
                 writes = [write for write in writes if write[0] in again]
-        elif clock() >= self._phases_retry_at:
-            writes = plan.phase_restoration(control, now)
-        if writes:
-            await self._carry_out(writes, connection)
+                await self._carry_out(writes, connection)
         self._enter_synced()
 
     async def _carry_out(self, writes: list[Write], connection: Connection) -> None:
@@ -223,7 +245,7 @@ class Reconciler:
         is_busy = outcome is Outcome.BUSY
         _LOGGER.log(
             logging.WARNING
-            if self.state is RESTORING and not is_busy
+            if self._state is RESTORING and not is_busy
             else logging.DEBUG,
             "%s: %s was not restored: %s",
             self.environment.notifier.name,
@@ -233,7 +255,7 @@ class Reconciler:
         if setting is Setting.CURRENT_LIMIT:
             # The keep-alive tries it again soon.
             self.writer.make_limit_due()
-        elif is_busy or setting is not Setting.PHASE_MODE:
+        if is_busy or setting is not Setting.PHASE_MODE:
             self._pending.add(setting)
         if setting is Setting.START_STOP and not is_busy:
             self.control.session.refused = self.control.desired.start_stop
@@ -249,7 +271,7 @@ class Reconciler:
             # that is held down is not restored.
             and (
                 setting is not Setting.CURRENT_LIMIT
-                or (self.state is RESTORING and is_accepted(setting, limit, value))
+                or (self._state is RESTORING and is_accepted(setting, limit, value))
             )
         )
         if restored:
@@ -267,13 +289,12 @@ class Reconciler:
         self._enter(UNSYNCED)
 
     def _enter_synced(self) -> None:
-        is_pending = bool(self._pending) or self.control.phases.is_awaited
-        self._enter(PENDING if is_pending else SYNCED)
+        self._enter(PENDING if self.is_pending else SYNCED)
 
     def _enter(self, state: ReconcileState) -> None:
-        if state is not self.state:
-            assert (self.state, state) in TRANSITIONS, (self.state, state)
-            self.state = state
+        if state is not self._state:
+            assert (self._state, state) in TRANSITIONS, (self._state, state)
+            self._state = state
 
     async def store(
         self, setting: Setting, value: Value, lease: Lease | None = None

@@ -69,6 +69,11 @@ class Writer:
         self.limit_written_at = -math.inf
 
     @property
+    def is_limit_due(self) -> bool:
+        """Return whether the current limit has to be written as soon as possible."""
+        return self.limit_written_at == -math.inf
+
+    @property
     def period(self) -> float:
         """Return the time in seconds between two writes of the current limit."""
         return self.timing.keep_alive_period(self.link.settings.fallback_timeout)
