@@ -63,7 +63,10 @@ class Habits:
         unit="FORMAT",
     )
     date_layout: Layout | None = _habit(
-        None, "byte order of the date: DCBA, CDAB or ABCD", unit="ORDER", parse=Layout
+        None,
+        "byte order of date and time: DCBA, CDAB or ABCD",
+        unit="ORDER",
+        parse=Layout,
     )
     clock_unset_for: float = _habit(
         0.0, "time after power-up for which date and time are 0", unit="SECONDS"
@@ -72,7 +75,7 @@ class Habits:
         0.0, "time after power-up for which measurements are 0", unit="SECONDS"
     )
     zeros_every: float = _habit(
-        0.0, "time from then on after which they are 0 again", unit="SECONDS"
+        0.0, "repeat that every so often, counted from power-up", unit="SECONDS"
     )
     padding_0xff: bool = _habit(False, "pad strings with 0xFF instead of 0x00")
     changes_letter_case: bool = _habit(

@@ -185,13 +185,13 @@ HABITS: dict[str, tuple[Callable[[Simulator], None], str, str]] = {
     ),
     "no clock": (
         _words(38, 0xFFFF, 0xFFFF),
-        "Its clock is not set: date 4294967295",
+        "Its date and time could not be understood: date 4294967295",
         "clock offset: unknown s",
     ),
     "impossible": (
         _words(42, 0x7000),
-        "These registers have no value: timezone (not possible).",
-        "no value: timezone (not possible)",
+        "These registers have no value: timezone (impossible value).",
+        "no value: timezone (impossible value)",
     ),
     "other order": (
         lambda simulator: setattr(simulator.charger, "layout", Layout.ABCD),

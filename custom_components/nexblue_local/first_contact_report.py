@@ -148,8 +148,7 @@ def _reads(findings: Findings) -> Iterator[str]:
     if too_long := [answer for answer in refused if answer.block.count > longest]:
         shortest = min(answer.block.count for answer in too_long)
         yield (
-            f"It refuses reads of {shortest} registers and more ({_errors(too_long)}), "
-            "so shorter ones are used."
+            f"It refuses reads of {shortest} registers and more ({_errors(too_long)})."
         )
     for answer in refused:
         if answer not in too_long:
@@ -222,13 +221,13 @@ def _clock(findings: Findings) -> Iterator[str]:
     clock = findings.clock
     if findings.clock_offset is None:
         yield (
-            f"Its clock is not set: date {_known(clock.date)}, time "
-            f"{_known(clock.time)}."
+            "Its date and time could not be understood: date "
+            f"{_known(clock.date)}, time {_known(clock.time)}."
         )
     else:
         yield (
             f"Its clock shows date {clock.date}, time {clock.time}, time zone "
-            f"{_known(clock.timezone)} min, and is {round(findings.clock_offset)} s ahead."
+            f"{_known(clock.timezone)} min, and differs by {round(findings.clock_offset)} s."
         )
 
 
@@ -252,7 +251,7 @@ def _settings(findings: Findings) -> Iterator[str]:
 
 def _missing(findings: Findings) -> str:
     return ", ".join(
-        f"{each.name} ({'refused' if each.is_refused else 'not possible'})"
+        f"{each.name} ({'refused' if each.is_refused else 'impossible value'})"
         for each in findings.missing
     )
 
