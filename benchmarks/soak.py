@@ -1,8 +1,8 @@
 """A strange charger for minutes: `python -m benchmarks.soak --minutes 10 --profile strange`.
 
 A real Home Assistant process controls a simulated charger over sockets. Commands, power
-cuts, cut connections and cars come at random. At the end the charger has to have what
-was asked of it, nothing else may have been written, and its fallback must not have
+cuts, cut connections and cars come at random. After power cuts and at the end the charger
+has to get what was asked of it, nothing else may have been written, and its fallback must not have
 engaged: the power is never off for as long as the shortest fallback timeout.
 
 The phase mode is left out, because it may be restored only after ten minutes; the
@@ -31,7 +31,7 @@ START_TIMEOUT = 60.0
 """Seconds for the first values."""
 
 SETTLE = 150.0
-"""Seconds in which the charger has to get what is desired, once it is left alone."""
+"""Seconds in which the charger has to get what is desired, if it is left alone."""
 
 LONGEST_PAUSE = 4.0
 """Longest time in s between two events."""
@@ -87,15 +87,19 @@ class Soak:
             await happen()
             await asyncio.sleep(self._random.uniform(0.1, self._longest_pause))
             await self._look()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE):
-                await self._wait_until_desired()
-        self.judge.lost += self.judge.missing()
+        await self._wait_until_desired()
         await self._look()
         self._simulator.charger.advance()
         self.judge.check_writes()
 
     async def _wait_until_desired(self) -> None:
+        """Wait until the charger has what is desired; what it does not get is lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE):
+                await self._poll_settings()
+        self.judge.lost += self.judge.missing()
+
+    async def _poll_settings(self) -> None:
         while True:
             if not self.judge.missing():
                 return
@@ -159,6 +163,10 @@ class Soak:
     async def _power_cut(self) -> None:
         self.events["power cuts"] += 1
         await self._simulator.power_cycle(self._random.uniform(0.0, 8.0))
+        # Otherwise the next commands may come while settings are being restored, and
+        # replace them.
+        if self._random.choice((True, False)):
+            await self._wait_until_desired()
 
     async def _car(self) -> None:
         charger = self._simulator.charger

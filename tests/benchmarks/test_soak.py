@@ -122,7 +122,7 @@ async def test_a_short_soak(
         load_profile("strange"), first_answer_delay=0.5, closes_idle_after=2.0
     )
     run = await soak(
-        6.0,
+        4.0,
         habits,
         scan_interval=3,
         longest_pause=0.5,
