@@ -2,27 +2,24 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .days import Day
-from .oracle import solve
+from .oracle import Best, solve
 from .replay import Replay
 from .score import Score
-from .strategies import EVCC_FREE, ORACLE, REPLAY, STRATEGIES
+from .strategies import ORACLE, REPLAY, STRATEGIES
 from .world import Setup, simulate
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A day in a home, with one seed of random loads."""
+    """A day with one seed of random loads, and the homes in which to simulate it."""
 
     day: Day
     seed: int
-    setup: Setup
-
-    def at_home(self) -> Day:
-        """Return the day as the home has it."""
-        return self.day.in_home(self.setup.phases, self.seed, self.setup.flicker)
+    setups: tuple[Setup, ...]
+    strategies: tuple[str, ...] = tuple(STRATEGIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +32,32 @@ class Result:
     scores: dict[str, Score]
 
 
-def run(case: Case) -> Result:
-    """Run all strategies on a day."""
-    day, setup = case.at_home(), case.setup
-    scores = {}
-    for name, entry in STRATEGIES.items():
-        if name == EVCC_FREE and setup.phases == 1:
-            continue
-        strategy = entry.make(setup.site)
-        scores[name] = simulate(day, strategy, setup, limited=entry.limited).score
-    best = solve(day, setup)
-    scores[REPLAY] = simulate(day, Replay(best.plan, day, setup), setup).score
-    scores[ORACLE] = best.score
-    return Result(day.name, case.seed, setup, scores)
+def run(case: Case) -> list[Result]:
+    """Run strategies and the oracle on a day, in each home."""
+    solved: dict[Setup, Best] = {}
+    results = []
+    for setup in case.setups:
+        day = case.day.in_home(setup.phases, case.seed, setup.flicker)
+        # The oracle does not need a meter.
+        known = replace(setup, meter_interval=1, meter_lag=1, noise=0.0)
+        if known not in solved:
+            solved[known] = solve(day, known)
+        best = solved[known]
+        scores = {}
+        for name in case.strategies:
+            entry = STRATEGIES[name]
+            if not entry.limited and not setup.site.can_switch:
+                continue
+            strategy = entry.make(setup.site)
+            scores[name] = simulate(day, strategy, setup, limited=entry.limited).score
+        scores[REPLAY] = simulate(day, Replay(best.plan, day, setup), setup).score
+        scores[ORACLE] = best.score
+        results.append(Result(day.name, case.seed, setup, scores))
+    return results
 
 
 def run_all(cases: Iterable[Case]) -> Iterator[Result]:
     """Run cases on all processor cores, and yield their results in order."""
     with ProcessPoolExecutor() as pool:
-        yield from pool.map(run, cases)
+        for results in pool.map(run, cases):
+            yield from results

@@ -1,12 +1,12 @@
 """The results as tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .cases import Result
 from .score import Score, total
 from .strategies import ORACLE
 
-TOO_LITTLE = 1.0  # kWh that the oracle's net must exceed for a share of it
+TOO_LITTLE = 1.0  # kWh; a share of less says nothing
 
 COLUMNS = (
     "solar kWh",
@@ -35,36 +35,49 @@ def share(score: Score, oracle: Score) -> float | None:
     return score.net / oracle.net if oracle.net > TOO_LITTLE else None
 
 
-def table(results: Sequence[Result]) -> str:
+def days(results: Sequence[Result]) -> str:
     """Return a table of each day and of all days, per seed on average."""
-    seeds = len({result.seed for result in results})
+    names = dict.fromkeys(result.day for result in results)
+    groups = {
+        name: [result for result in results if result.day == name] for name in names
+    }
+    if len(groups) > 1:
+        groups["**all days**"] = list(results)
+    return _table("day", groups)
+
+
+def variants(groups: Mapping[str, Sequence[Result]]) -> str:
+    """Return a table of all days, for each variant."""
+    return _table("variant", groups)
+
+
+def _table(title: str, groups: Mapping[str, Sequence[Result]]) -> str:
     lines = [
-        f"| day | strategy | {' | '.join(COLUMNS)} |",
+        f"| {title} | strategy | {' | '.join(COLUMNS)} |",
         f"| --- | --- |{' ---: |' * len(COLUMNS)}",
     ]
-    days = dict.fromkeys(result.day for result in results)
-    for day in days:
-        of_day = sums(result for result in results if result.day == day)
-        lines += _rows(day, of_day, seeds)
-    if len(days) > 1:
-        lines += _rows("**all days**", sums(results), seeds)
+    for name, results in groups.items():
+        seeds = len({result.seed for result in results})
+        scores = sums(results)
+        first = name
+        for strategy, score in scores.items():
+            cells = _cells(strategy, score, scores[ORACLE], seeds)
+            lines.append(f"| {first} | {strategy} | {' | '.join(cells)} |")
+            first = ""
     return "\n".join(lines)
 
 
-def _rows(day: str, scores: dict[str, Score], seeds: int) -> Iterable[str]:
-    for name, score in scores.items():
-        part = share(score, scores[ORACLE])
-        no_limits = name == ORACLE
-        cells = (
-            f"{score.solar / seeds:.2f}",
-            f"{score.grid / seeds:.2f}",
-            f"{score.stops / seeds:.1f}",
-            f"{score.switches / seeds:.1f}",
-            "" if no_limits else f"{score.refused / seeds:.1f}",
-            "" if no_limits else f"{score.changes_an_hour:.0f}",
-            "" if no_limits else f"{score.worst_hour}",
-            f"{score.net / seeds:.2f}",
-            "" if part is None else f"{part:.1%}",
-        )
-        yield f"| {day} | {name} | {' | '.join(cells)} |"
-        day = ""
+def _cells(strategy: str, score: Score, oracle: Score, seeds: int) -> Iterable[str]:
+    part = share(score, oracle)
+    has_limit = strategy != ORACLE
+    return (
+        f"{score.solar / seeds:.2f}",
+        f"{score.grid / seeds:.2f}",
+        f"{score.stops / seeds:.1f}",
+        f"{score.switches / seeds:.1f}",
+        f"{score.refused / seeds:.0f}" if has_limit else "",
+        f"{score.changes_an_hour:.0f}" if has_limit else "",
+        f"{score.worst_hour}" if has_limit else "",
+        f"{score.net / seeds:.2f}",
+        "" if part is None else f"{part:.1%}",
+    )
