@@ -30,7 +30,6 @@ AGES = np.arange(SHORTEST, OLDEST + 1)
 LOCKS = np.maximum(OLDEST - AGES, SHORTEST)
 """Steps until the switch after the next, by the age of the last one at the next."""
 LENGTHS = np.arange(SHORTEST, LONGEST + 1)
-RING = LONGEST + 1
 
 Values = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.bool_]
@@ -134,30 +133,25 @@ class _Solution:
         shape = (self._steps + 1, 2, switches + 1, len(AGES))
         self._free: Values = np.zeros(shape)
         self._switch: Choices = np.zeros(shape, dtype=bool)
-        # By on, number of switches, length of the lock, and step of its switch.
-        self._locked: Values = np.zeros((2, switches + 1, len(LENGTHS), RING))
         self._fill()
 
     def _fill(self) -> None:
         full = np.array([mode.full.worth for mode in self._modes])
-        resuming = np.array([mode.resuming.worth for mode in self._modes])
-        worth = np.zeros((len(self._modes), 1, RING))
         older = np.minimum(np.arange(len(AGES)) + 1, len(AGES) - 1)
-        lengths = LENGTHS - SHORTEST
+        locks = np.array([_locks(mode) for mode in self._modes[:2]])
+        switched_to = np.arange(1, len(self._modes)) % 2
         for n in reversed(range(self._steps)):
-            following = self._free[n + 1]
             free = self._free[n]
-            free[:] = following[:, :, older]
+            free[:] = self._free[n + 1][:, :, older]
             _go_back(free, full[:, n, None])
-            if len(self._modes) == 1:
+            if not len(switched_to):
                 continue
-            ending = (n + 1 - LENGTHS) % RING
-            self._locked[:, :, lengths, ending] = following[:, :, lengths]
-            worth[:] = full[:, n, None, None]
-            worth[:, 0, n % RING] = 0.0
-            worth[:, 0, (n - 1) % RING] = resuming[:, n]
-            _go_back(self._locked, worth)
-            switching = self._locked[:, 1:, LOCKS - SHORTEST, n % RING] - SWITCH_PRICE
+            ends = np.minimum(n + LENGTHS, self._steps)
+            following = self._free[ends, :, 1:, LENGTHS - SHORTEST]
+            # By number of switches, length of the lock, on before, and on after it.
+            values = locks[switched_to, n] + following.transpose(2, 0, 1)[:, :, None]
+            by_age = values.max(axis=3)[:, LOCKS - SHORTEST].transpose(2, 0, 1)
+            switching = by_age - SWITCH_PRICE
             self._switch[n, :, :-1] = switching > free[:, :-1]
             np.maximum(free[:, :-1], switching, out=free[:, :-1])
 
@@ -201,6 +195,34 @@ class _Solution:
             on = best.take(energy, on, following)
             best.plan.append(Step(on, mode.phases))
         return on
+
+
+def _locks(mode: Running) -> Values:
+    """Return the best net energy of locks in kWh, without the price of the switch.
+
+    By the step of the switch, the length, whether the car runs before the lock, and
+    whether it does after it.
+    """
+    steps = len(mode.full.solar)
+    values = np.full((steps, 2, 2), -np.inf)
+    values[:, 0, 0] = values[:, 1, 1] = 0.0
+    result = np.zeros((steps, len(LENGTHS), 2, 2))
+    for step in range(LONGEST):
+        worth = np.zeros(steps)
+        if step:
+            energy = mode.resuming if step == 1 else mode.full
+            worth[:-step] = energy.worth[step:]
+        paused, running = values[:, :, 0], values[:, :, 1]
+        values = np.stack(
+            (
+                np.maximum(paused, running - STOP_PRICE),
+                np.maximum(paused, running + worth[:, None]),
+            ),
+            axis=2,
+        )
+        if step + 1 >= SHORTEST:
+            result[:, step + 1 - SHORTEST] = values
+    return result
 
 
 def _go_back(values: Values, worth: Values | float) -> None:
