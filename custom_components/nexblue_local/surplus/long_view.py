@@ -27,8 +27,20 @@ class LongView:
         """Return the mean, 0 without any value."""
         return self._sum / self._weight if self._weight else 0.0
 
-    def after(self, seconds: float, value: float) -> float:
-        """Return the mean after a value will have been held for some seconds."""
+    def after(self, seconds: float, value: float) -> tuple[float, float]:
+        """Return the mean, and its rise a second, once a value was held for a time."""
         kept = math.exp(-seconds / FADES_WITHIN)
         weight = self._weight * kept + 1 - kept
-        return (self._sum * kept + value * (1 - kept)) / weight if weight else value
+        if not weight:
+            return value, 0.0
+        mean = (self._sum * kept + value * (1 - kept)) / weight
+        return mean, (value - mean) / weight / FADES_WITHIN
+
+    def exceeds_in(self, limit: float, value: float) -> float | None:
+        """Return after how many seconds of a value the mean exceeds a limit, or None."""
+        above = self._sum - limit * self._weight
+        if above > 0:
+            return 0.0
+        if value <= limit:
+            return None
+        return FADES_WITHIN * math.log(1 + -above / (value - limit))

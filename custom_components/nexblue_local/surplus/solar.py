@@ -7,6 +7,10 @@ from .cost import Cost
 from .prices import Prices
 
 
+START_AT = 1.0
+STOP_AT = 1.0
+
+
 def tenths_down(amps: float) -> float:
     """Return a current rounded down to 0.1 A."""
     return round(math.floor(amps * 10 + 1e-6) / 10, 1)
@@ -17,7 +21,7 @@ def tenths_up(amps: float) -> float:
     return round(math.ceil(amps * 10 - 1e-6) / 10, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Range:
     """What a car may be offered, and what it would draw."""
 
@@ -35,6 +39,7 @@ class Range:
 
         Imported energy costs twice what solar energy is worth, and a pause is free.
         """
+        surplus = max(0.0, surplus)
         if surplus >= self.least_w:
             return min(surplus, self.most_w)
         value = 3 * surplus - 2 * self.least_w
@@ -96,6 +101,8 @@ class SolarCharging:
 
         `wanted_a` is the current in A with which the car would draw the surplus in W.
         """
+        # What the house lacks is not due to the car.
+        surplus = max(0.0, surplus)
         self.is_short = surplus < range_.least_w
         best = min(max(tenths_down(wanted_a), range_.least_a), range_.most_a)
         self.is_due_to_stop = False
@@ -118,7 +125,7 @@ class SolarCharging:
         always_on: bool,
         start_threshold: float,
     ) -> None:
-        missing = range_.least_w + start_threshold - surplus
+        missing = START_AT * range_.least_w + start_threshold - surplus
         self.start.rate = min(surplus, range_.most_w) if missing <= 0 else -missing
         if always_on or self.start.exceeds(self.prices.start):
             self.turn(on=True, amps=best)
@@ -134,7 +141,7 @@ class SolarCharging:
         always_on: bool,
         may_stop: bool,
     ) -> None:
-        self.stop.rate = 0.0 if always_on else range_.least_w - surplus
+        self.stop.rate = 0.0 if always_on else STOP_AT * range_.least_w - surplus
         if self.stop.exceeds(price := self.prices.for_stop(range_.phases)):
             if may_stop:
                 self.turn(on=False)

@@ -53,7 +53,7 @@ def _restore(fields: Mapping[str, Any], charger: Charger) -> None:
     if ceiling is not None:
         charger.changed_ceiling_a = ceiling
         # The lower one, as either may be the newer one.
-        charger.ceiling_a = min(charger.ceiling_a, ceiling)
+        charger.limit_to(min(charger.ceiling_a, ceiling))
     volts = _number(fields, "volts", *PLAUSIBLE_V)
     one_phase_in = fields.get("one_phase_in")
     charger.car = Car(
