@@ -59,14 +59,10 @@ def test_below_the_minimum(others: float, amps: float) -> None:
         ((1, 2, 3), PhaseMode.ADAPTIVE, 12.0),
     ],
 )
-def test_rotation(
-    rotation: tuple[int, int, int], mode: PhaseMode, amps: float
-) -> None:
+def test_rotation(rotation: tuple[int, int, int], mode: PhaseMode, amps: float) -> None:
     """The scarcest of the phases that are used counts, and only those."""
     house = fast(
-        charger(
-            supply_phases=3, can_switch=False, rotation=rotation, phase_mode=mode
-        )
+        charger(supply_phases=3, can_switch=False, rotation=rotation, phase_mode=mode)
     )
     house.house_a = (10.0, 11.0, 12.0)
     assert house.run(120).current_a == amps
@@ -83,9 +79,7 @@ def test_a_switch_counts_for_all_phases_at_once() -> None:
 
 def test_a_phase_that_is_not_measured() -> None:
     """It has no limit, as long as another phase in use is measured."""
-    house = fast(
-        charger(supply_phases=3, can_switch=False, phase_mode=PhaseMode.THREE)
-    )
+    house = fast(charger(supply_phases=3, can_switch=False, phase_mode=PhaseMode.THREE))
     house.house_a = (None, 15.0, None)
     assert house.run(120).current_a == 9.0
 
