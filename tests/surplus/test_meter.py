@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 import math
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_before_the_first_fresh_report(mode: Mode, amps: float) -> None:
     assert house.decide().chargers[0].reason is not Reason.STARTING
 
 
-INVALID = [
+INVALID: list[dict[str, Any]] = [
     {"grid_w": None},
     {"grid_w": math.nan},
     {"grid_w": math.inf},
@@ -47,7 +48,7 @@ INVALID = [
 
 @pytest.mark.parametrize("invalid", INVALID)
 @pytest.mark.parametrize("mode", [Mode.SOLAR, Mode.SOLAR_MIN])
-def test_invalid(mode: Mode, invalid: dict[str, float | None]) -> None:
+def test_invalid(mode: Mode, invalid: dict[str, Any]) -> None:
     """An invalid value means the minimum at once, and 60 s later nothing."""
     house = in_the_sun(mode)
     house.alter = lambda reading: replace(reading, **invalid)

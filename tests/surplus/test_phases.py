@@ -1,6 +1,7 @@
 """Phase switches: when, how often, and what if they are refused."""
 
 from dataclasses import replace
+import itertools
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_a_refused_switch_is_not_repeated() -> None:
         at for at, before in zip(asked, [-1e9, *asked], strict=False) if at - before > 5
     ]
     assert len(begun) == 4
-    assert all(later - at >= 600 for at, later in zip(begun, begun[1:], strict=False))
+    assert all(later - at >= 600 for at, later in itertools.pairwise(begun))
     assert max(at - max(b for b in begun if b <= at) for at in asked) < 60
 
 
@@ -98,7 +99,7 @@ def test_never_over_budget() -> None:
             house.run(900)
     asked = house.cars[0].asked
     assert 2 < len(asked) <= 6
-    assert all(b - a >= 600 for a, b in zip(asked, asked[1:], strict=False))
+    assert all(b - a >= 600 for a, b in itertools.pairwise(asked))
     assert all(b - a >= 3600 for a, b in zip(asked, asked[2:], strict=False))
 
 

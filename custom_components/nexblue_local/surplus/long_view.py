@@ -2,23 +2,20 @@
 
 from dataclasses import dataclass
 import math
-from typing import Final
-
-FADES_WITHIN: Final = 1200.0
-"""s; the mean is as old as that of the last 40 minutes."""
-
 
 @dataclass(slots=True)
 class LongView:
     """An exponentially fading mean, right from the first value on."""
 
+    fades_within: float
+    """s; the mean is as old as that of the last period of twice this length."""
     _sum: float = 0.0
     _weight: float = 0.0
 
     def advance(self, seconds: float, value: float) -> None:
         """Add a value that was held for some seconds."""
         if seconds > 0:
-            kept = math.exp(-seconds / FADES_WITHIN)
+            kept = math.exp(-seconds / self.fades_within)
             self._sum = self._sum * kept + value * (1 - kept)
             self._weight = self._weight * kept + 1 - kept
 
@@ -29,12 +26,12 @@ class LongView:
 
     def after(self, seconds: float, value: float) -> tuple[float, float]:
         """Return the mean, and its rise a second, once a value was held for a time."""
-        kept = math.exp(-seconds / FADES_WITHIN)
+        kept = math.exp(-seconds / self.fades_within)
         weight = self._weight * kept + 1 - kept
         if not weight:
             return value, 0.0
         mean = (self._sum * kept + value * (1 - kept)) / weight
-        return mean, (value - mean) / weight / FADES_WITHIN
+        return mean, (value - mean) / weight / self.fades_within
 
     def exceeds_in(self, limit: float, value: float) -> float | None:
         """Return after how many seconds of a value the mean exceeds a limit, or None."""
@@ -43,4 +40,4 @@ class LongView:
             return 0.0
         if value <= limit:
             return None
-        return FADES_WITHIN * math.log(1 + -above / (value - limit))
+        return self.fades_within * math.log(1 + -above / (value - limit))

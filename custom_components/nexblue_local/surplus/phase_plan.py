@@ -9,6 +9,8 @@ from .prices import Prices
 
 LEAST_ADVANTAGE: Final = 200.0
 """W that three phases have to be better by in the long view."""
+VIEW: Final = 1200.0
+"""s in which former advantages fade: as old as the mean of 40 minutes."""
 LOCKED_OUT_H: Final = 0.25
 """Hours for which a switch to one phase loses the advantage of three, on average."""
 STEPS: Final = 8
@@ -23,7 +25,7 @@ class PhasePlan:
     cost: Cost = field(default_factory=Cost)
     advantage: float = 0.0
     """W by which three phases are better now."""
-    _view: LongView = field(default_factory=LongView)
+    _view: LongView = field(default_factory=lambda: LongView(VIEW))
     _on_three: bool = False
 
     def advance(self, seconds: float) -> None:

@@ -4,11 +4,20 @@ from dataclasses import dataclass, field
 import math
 
 from .cost import Cost
+from .long_view import LongView
 from .prices import Prices
 
 
-START_AT = 1.0
-STOP_AT = 1.0
+STOP_AT = 0.65
+"""Share of the minimum power below which charging is worth less than it imports."""
+BAND = 0.15
+USUAL_AT = 0.73
+"""Share of the minimum power that a start needs on average."""
+VIEW = 500.0
+"""s in which a former surplus fades."""
+EXCESS_AT = 0.45
+FADE = 2.5
+LEAST_SEEN = -1000.0
 
 
 def tenths_down(amps: float) -> float:
@@ -53,7 +62,7 @@ class SolarCharging:
     prices: Prices
     is_on: bool = False
     amps: float = 0.0
-    """What the car is offered while on, in A."""
+    """What the car is offered while on, in A; 0 until that is decided."""
     next_change_at: float | None = None
     phases: int = 0
     """Phases for which this was decided; 0 before the first decision."""
@@ -61,6 +70,8 @@ class SolarCharging:
     """Whether the surplus is below the minimum."""
     is_due_to_stop: bool = False
     """Whether it would have stopped, if it may have."""
+    surplus: float = 0.0
+    view: LongView = field(default_factory=lambda: LongView(VIEW))
     start: Cost = field(default_factory=Cost)
     stop: Cost = field(default_factory=Cost)
     up: Cost = field(default_factory=Cost)
@@ -68,6 +79,7 @@ class SolarCharging:
 
     def advance(self, seconds: float) -> None:
         """Let the present decision cost something."""
+        self.view.advance(seconds, self.surplus)
         if self.is_on:
             self.stop.advance(seconds)
             self.up.advance(seconds)
@@ -81,9 +93,9 @@ class SolarCharging:
         for cost in (self.start, self.stop, self.up, self.down):
             cost.clear()
 
-    def turn(self, *, on: bool, amps: float = 0.0) -> None:
+    def turn(self, *, on: bool) -> None:
         """Start or stop, whatever it costs."""
-        self.is_on, self.amps = on, amps
+        self.is_on, self.amps = on, 0.0
         self.hold()
 
     def decide(
@@ -101,14 +113,13 @@ class SolarCharging:
 
         `wanted_a` is the current in A with which the car would draw the surplus in W.
         """
-        # What the house lacks is not due to the car.
-        surplus = max(0.0, surplus)
+        self.surplus = min(max(surplus, LEAST_SEEN), range_.most_w)
         self.is_short = surplus < range_.least_w
         best = min(max(tenths_down(wanted_a), range_.least_a), range_.most_a)
         self.is_due_to_stop = False
         if self.phases and self.phases != range_.phases:
             # The price of this change is paid: nothing else waits.
-            self.turn(on=self.is_on, amps=best)
+            self.turn(on=self.is_on)
             self.start.wh = self.prices.start
         self.phases = range_.phases
         if not self.is_on:
@@ -125,12 +136,24 @@ class SolarCharging:
         always_on: bool,
         start_threshold: float,
     ) -> None:
-        missing = START_AT * range_.least_w + start_threshold - surplus
-        self.start.rate = min(surplus, range_.most_w) if missing <= 0 else -missing
-        if always_on or self.start.exceeds(self.prices.start):
-            self.turn(on=True, amps=best)
-        else:
-            self.next_change_at = self.start.exceeds_at(t, self.prices.start)
+        needed = range_.least_w + start_threshold
+        excess = min(surplus, range_.most_w) - EXCESS_AT * range_.least_w
+        is_enough = surplus >= needed
+        if not is_enough:
+            excess = min(FADE*excess, 0.0)
+        self.start.rate = excess
+        usual = USUAL_AT * range_.least_w
+        if always_on or (
+            is_enough
+            and self.start.wh >= self.prices.start-1e-6
+            and self.view.mean > usual
+        ):
+            self.turn(on=True)
+            return
+        at = self.start.exceeds_at(t, self.prices.start)
+        seconds = self.view.exceeds_in(usual, self.surplus)
+        if at is not None and seconds is not None:
+            self.next_change_at = max(at, t + seconds)
 
     def _decide_rest(
         self,
@@ -141,7 +164,13 @@ class SolarCharging:
         always_on: bool,
         may_stop: bool,
     ) -> None:
-        self.stop.rate = 0.0 if always_on else STOP_AT * range_.least_w - surplus
+        if not self.amps:
+            self.amps = best
+        self.amps = min(max(self.amps, range_.least_a), range_.most_a)
+        short = range_.least_w - surplus
+        if short > 0:
+            short = max(STOP_AT * range_.least_w - surplus, BAND * short)
+        self.stop.rate = 0.0 if always_on else short
         if self.stop.exceeds(price := self.prices.for_stop(range_.phases)):
             if may_stop:
                 self.turn(on=False)

@@ -49,7 +49,6 @@ def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
     charging = charger.solar
     if sky.is_entering and charger.draws and sky.surplus >= range_.least_w:
         charging.turn(on=True)
-        charging.phases = 0
     charging.decide(
         sky.t,
         sky.surplus,
@@ -166,7 +165,7 @@ def _reason(charger: Charger, sky: Sky, most_w: float) -> Reason:
         return Reason.WAITING_FOR_SUN
     if charger.wake_up.is_idle:
         return Reason.CAR
-    if charger.is_reduced(sky.t):
+    if not charger.is_readable or charger.is_reduced(sky.t):
         return Reason.CHARGER
     if car.most_a is not None and solar.amps > car.most_a:
         return Reason.CAR
