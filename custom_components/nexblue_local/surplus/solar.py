@@ -8,14 +8,14 @@ from .long_view import LongView
 from .prices import Prices
 
 
-STOP_AT = 0.65
+STOP_AT = 0.77
 """Share of the minimum power below which charging is worth less than it imports."""
 BAND = 0.15
-USUAL_AT = 0.73
+USUAL_AT = 0.64
 """Share of the minimum power that a start needs on average."""
-VIEW = 500.0
+VIEW = 900.0
 """s in which a former surplus fades."""
-EXCESS_AT = 0.45
+EXCESS_AT = 0.3
 FADE = 2.5
 LEAST_SEEN = -1000.0
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import math
 from typing import Any
 
-from .car import LARGEST_GAP, NOMINAL_V, PLAUSIBLE_V, Car
+from .car import NOMINAL_V, PLAUSIBLE_V, Car
 from .charger import Charger
 from .settings import LARGEST, Mode, PhaseMode
 
@@ -58,7 +58,7 @@ def _restore(fields: Mapping[str, Any], charger: Charger) -> None:
     one_phase_in = fields.get("one_phase_in")
     charger.car = Car(
         volts=NOMINAL_V if volts is None else volts,
-        gap_a=_number(fields, "gap_a", 0.0, LARGEST_GAP) or 0.0,
+        gap_a=_number(fields, "gap_a", 0.0, LARGEST) or 0.0,
         most_a=_number(fields, "most_a", 0.0, LARGEST),
         awake_a=_number(fields, "awake_a", 0.0, LARGEST),
         one_phase_in=None if one_phase_in is None else PhaseMode(one_phase_in),
