@@ -187,15 +187,13 @@ class Charger:
         self.changed_ceiling_a = amps
         self.limit_to(amps)
 
-    def update_wake_up(self, t: float, amps: float) -> None:
-        """Take what the car is offered by the sun, and whether it draws it."""
-        extra = self.wake_up.extra_a
+    def update_wake_up(self, t: float) -> None:
+        """Compare what the car was offered with what it draws."""
+        extra, amps = self.wake_up.extra_a, self.answer or 0.0
         if self.draws and extra and amps > self.least_a:
             # It charges now, and did not with less.
             self.car.awake_a = min(amps, self.least_a + extra)
-        self.wake_up.update(
-            t, self.status, is_offered=amps >= self.least_a, draws=self.draws
-        )
+        self.wake_up.update(t, self.status, amps - self.least_a, draws=self.draws)
 
     def limit_found(self, wish: Wish) -> None:
         """Limit what is offered in `manual`, as the fuse demands it, and no more."""

@@ -44,6 +44,7 @@ def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
         return _without_meter(charger, sky)
     if not charger.has_car:
         return _without_car(charger, sky)
+    charger.update_wake_up(sky.t)
     result = _phases(charger, sky)
     range_ = charger.range(charger.phases(sky.t))
     charging = charger.solar
@@ -60,7 +61,6 @@ def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
     )
     if charging.is_due_to_stop and after:
         after[-1].solar.turn(on=False)
-    charger.update_wake_up(sky.t, charging.amps if charging.is_on else 0.0)
     result.amps = charging.amps if charging.is_on else 0.0
     result.changes += [charging.next_change_at, charger.wake_up.next_change_at]
     if result.reason is not Reason.PHASE_BUDGET:

@@ -35,7 +35,8 @@ def dump(mode: Mode, chargers: Sequence[Charger]) -> dict[str, Any]:
 
 def restore(state: Mapping[str, Any], mode: Mode, chargers: Sequence[Charger]) -> Mode:
     """Restore what was learned, and return the mode; raises InvalidState."""
-    stored = _mapping(state.get("chargers") or {}, "chargers")
+    chargers_stored = state.get("chargers")
+    stored = _mapping({} if chargers_stored is None else chargers_stored, "chargers")
     try:
         restored = mode if state.get("mode") is None else Mode(state["mode"])
         for charger in chargers:
