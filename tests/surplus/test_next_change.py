@@ -7,11 +7,7 @@ import pytest
 
 from custom_components.nexblue_local.surplus.decision import ChargerDecision
 from custom_components.nexblue_local.surplus.readings import Reading
-from custom_components.nexblue_local.surplus.settings import (
-    Fuse,
-    Mode,
-    PhaseMode,
-)
+from custom_components.nexblue_local.surplus.settings import Fuse, Mode, PhaseMode
 
 from .house import House, charger, settings
 
@@ -75,7 +71,7 @@ CASES: dict[str, Callable[[], House]] = {
     "stop": lambda: solar(0.0, before=2300.0),
     "slow stop": lambda: solar(1200.0, before=2300.0),
     "up": lambda: solar(2346.0, before=2310.0),
-    "down": lambda: solar(2285.0, before=2310.0),
+    "down": lambda: solar(2299.0, before=2310.0),
     "start three": lambda: three_phases(5000.0, before=0.0),
     "to three": lambda: three_phases(7000.0, before=2300.0),
     "to one": lambda: three_phases(2000.0, before=7000.0),

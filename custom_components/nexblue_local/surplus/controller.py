@@ -56,16 +56,12 @@ class Controller:
         t = reading.t
         seconds = 0.0 if self._t is None else min(t - self._t, LONGEST_STEP)
         self._t = t
-        if self.mode in SOLAR_MODES:
-            for charger in self.chargers:
-                charger.solar.advance(seconds)
-                charger.plan.advance(seconds)
         if reading.changes is not None:
             self._change(reading.changes)
         self._observe(reading)
         self._measure(reading)
         shares = [charger.share(t) for charger in self.chargers]
-        sky = self._sky(reading)
+        sky = self._sky(t, seconds)
         decisions = []
         for index, charger in enumerate(self.chargers):
             wish = self._wish(index, sky)
@@ -133,11 +129,12 @@ class Controller:
             return False
         return soc >= battery.car_first_above_soc
 
-    def _sky(self, reading: Reading) -> Sky:
+    def _sky(self, t: float, seconds: float) -> Sky:
         """Return what is known of the surplus, before the first charger has its part."""
         settings = self.settings
         return Sky(
-            t=reading.t,
+            t=t,
+            seconds=seconds,
             meter=self._meter,
             surplus=(self._surplus.value or 0.0)
             + settings.import_tolerated_w

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 import math
 
+
 @dataclass(slots=True)
 class LongView:
     """An exponentially fading mean, right from the first value on."""

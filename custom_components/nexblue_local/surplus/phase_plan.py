@@ -28,23 +28,18 @@ class PhasePlan:
     _view: LongView = field(default_factory=lambda: LongView(VIEW))
     _on_three: bool = False
 
-    def advance(self, seconds: float) -> None:
-        """Let the present number of phases cost something."""
-        self.cost.advance(seconds)
-        self._view.advance(seconds, self.advantage)
-
     def hold(self) -> None:
         """Stop comparing, as the surplus is not known."""
         self.cost.clear()
-        self.advantage = self._view.mean
 
-    def compare(self, advantage: float, *, on_three: bool) -> None:
-        """Take by how many W three phases are better now."""
+    def compare(self, advantage: float, seconds: float, *, on_three: bool) -> None:
+        """Take by how many W three phases are better, and were for some seconds."""
         if on_three is not self._on_three:
             self.cost.clear()
             self._on_three = on_three
         self.advantage = advantage
-        self.cost.rate = -advantage if on_three else advantage
+        self.cost.advance(-advantage if on_three else advantage, seconds)
+        self._view.advance(seconds, advantage)
 
     @property
     def _lock_out_price(self) -> float:

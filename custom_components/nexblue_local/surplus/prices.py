@@ -5,7 +5,6 @@ from typing import Final
 
 from .settings import Restarts
 
-
 SQUARE_ROOT: Final = {1: 1.0, 3: 3**0.5}
 FOURTH_ROOT: Final = {1: 1.0, 3: 3**0.25}
 

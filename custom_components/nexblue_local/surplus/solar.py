@@ -8,7 +8,6 @@ from .follow_prices import FollowPrices
 from .long_view import LongView
 from .prices import Prices
 
-
 STOP_AT = 0.77
 """Share of the minimum power below which charging is worth less than it imports."""
 BAND = 0.15
@@ -80,16 +79,6 @@ class SolarCharging:
     up: Cost = field(default_factory=Cost)
     down: Cost = field(default_factory=Cost)
 
-    def advance(self, seconds: float) -> None:
-        """Let the present decision cost something."""
-        self.view.advance(seconds, self.surplus)
-        if self.is_on:
-            self.stop.advance(seconds)
-            self.up.advance(seconds)
-            self.down.advance(seconds)
-        else:
-            self.start.advance(seconds)
-
     def hold(self) -> None:
         """Stop comparing, as the surplus is not known."""
         self.next_change_at = None
@@ -104,6 +93,7 @@ class SolarCharging:
     def decide(
         self,
         t: float,
+        seconds: float,
         surplus: float,
         wanted_a: float,
         range_: Range,
@@ -114,9 +104,11 @@ class SolarCharging:
     ) -> None:
         """Compare the present decision with what it could be.
 
+        The present decision has been in force for `seconds` since the last comparison.
         `wanted_a` is the current in A with which the car would draw the surplus in W.
         """
         self.surplus = min(max(surplus, LEAST_SEEN), range_.most_w)
+        self.view.advance(seconds, self.surplus)
         self.is_short = surplus < range_.least_w
         best = min(max(tenths_down(wanted_a), range_.least_a), range_.most_a)
         self.is_due_to_stop = False
@@ -126,13 +118,16 @@ class SolarCharging:
             self.start.wh = self.prices.for_start(range_.phases)
         self.phases = range_.phases
         if not self.is_on:
-            self._decide_start(t, surplus, best, range_, always_on, start_threshold)
+            self._decide_start(
+                t, seconds, surplus, best, range_, always_on, start_threshold
+            )
         if self.is_on:
-            self._decide_rest(t, surplus, best, range_, always_on, may_stop)
+            self._decide_rest(t, seconds, surplus, best, range_, always_on, may_stop)
 
     def _decide_start(
         self,
         t: float,
+        seconds: float,
         surplus: float,
         best: float,
         range_: Range,
@@ -143,8 +138,8 @@ class SolarCharging:
         excess = min(surplus, range_.most_w) - EXCESS_AT * range_.least_w
         is_enough = surplus >= needed
         if not is_enough:
-            excess = min(FADE*excess, 0.0)
-        self.start.rate = excess
+            excess = min(FADE * excess, 0.0)
+        self.start.advance(excess, seconds)
         usual = USUAL_AT * range_.least_w
         price = self.prices.for_start(range_.phases)
         if always_on or (self.start.exceeds(price) and self.view.mean > usual):
@@ -158,6 +153,7 @@ class SolarCharging:
     def _decide_rest(
         self,
         t: float,
+        seconds: float,
         surplus: float,
         best: float,
         range_: Range,
@@ -170,7 +166,7 @@ class SolarCharging:
         short = range_.least_w - surplus
         if short > 0:
             short = max(STOP_AT * range_.least_w - surplus, BAND * short)
-        self.stop.rate = 0.0 if always_on else short
+        self.stop.advance(0.0 if always_on else short, seconds)
         if self.stop.exceeds(price := self.prices.for_stop(range_.phases)):
             if may_stop:
                 self.turn(on=False)
@@ -178,8 +174,9 @@ class SolarCharging:
             self.is_due_to_stop = True
         self.next_change_at = self.stop.exceeds_at(t, price)
         # Rates of the same size: noise that averages to nothing changes nothing.
-        self.up.rate = (best - self.amps) * range_.watts_per_amp
-        self.down.rate = -self.up.rate
+        watts = (best - self.amps) * range_.watts_per_amp
+        self.up.advance(watts, seconds)
+        self.down.advance(-watts, seconds)
         dear, cheap = self.prices.for_following(range_.phases)
         dear, cheap = dear * self.follow.factor, cheap * self.follow.factor
         if self.up.exceeds(dear) or self.down.exceeds(cheap):

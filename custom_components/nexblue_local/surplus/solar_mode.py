@@ -17,6 +17,8 @@ class Sky:
     """What is known of the surplus at one time, in a solar mode."""
 
     t: float
+    seconds: float
+    """s since the last decision."""
     meter: GridMeter
     surplus: float
     """W that are left for the charger and those after it."""
@@ -52,6 +54,7 @@ def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
         charging.turn(on=True)
     charging.decide(
         sky.t,
+        sky.seconds,
         sky.surplus,
         charger.car.amps(sky.surplus, range_.phases),
         range_,
@@ -114,6 +117,7 @@ def _phases(charger: Charger, sky: Sky) -> Wish:
     plan.compare(
         three.value(sky.surplus, always_on=sky.always_on)
         - one.value(sky.surplus, always_on=sky.always_on),
+        sky.seconds,
         on_three=on_three,
     )
     target = PhaseMode.ONE if on_three else PhaseMode.THREE
