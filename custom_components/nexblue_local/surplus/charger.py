@@ -5,15 +5,15 @@ from typing import Final
 
 from .car import MEMORY, Car, currents
 from .decision import Reason
-from .fuse import Cap, Share
+from .fuse import Cap, Load
 from .phase_plan import PhasePlan
 from .phases import PhaseSwitches
 from .prices import Prices
 from .readings import NO_CAR, ChargerReading, Status
+from .setpoint import Setpoint
 from .settings import ChargerSettings, PhaseMode
 from .solar import Range, SolarCharging, tenths_down, tenths_up
 from .wake_up import WakeUp
-from .wish import Wish
 
 OLDEST_READ: Final = 30.0
 """s after which a charger counts as unreachable."""
@@ -130,7 +130,7 @@ class Charger:
             and self.car.one_phase_in is not PhaseMode.THREE
         )
 
-    def share(self, t: float) -> Share:
+    def load(self, t: float) -> Load:
         """Return the charger's part in the load of the house."""
         possible = self.switches.possible(t)
         is_one = self.settings.supply_phases == 1 or (
@@ -140,7 +140,7 @@ class Charger:
         own = [0.0, 0.0, 0.0]
         for phase, amps in zip(rotation, currents(self.reading), strict=True):
             own[phase - 1] = amps
-        return Share(
+        return Load(
             phases=(rotation[0] - 1,) if is_one else (0, 1, 2),
             own_a=(own[0], own[1], own[2]),
         )
@@ -195,7 +195,7 @@ class Charger:
             self.car.awake_a = min(amps, self.least_a + extra)
         self.wake_up.update(t, self.status, amps - self.least_a, draws=self.draws)
 
-    def limit_found(self, wish: Wish) -> None:
+    def limit_found(self, setpoint: Setpoint) -> None:
         """Limit what is offered in `manual`, as the fuse demands it, and no more."""
         cap, offered = self.cap, self.reading.offered_a
         if self.found_a is None and (offered is None or offered > cap.value + 0.05):
@@ -203,22 +203,22 @@ class Charger:
         if self.found_a is not None and cap.value >= self.found_a:
             self.found_a = None
         if self.found_a is not None:
-            wish.amps = tenths_down(min(cap.value, self.ceiling_a))
-            wish.reason = Reason.FUSE
-            wish.changes.append(cap.rises_at)
+            setpoint.amps = tenths_down(min(cap.value, self.ceiling_a))
+            setpoint.reason = Reason.FUSE
+            setpoint.changes.append(cap.rises_at)
 
-    def limit_unreadable(self, wish: Wish) -> None:
+    def limit_unreadable(self, setpoint: Setpoint) -> None:
         """Offer no more than before to a charger that cannot be read."""
-        if self.is_readable or wish.amps is None:
+        if self.is_readable or setpoint.amps is None:
             return
         before = self.answer
         if before is None:
             before = self.reading.offered_a or 0.0
-            if wish.reason is Reason.STARTING:
-                before = wish.amps
-        if wish.amps > before:
-            wish.amps = tenths_down(before) if before >= self.least_a else 0.0
-            wish.reason = Reason.CHARGER
+            if setpoint.reason is Reason.STARTING:
+                before = setpoint.amps
+        if setpoint.amps > before:
+            setpoint.amps = tenths_down(before) if before >= self.least_a else 0.0
+            setpoint.reason = Reason.CHARGER
 
     def answered(self, t: float, amps: float | None) -> None:
         """Note what was decided."""

@@ -18,7 +18,7 @@ ABSURD_A: Final = 2000.0
 
 
 @dataclass(slots=True)
-class Share:
+class Load:
     """One charger's part in the load of the house."""
 
     phases: tuple[int, ...]
@@ -96,7 +96,7 @@ class FuseGuard:
         if age <= min(self._reports.missing_after, OLDEST):
             self.currents = currents
 
-    def left(self, shares: Sequence[Share], index: int) -> float | None:
+    def left(self, loads: Sequence[Load], index: int) -> float | None:
         """Return the A that a charger may use, None if its phases are not measured.
 
         What those before it are offered and do not draw yet is taken, and what those
@@ -104,14 +104,14 @@ class FuseGuard:
         """
         if self.currents is None:
             return None
-        share = shares[index]
+        load = loads[index]
         left = None
-        for phase in share.phases:
+        for phase in load.phases:
             house = self.currents[phase]
             if house is None:
                 continue
-            amps = self.fuse.usable_a - (house - share.own_a[phase])
-            for position, other in enumerate(shares):
+            amps = self.fuse.usable_a - (house - load.own_a[phase])
+            for position, other in enumerate(loads):
                 if position == index or phase not in other.phases:
                     continue
                 if position < index:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .cost import Cost
-from .long_view import LongView
+from .fading_mean import FadingMean
 from .prices import Prices
 
 LEAST_ADVANTAGE: Final = 250.0
@@ -25,7 +25,7 @@ class PhasePlan:
     cost: Cost = field(default_factory=Cost)
     advantage: float = 0.0
     """W by which three phases are better now."""
-    _view: LongView = field(default_factory=lambda: LongView(VIEW))
+    _view: FadingMean = field(default_factory=lambda: FadingMean(VIEW))
     _on_three: bool = False
 
     def hold(self) -> None:

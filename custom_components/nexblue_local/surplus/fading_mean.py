@@ -5,7 +5,7 @@ import math
 
 
 @dataclass(slots=True)
-class LongView:
+class FadingMean:
     """An exponentially fading mean, right from the first value on."""
 
     fades_within: float
