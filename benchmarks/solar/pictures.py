@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,7 @@ class Panel:
 
 def draw(title: str, day: Day, car: Watts) -> str:
     """Return a picture of a day on which a car charged."""
+    title = escape(title)
     solar, house, drawn = (_points(powers) for powers in (day.solar, day.house, car))
     grid = house + drawn - solar
     highest = float(max(solar.max(), house.max(), drawn.max()))
