@@ -9,7 +9,7 @@ import time
 from . import aims, pictures, report, variants
 from .cases import Case, Result, run_all
 from .days import Day, recorded
-from .strategies import EVCC, OURS, STRATEGIES
+from .strategies import EVCC, EVCC_FINE, NAMES, OURS
 from .synthetic import synthetic
 from .world import Setup
 
@@ -30,7 +30,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--seeds", type=int, default=3, help="seeds of the random loads")
     add("--phases", type=int, nargs="+", choices=HOMES, default=list(HOMES))
     add("--ceiling", type=float, nargs="+", default=[CEILING, 32.0], metavar="A")
-    add("--only", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    add("--only", nargs="+", choices=NAMES, default=list(NAMES))
     add("--meter-interval", type=int, default=usual.meter_interval, metavar="S")
     add("--meter-lag", type=int, default=usual.meter_lag, metavar="S")
     add("--noise", type=float, default=usual.noise, metavar="W", help="of the meter")
@@ -72,7 +72,7 @@ def one_home(usual: Setup, days: Sequence[Day], options: argparse.Namespace) -> 
     for setup, of_setup in results.items():
         print(f"\n### {name}, {setup.ceiling:g} A\n")
         print(report.days(of_setup))
-    if usual not in results or not {OURS, EVCC} <= set(options.only):
+    if usual not in results or not {OURS, EVCC, EVCC_FINE} <= set(options.only):
         return
     met = [*aims.aims(results[usual])]
     if not options.quick:

@@ -155,7 +155,6 @@ def write(folder: Path) -> None:
 def _title(name: str, phases: int, score: Score) -> str:
     home = {1: "one phase", 3: "three phases"}[phases]
     return (
-        f"{name.capitalize()}, {home}: {score.solar:.1f} kWh solar and "
-        f"{score.grid:.1f} kWh from the grid into the car, {score.stops} stops, "
-        f"{score.switches} phase switches"
+        f"{name.capitalize()}, {home}: {score.solar:.1f} kWh solar, "
+        f"{score.grid:.1f} kWh grid, {score.stops} stops, {score.switches} switches"
     )

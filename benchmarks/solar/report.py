@@ -1,6 +1,6 @@
 """The results as tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .cases import Result
 from .score import Score, total
@@ -43,15 +43,18 @@ def days(results: Sequence[Result]) -> str:
     }
     if len(groups) > 1:
         groups["**all days**"] = list(results)
-    return _table("day", groups)
+    return _table("day", groups, results[0].scores)
 
 
 def variants(groups: Mapping[str, Sequence[Result]]) -> str:
-    """Return a table of all days, for each variant."""
-    return _table("variant", groups)
+    """Return a table of all days, for each variant and the strategies of all."""
+    names = set.intersection(*(set(group[0].scores) for group in groups.values()))
+    return _table("variant", groups, names)
 
 
-def _table(title: str, groups: Mapping[str, Sequence[Result]]) -> str:
+def _table(
+    title: str, groups: Mapping[str, Sequence[Result]], names: Collection[str]
+) -> str:
     lines = [
         f"| {title} | strategy | {' | '.join(COLUMNS)} |",
         f"| --- | --- |{' ---: |' * len(COLUMNS)}",
@@ -61,6 +64,8 @@ def _table(title: str, groups: Mapping[str, Sequence[Result]]) -> str:
         scores = sums(results)
         first = name
         for strategy, score in scores.items():
+            if strategy not in names:
+                continue
             cells = _cells(strategy, score, scores[ORACLE], seeds)
             lines.append(f"| {first} | {strategy} | {' | '.join(cells)} |")
             first = ""
