@@ -215,19 +215,19 @@ def test_evcc_delays() -> None:
 
 
 def test_recorded_days(tmp_path: Path) -> None:
-    """Rows count from their own time on, and rows without a value are left out."""
+    """Rows count at their own time, and rows without a value are left out."""
     (tmp_path / "a.csv").write_text(
         '"time", "solar", "grid"\n'
         "2018-06-10 07:00:00, 500.0, -100\n"
         "2018-06-10 07:01:00, null, null\n"
-        "2018-06-10 07:03:00, 700.0, 50\n"
-        "2018-06-10 07:03:10, 0, 0\n"
+        "2018-06-10 07:03:00, 680.0, -100\n"
+        "2018-06-10 07:03:10, 680.0, 0\n"
     )
-    (tmp_path / "b.csv").write_text("time,solar\n1000,800\n1060,\n1120,900\n")
+    (tmp_path / "b.csv").write_text("time,solar\n1000,800\n1060,\n1120,920\n")
     first, second = recorded(tmp_path)
-    assert list(first.solar) == [500] * 180 + [700] * 10
-    assert list(first.house) == [400] * 180 + [750] * 10
-    assert list(second.solar) == [800] * 120
+    assert list(first.solar) == pytest.approx([*range(500, 680), *[680] * 10])
+    assert list(first.house[::180]) == pytest.approx([400, 580])
+    assert list(second.solar) == pytest.approx(list(range(800, 920)))
     assert list(second.house) == [300] * 120
 
 
