@@ -25,6 +25,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--days", type=Path, metavar="FOLDER", help="recorded days, not synthetic ones")
     add("--pictures", type=Path, metavar="FOLDER", help="only draw some days")
+    add("--totals", action="store_true", help="leave out the single days")
     add("--variants", action="store_true", help="other meters and cars, too")
     add("--quick", action="store_true", help="one day, one seed, 16 A")
     add("--seeds", type=int, default=3, help="seeds of the random loads")
@@ -71,7 +72,7 @@ def one_home(usual: Setup, days: Sequence[Day], options: argparse.Namespace) -> 
     results = simulate_all(days, options.seeds, setups, options.only)
     for setup, of_setup in results.items():
         print(f"\n### {name}, {setup.ceiling:g} A\n")
-        print(report.days(of_setup))
+        print(report.days(of_setup, totals=options.totals))
     if usual not in results or not {OURS, EVCC, EVCC_FINE} <= set(options.only):
         return
     met = [*aims.aims(results[usual])]

@@ -30,19 +30,21 @@ def sums(results: Iterable[Result]) -> dict[str, Score]:
     return {name: total(parts) for name, parts in scores.items()}
 
 
-def share(score: Score, oracle: Score) -> float | None:
+def share(score: Score, oracle: Score, seeds: int) -> float | None:
     """Return a net as a share of the oracle's, None where that is too little."""
-    return score.net / oracle.net if oracle.net > TOO_LITTLE else None
+    return score.net / oracle.net if oracle.net > TOO_LITTLE * seeds else None
 
 
-def days(results: Sequence[Result]) -> str:
+def days(results: Sequence[Result], *, totals: bool) -> str:
     """Return a table of each day and of all days, per seed on average."""
     names = dict.fromkeys(result.day for result in results)
     groups = {
         name: [result for result in results if result.day == name] for name in names
     }
-    if len(groups) > 1:
-        groups["**all days**"] = list(results)
+    if totals:
+        groups.clear()
+    if len(groups) != 1:
+        groups["all days"] = list(results)
     return _table("day", groups, results[0].scores)
 
 
@@ -73,7 +75,7 @@ def _table(
 
 
 def _cells(strategy: str, score: Score, oracle: Score, seeds: int) -> Iterable[str]:
-    part = share(score, oracle)
+    part = share(score, oracle, seeds)
     has_limit = strategy != ORACLE
     return (
         f"{score.solar / seeds:.2f}",
