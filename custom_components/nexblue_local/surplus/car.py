@@ -17,7 +17,9 @@ STEADY_FOR: Final = 20.0
 SEEN_FOR: Final = 60.0
 """s for which a car is seen on one phase until that is believed."""
 LARGEST_GAP: Final = 2.0
-"""A that a car may draw less than offered at any offer."""
+"""A that a car draws less than offered; if it is more, the car is at its maximum."""
+LARGEST_PART: Final = 0.4
+"""Share of an offer that a car may not draw at any offer."""
 MEMORY: Final = 12.0
 """s for which a former power may explain what the meter shows."""
 
@@ -67,6 +69,10 @@ class Car:
     _before: tuple[float, float] | None = None
     """A steady offer and what was drawn, both in A, at another offer than now."""
     _steady: tuple[float, float] | None = None
+    _most_at: float = 0.0
+    """Offer in A at which the maximum was seen."""
+    _takes_part: bool = False
+    """Whether it draws a part of any offer: then there is no maximum."""
 
     def update(self, reading: ChargerReading, at: float) -> None:
         """Take a new reading of the charger."""
@@ -129,18 +135,20 @@ class Car:
         only from a car that is not.
         """
         self._steady = (offered, drawn)
-        if self.most_a is not None:
+        gap = max(0.0, offered - drawn)
+        if self.most_a is not None and offered > self.most_a + 0.5:
             if drawn > self.most_a + 0.3:
                 self.most_a = None
-            elif offered > self.most_a + 0.5:
-                self.most_a = drawn
-                return
-        if self._before is not None:
-            (low, low_drawn), (high, high_drawn) = sorted((self._before, self._steady))
-            if high_drawn - low_drawn < 0.3 * (high - low) and high_drawn < high - 1:
-                self.most_a = max(low_drawn, high_drawn)
-                return
-        self.gap_a = min(max(0.0, offered - drawn), LARGEST_GAP)
+            elif drawn < self.most_a - 0.3 and offered < self._most_at - 0.5:
+                # It draws less because it is offered less.
+                self.most_a, self._takes_part = None, True
+        elif self.most_a is not None and drawn > self.most_a + 0.3:
+            self.most_a = None
+        is_same = self._before is not None and abs(self._before[1] - drawn) < 0.3
+        if not self._takes_part and gap > 0.5 and (gap > LARGEST_GAP or is_same):
+            self.most_a, self._most_at = drawn, offered
+        elif self.most_a is None or offered <= self.most_a:
+            self.gap_a = min(gap, LARGEST_PART * offered)
 
     def amps(self, watts: float, phases: int) -> float:
         """Return the offer in A at which the car draws a power in W."""

@@ -31,7 +31,9 @@ class Charger:
     def __init__(self, settings: ChargerSettings, prices: Prices) -> None:
         """Initialize a charger that was not read yet."""
         self.settings = settings
-        self.ceiling_a = settings.ceiling_a
+        self.least_a = tenths_up(settings.min_a)
+        """Lowest current in A that may be offered."""
+        self.limit_to(settings.ceiling_a)
         self.changed_ceiling_a: float | None = None
         """What the user made of it since, in A; stored."""
         self.car = Car()
@@ -55,6 +57,13 @@ class Charger:
         self._reduced_since: float | None = None
         for t in sorted(settings.switches):
             self.switches.record(t)
+
+    def limit_to(self, ceiling: float) -> None:
+        """Take the user's limit in A."""
+        most = tenths_down(ceiling)
+        self.ceiling_a = ceiling
+        self.most_a = most if most >= self.least_a else 0.0
+        """Highest current in A that may be offered; 0 if there is none."""
 
     # What is known
 
@@ -100,17 +109,6 @@ class Charger:
         since = self._reduced_since
         return since is not None and t - since >= TAKEN_FOR
 
-    @property
-    def least_a(self) -> float:
-        """Return the lowest current in A that may be offered."""
-        return tenths_up(self.settings.min_a)
-
-    @property
-    def most_a(self) -> float:
-        """Return the highest current in A that the user allows; 0 if too low."""
-        most = tenths_down(self.ceiling_a)
-        return most if most >= self.least_a else 0.0
-
     # Phases
 
     def phases_in(self, mode: PhaseMode) -> int:
@@ -152,8 +150,10 @@ class Charger:
     def range(self, phases: int) -> Range:
         """Return what the car may be offered on a number of phases."""
         car, most = self.car, self.most_a
-        least = min(max(self.least_a, tenths_up(car.awake_a or 0.0)), most)
-        least = min(max(least, self.least_a + self.wake_up.extra_a), most)
+        least = self.least_a + self.wake_up.extra_a
+        if car.awake_a is not None and car.awake_a > least:
+            least = car.awake_a
+        least = min(least, most)
         if car.most_a is not None:
             most = min(most, max(least, tenths_down(car.most_a + SPARE_A)))
         return Range(
@@ -184,17 +184,16 @@ class Charger:
 
     def set_ceiling(self, amps: float) -> None:
         """Take another limit of the user."""
-        self.ceiling_a = self.changed_ceiling_a = amps
+        self.changed_ceiling_a = amps
+        self.limit_to(amps)
 
-    def update_wake_up(self, t: float, amps: float) -> None:
-        """Take what the car is offered by the sun, and whether it draws it."""
-        extra = self.wake_up.extra_a
+    def update_wake_up(self, t: float) -> None:
+        """Compare what the car was offered with what it draws."""
+        extra, amps = self.wake_up.extra_a, self.answer or 0.0
         if self.draws and extra and amps > self.least_a:
             # It charges now, and did not with less.
             self.car.awake_a = min(amps, self.least_a + extra)
-        self.wake_up.update(
-            t, self.status, is_offered=amps >= self.least_a, draws=self.draws
-        )
+        self.wake_up.update(t, self.status, amps - self.least_a, draws=self.draws)
 
     def limit_found(self, wish: Wish) -> None:
         """Limit what is offered in `manual`, as the fuse demands it, and no more."""

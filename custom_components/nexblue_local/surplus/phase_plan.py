@@ -1,7 +1,6 @@
 """When it is worth switching the phases."""
 
 from dataclasses import dataclass, field
-import math
 from typing import Final
 
 from .cost import Cost
@@ -10,10 +9,12 @@ from .prices import Prices
 
 LEAST_ADVANTAGE: Final = 200.0
 """W that three phases have to be better by in the long view."""
+VIEW: Final = 1200.0
+"""s in which former advantages fade: as old as the mean of 40 minutes."""
 LOCKED_OUT_H: Final = 0.25
 """Hours for which a switch to one phase loses the advantage of three, on average."""
-FAR: Final = 6 * 3600.0
-"""s beyond which no change is predicted."""
+STEPS: Final = 8
+"""How often a prediction is made better, at most."""
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class PhasePlan:
     cost: Cost = field(default_factory=Cost)
     advantage: float = 0.0
     """W by which three phases are better now."""
-    _view: LongView = field(default_factory=LongView)
+    _view: LongView = field(default_factory=lambda: LongView(VIEW))
     _on_three: bool = False
 
     def advance(self, seconds: float) -> None:
@@ -45,31 +46,45 @@ class PhasePlan:
         self.advantage = advantage
         self.cost.rate = -advantage if on_three else advantage
 
-    def _price(self, seconds: float) -> float:
-        """Return the price of switching, `seconds` from now."""
-        mean = self._view.after(seconds, self.advantage)
-        if self._on_three:
-            return self.prices.to_one + max(0.0, mean) * LOCKED_OUT_H
-        return self.prices.to_three if mean > LEAST_ADVANTAGE else math.inf
-
-    def _is_due(self, seconds: float) -> bool:
-        wasted = self.cost.wh + self.cost.rate * seconds / 3600
-        return wasted >= self._price(seconds) - 1e-6
+    @property
+    def _lock_out_price(self) -> float:
+        """Return the price of switching to one phase now, in Wh."""
+        return self.prices.to_one + max(0.0, self._view.mean) * LOCKED_OUT_H
 
     @property
     def is_due(self) -> bool:
         """Return whether a switch is worth its price now."""
-        return self.cost.rate > 0 and self._is_due(0.0)
+        if self._on_three:
+            return self.cost.exceeds(self._lock_out_price)
+        is_lasting = self._view.mean > LEAST_ADVANTAGE
+        return is_lasting and self.cost.exceeds(self.prices.to_three)
 
     def due_at(self, t: float) -> float | None:
         """Return when a switch will be worth its price, None if it will not."""
-        if self.cost.rate <= 0 or not self._is_due(FAR):
+        if self.cost.rate <= 0:
             return None
-        if self._is_due(0.0):
-            return t
-        early, late = 0.0, FAR
-        # It stays due once it is: what is wasted rises, and the price falls.
-        while late - early > 0.001:
-            middle = (early + late) / 2
-            early, late = (early, middle) if self._is_due(middle) else (middle, late)
-        return t + late
+        if self._on_three:
+            return t + self._until_lock_out_is_paid()
+        at = self.cost.exceeds_at(t, self.prices.to_three)
+        seconds = self._view.exceeds_in(LEAST_ADVANTAGE, self.advantage)
+        return None if at is None or seconds is None else max(at, t + seconds)
+
+    def _until_lock_out_is_paid(self) -> float:
+        """Return the seconds until what is wasted reaches the falling price.
+
+        Newton's method: it comes nearer from below, as the price falls ever slower.
+        """
+        seconds = 0.0
+        for _ in range(STEPS):
+            mean, slope = self._view.after(seconds, self.advantage)
+            price = self.prices.to_one + max(0.0, mean) * LOCKED_OUT_H
+            wasted = self.cost.wh + self.cost.rate * seconds / 3600
+            missing = price - wasted
+            if missing <= 0:
+                break
+            fall = -slope * LOCKED_OUT_H if mean > 0 else 0.0
+            step = missing / (self.cost.rate / 3600 + fall)
+            seconds += step
+            if step < 0.001:
+                break
+        return seconds

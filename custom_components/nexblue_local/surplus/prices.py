@@ -10,12 +10,12 @@ from .settings import Restarts
 class Prices:
     """Prices in Wh; a decision is changed when it has wasted more than that."""
 
-    follow_up: float = 1.5
+    follow_up: float = 0.4
     """To offer more; times the square root of the phases."""
-    follow_down: float = 0.3
+    follow_down: float = 0.12
     """To offer less; times the square root of the phases."""
-    start: float = 60.0
-    stop: float = 45.0
+    start: float = 8.0
+    stop: float = 28.0
     """To pause; times the phases to the power of 0.75."""
     to_three: float = 100.0
     to_one: float = 90.0

@@ -4,7 +4,20 @@ from dataclasses import dataclass, field
 import math
 
 from .cost import Cost
+from .long_view import LongView
 from .prices import Prices
+
+
+STOP_AT = 0.77
+"""Share of the minimum power below which charging is worth less than it imports."""
+BAND = 0.15
+USUAL_AT = 0.64
+"""Share of the minimum power that a start needs on average."""
+VIEW = 900.0
+"""s in which a former surplus fades."""
+EXCESS_AT = 0.3
+FADE = 2.5
+LEAST_SEEN = -1000.0
 
 
 def tenths_down(amps: float) -> float:
@@ -17,7 +30,7 @@ def tenths_up(amps: float) -> float:
     return round(math.ceil(amps * 10 - 1e-6) / 10, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Range:
     """What a car may be offered, and what it would draw."""
 
@@ -35,6 +48,7 @@ class Range:
 
         Imported energy costs twice what solar energy is worth, and a pause is free.
         """
+        surplus = max(0.0, surplus)
         if surplus >= self.least_w:
             return min(surplus, self.most_w)
         value = 3 * surplus - 2 * self.least_w
@@ -48,7 +62,7 @@ class SolarCharging:
     prices: Prices
     is_on: bool = False
     amps: float = 0.0
-    """What the car is offered while on, in A."""
+    """What the car is offered while on, in A; 0 until that is decided."""
     next_change_at: float | None = None
     phases: int = 0
     """Phases for which this was decided; 0 before the first decision."""
@@ -56,6 +70,8 @@ class SolarCharging:
     """Whether the surplus is below the minimum."""
     is_due_to_stop: bool = False
     """Whether it would have stopped, if it may have."""
+    surplus: float = 0.0
+    view: LongView = field(default_factory=lambda: LongView(VIEW))
     start: Cost = field(default_factory=Cost)
     stop: Cost = field(default_factory=Cost)
     up: Cost = field(default_factory=Cost)
@@ -63,6 +79,7 @@ class SolarCharging:
 
     def advance(self, seconds: float) -> None:
         """Let the present decision cost something."""
+        self.view.advance(seconds, self.surplus)
         if self.is_on:
             self.stop.advance(seconds)
             self.up.advance(seconds)
@@ -76,9 +93,9 @@ class SolarCharging:
         for cost in (self.start, self.stop, self.up, self.down):
             cost.clear()
 
-    def turn(self, *, on: bool, amps: float = 0.0) -> None:
+    def turn(self, *, on: bool) -> None:
         """Start or stop, whatever it costs."""
-        self.is_on, self.amps = on, amps
+        self.is_on, self.amps = on, 0.0
         self.hold()
 
     def decide(
@@ -96,12 +113,13 @@ class SolarCharging:
 
         `wanted_a` is the current in A with which the car would draw the surplus in W.
         """
+        self.surplus = min(max(surplus, LEAST_SEEN), range_.most_w)
         self.is_short = surplus < range_.least_w
         best = min(max(tenths_down(wanted_a), range_.least_a), range_.most_a)
         self.is_due_to_stop = False
         if self.phases and self.phases != range_.phases:
             # The price of this change is paid: nothing else waits.
-            self.turn(on=self.is_on, amps=best)
+            self.turn(on=self.is_on)
             self.start.wh = self.prices.start
         self.phases = range_.phases
         if not self.is_on:
@@ -118,12 +136,24 @@ class SolarCharging:
         always_on: bool,
         start_threshold: float,
     ) -> None:
-        missing = range_.least_w + start_threshold - surplus
-        self.start.rate = min(surplus, range_.most_w) if missing <= 0 else -missing
-        if always_on or self.start.exceeds(self.prices.start):
-            self.turn(on=True, amps=best)
-        else:
-            self.next_change_at = self.start.exceeds_at(t, self.prices.start)
+        needed = range_.least_w + start_threshold
+        excess = min(surplus, range_.most_w) - EXCESS_AT * range_.least_w
+        is_enough = surplus >= needed
+        if not is_enough:
+            excess = min(FADE*excess, 0.0)
+        self.start.rate = excess
+        usual = USUAL_AT * range_.least_w
+        if always_on or (
+            is_enough
+            and self.start.wh >= self.prices.start-1e-6
+            and self.view.mean > usual
+        ):
+            self.turn(on=True)
+            return
+        at = self.start.exceeds_at(t, self.prices.start)
+        seconds = self.view.exceeds_in(usual, self.surplus)
+        if at is not None and seconds is not None:
+            self.next_change_at = max(at, t + seconds)
 
     def _decide_rest(
         self,
@@ -134,7 +164,13 @@ class SolarCharging:
         always_on: bool,
         may_stop: bool,
     ) -> None:
-        self.stop.rate = 0.0 if always_on else range_.least_w - surplus
+        if not self.amps:
+            self.amps = best
+        self.amps = min(max(self.amps, range_.least_a), range_.most_a)
+        short = range_.least_w - surplus
+        if short > 0:
+            short = max(STOP_AT * range_.least_w - surplus, BAND * short)
+        self.stop.rate = 0.0 if always_on else short
         if self.stop.exceeds(price := self.prices.for_stop(range_.phases)):
             if may_stop:
                 self.turn(on=False)

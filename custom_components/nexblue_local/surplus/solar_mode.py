@@ -44,12 +44,12 @@ def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
         return _without_meter(charger, sky)
     if not charger.has_car:
         return _without_car(charger, sky)
+    charger.update_wake_up(sky.t)
     result = _phases(charger, sky)
     range_ = charger.range(charger.phases(sky.t))
     charging = charger.solar
     if sky.is_entering and charger.draws and sky.surplus >= range_.least_w:
         charging.turn(on=True)
-        charging.phases = 0
     charging.decide(
         sky.t,
         sky.surplus,
@@ -61,7 +61,6 @@ def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
     )
     if charging.is_due_to_stop and after:
         after[-1].solar.turn(on=False)
-    charger.update_wake_up(sky.t, charging.amps if charging.is_on else 0.0)
     result.amps = charging.amps if charging.is_on else 0.0
     result.changes += [charging.next_change_at, charger.wake_up.next_change_at]
     if result.reason is not Reason.PHASE_BUDGET:
@@ -166,7 +165,7 @@ def _reason(charger: Charger, sky: Sky, most_w: float) -> Reason:
         return Reason.WAITING_FOR_SUN
     if charger.wake_up.is_idle:
         return Reason.CAR
-    if charger.is_reduced(sky.t):
+    if not charger.is_readable or charger.is_reduced(sky.t):
         return Reason.CHARGER
     if car.most_a is not None and solar.amps > car.most_a:
         return Reason.CAR

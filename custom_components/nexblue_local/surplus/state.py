@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import math
 from typing import Any
 
-from .car import LARGEST_GAP, NOMINAL_V, PLAUSIBLE_V, Car
+from .car import NOMINAL_V, PLAUSIBLE_V, Car
 from .charger import Charger
 from .settings import LARGEST, Mode, PhaseMode
 
@@ -35,7 +35,8 @@ def dump(mode: Mode, chargers: Sequence[Charger]) -> dict[str, Any]:
 
 def restore(state: Mapping[str, Any], mode: Mode, chargers: Sequence[Charger]) -> Mode:
     """Restore what was learned, and return the mode; raises InvalidState."""
-    stored = _mapping(state.get("chargers") or {}, "chargers")
+    chargers_stored = state.get("chargers")
+    stored = _mapping({} if chargers_stored is None else chargers_stored, "chargers")
     try:
         restored = mode if state.get("mode") is None else Mode(state["mode"])
         for charger in chargers:
@@ -53,12 +54,12 @@ def _restore(fields: Mapping[str, Any], charger: Charger) -> None:
     if ceiling is not None:
         charger.changed_ceiling_a = ceiling
         # The lower one, as either may be the newer one.
-        charger.ceiling_a = min(charger.ceiling_a, ceiling)
+        charger.limit_to(min(charger.ceiling_a, ceiling))
     volts = _number(fields, "volts", *PLAUSIBLE_V)
     one_phase_in = fields.get("one_phase_in")
     charger.car = Car(
         volts=NOMINAL_V if volts is None else volts,
-        gap_a=_number(fields, "gap_a", 0.0, LARGEST_GAP) or 0.0,
+        gap_a=_number(fields, "gap_a", 0.0, LARGEST) or 0.0,
         most_a=_number(fields, "most_a", 0.0, LARGEST),
         awake_a=_number(fields, "awake_a", 0.0, LARGEST),
         one_phase_in=None if one_phase_in is None else PhaseMode(one_phase_in),
