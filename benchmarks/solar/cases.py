@@ -19,7 +19,7 @@ class Case:
     day: Day
     seed: int
     setups: tuple[Setup, ...]
-    strategies: tuple[str, ...] = tuple(STRATEGIES)
+    strategies: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,15 @@ def run(case: Case) -> list[Result]:
         best = solved[known]
         scores = {}
         for name in case.strategies:
-            entry = STRATEGIES[name]
-            if not entry.limited and not setup.site.can_switch:
+            if name == REPLAY:
+                replay = Replay(best.plan, day, setup)
+                scores[name] = simulate(day, replay, setup).score
                 continue
-            strategy = entry.make(setup.site)
-            scores[name] = simulate(day, strategy, setup, limited=entry.limited).score
-        scores[REPLAY] = simulate(day, Replay(best.plan, day, setup), setup).score
+            entry = STRATEGIES[name]
+            if entry.limited or setup.site.can_switch:
+                strategy = entry.make(setup.site)
+                outcome = simulate(day, strategy, setup, limited=entry.limited)
+                scores[name] = outcome.score
         scores[ORACLE] = best.score
         results.append(Result(day.name, case.seed, setup, scores))
     return results

@@ -69,7 +69,8 @@ def recorded(folder: Path) -> list[Day]:
     """Return the days of the CSV files in a folder.
 
     Columns: time (seconds or ISO 8601), solar in W, and optionally grid in W without
-    a car, import positive. Rows without a value are left out.
+    a car, import positive. Rows without a value are left out. Between two rows, at
+    whatever times they are, values are linear.
     """
     return [_read(file) for file in sorted(folder.glob("*.csv"))]
 
@@ -83,9 +84,10 @@ def _read(file: Path) -> Day:
             except ValueError:
                 continue
     times, solar, *grid = map(np.array, zip(*rows, strict=True))
-    solar = _hold(times, solar)
+    seconds = np.arange(times[0], times[-1])
+    solar = np.interp(seconds, times, solar)
     if grid:
-        return Day(file.stem, solar, _hold(times, grid[0]) + solar)
+        return Day(file.stem, solar, np.interp(seconds, times, grid[0]) + solar)
     return Day(file.stem, solar, np.full(len(solar), FLAT_HOUSE))
 
 
@@ -94,9 +96,3 @@ def _time(text: str) -> float:
         return float(text)
     except ValueError:
         return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-
-
-def _hold(times: Watts, values: Watts) -> Watts:
-    """Return a row's value for each second until the next row."""
-    seconds = np.arange(times[0], times[-1])
-    return values[np.searchsorted(times, seconds, side="right") - 1]

@@ -70,10 +70,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best plan for a day, and its score."""
+    """The best plan for a day, its score, and the net that it was chosen for."""
 
     score: Score
     plan: list[Step]
+    net: float  # kWh
 
     def take(self, energy: tuple[float, float], on: bool, following: Values) -> bool:
         """Return whether the car runs on, and count the step if it does."""
@@ -157,7 +158,7 @@ class _Solution:
 
     def best(self) -> Best:
         """Return the best plan, from a pause on one phase."""
-        best = Best(Score(), [])
+        best = Best(Score(), [], float(self._free[0, 0, 0, -1]))
         count, age, on = 0, OLDEST, False
         while len(best.plan) < self._steps:
             n = len(best.plan)

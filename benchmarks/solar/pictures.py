@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ PICTURES = (("clear summer", 1), ("broken clouds", 3), ("cloudy morning", 3))
 """Days and phases of the homes."""
 
 POINT = 120  # s that a point is the mean of
-WIDTH, LEFT, RIGHT = 860, 46, 10
+WIDTH, LEFT, RIGHT = 860, 46, 20
 TOP, UPPER, GAP, LOWER, BOTTOM = 52, 210, 14, 110, 30
 """Heights from above: title, solar and car, space, grid, hours."""
 HEIGHT = TOP + UPPER + GAP + LOWER + BOTTOM
@@ -88,6 +89,7 @@ class Panel:
 
 def draw(title: str, day: Day, car: Watts) -> str:
     """Return a picture of a day on which a car charged."""
+    title = escape(title)
     solar, house, drawn = (_points(powers) for powers in (day.solar, day.house, car))
     grid = house + drawn - solar
     highest = float(max(solar.max(), house.max(), drawn.max()))
@@ -153,7 +155,6 @@ def write(folder: Path) -> None:
 def _title(name: str, phases: int, score: Score) -> str:
     home = {1: "one phase", 3: "three phases"}[phases]
     return (
-        f"{name.capitalize()}, {home}: {score.solar:.1f} kWh solar and "
-        f"{score.grid:.1f} kWh from the grid into the car, {score.stops} stops, "
-        f"{score.switches} phase switches"
+        f"{name.capitalize()}, {home}: {score.solar:.1f} kWh solar, "
+        f"{score.grid:.1f} kWh grid, {score.stops} stops, {score.switches} switches"
     )

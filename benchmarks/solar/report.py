@@ -1,6 +1,6 @@
 """The results as tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .cases import Result
 from .score import Score, total
@@ -30,28 +30,33 @@ def sums(results: Iterable[Result]) -> dict[str, Score]:
     return {name: total(parts) for name, parts in scores.items()}
 
 
-def share(score: Score, oracle: Score) -> float | None:
+def share(score: Score, oracle: Score, seeds: int) -> float | None:
     """Return a net as a share of the oracle's, None where that is too little."""
-    return score.net / oracle.net if oracle.net > TOO_LITTLE else None
+    return score.net / oracle.net if oracle.net > TOO_LITTLE * seeds else None
 
 
-def days(results: Sequence[Result]) -> str:
+def days(results: Sequence[Result], *, totals: bool) -> str:
     """Return a table of each day and of all days, per seed on average."""
     names = dict.fromkeys(result.day for result in results)
     groups = {
         name: [result for result in results if result.day == name] for name in names
     }
-    if len(groups) > 1:
-        groups["**all days**"] = list(results)
-    return _table("day", groups)
+    if totals:
+        groups.clear()
+    if len(groups) != 1:
+        groups["all days"] = list(results)
+    return _table("day", groups, results[0].scores)
 
 
 def variants(groups: Mapping[str, Sequence[Result]]) -> str:
-    """Return a table of all days, for each variant."""
-    return _table("variant", groups)
+    """Return a table of all days, for each variant and the strategies of all."""
+    names = set.intersection(*(set(group[0].scores) for group in groups.values()))
+    return _table("variant", groups, names)
 
 
-def _table(title: str, groups: Mapping[str, Sequence[Result]]) -> str:
+def _table(
+    title: str, groups: Mapping[str, Sequence[Result]], names: Collection[str]
+) -> str:
     lines = [
         f"| {title} | strategy | {' | '.join(COLUMNS)} |",
         f"| --- | --- |{' ---: |' * len(COLUMNS)}",
@@ -61,6 +66,8 @@ def _table(title: str, groups: Mapping[str, Sequence[Result]]) -> str:
         scores = sums(results)
         first = name
         for strategy, score in scores.items():
+            if strategy not in names:
+                continue
             cells = _cells(strategy, score, scores[ORACLE], seeds)
             lines.append(f"| {first} | {strategy} | {' | '.join(cells)} |")
             first = ""
@@ -68,7 +75,7 @@ def _table(title: str, groups: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _cells(strategy: str, score: Score, oracle: Score, seeds: int) -> Iterable[str]:
-    part = share(score, oracle)
+    part = share(score, oracle, seeds)
     has_limit = strategy != ORACLE
     return (
         f"{score.solar / seeds:.2f}",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from .divert import Divert
 from .evcc import Evcc
 from .naive import Naive
+from .ours import Ours
 from .strategy import Site, Strategy
 
 OURS = "this controller"
@@ -25,9 +26,12 @@ class Entry:
 
 
 STRATEGIES: dict[str, Entry] = {
+    OURS: Entry(Ours),
     EVCC: Entry(Evcc),
     EVCC_FINE: Entry(lambda site: Evcc(site, step=0.1)),
     EVCC_FREE: Entry(Evcc, limited=False),
     "OpenEVSE divert": Entry(Divert),
     "naive, every minute": Entry(Naive),
 }
+
+NAMES = (*STRATEGIES, REPLAY)
