@@ -10,9 +10,10 @@ from .phase_plan import PhasePlan
 from .phases import PhaseSwitches
 from .prices import Prices
 from .readings import NO_CAR, ChargerReading, Status
+from .rounding import tenths_down, tenths_up
 from .setpoint import Setpoint
 from .settings import ChargerSettings, PhaseMode
-from .solar import Range, SolarCharging, tenths_down, tenths_up
+from .solar import Range, SolarCharging
 from .wake_up import WakeUp
 
 OLDEST_READ: Final = 30.0
@@ -53,7 +54,10 @@ class Charger:
         """When it paused so that one before it did not have to, in s."""
         self.found_a: float | None = None
         """What the fuse found offered in `manual` and limits since, in A."""
+        self.offered_since = -math.inf
+        """Since when it has been offered any current, in s."""
         self._read_at = -math.inf
+        self._last_read: ChargerReading | None = None
         self._reduced_since: float | None = None
         for t in sorted(settings.switches):
             self.switches.record(t)
@@ -70,11 +74,11 @@ class Charger:
     def observe(self, t: float, reading: ChargerReading | None) -> None:
         """Take what is known of the charger at a time in s."""
         self.reading = reading = reading or ChargerReading(id=self.settings.id)
-        at = reading.at
+        at = None if reading.at is None else min(reading.at, t)
         self.is_readable = at is not None and t - at <= OLDEST_READ
-        if at is not None and at > self._read_at:
-            self._read_at = at
-            self._read(min(at, t), reading)
+        if at is not None and at >= self._read_at and reading != self._last_read:
+            self._read_at, self._last_read = at, reading
+            self._read(at, reading)
         if not self.is_readable:
             self.switches.give_up()
 
@@ -176,7 +180,9 @@ class Charger:
     def taken(self, t: float) -> float:
         """Return the power in W that those after it cannot use."""
         power = self.car.power_w
-        if self.has_car and self.answer and t - self.answered_at < TAKEN_FOR:
+        since = self.answered_at if self.draws else self.offered_since
+        since = max(since, self.switches.asked_at)
+        if self.has_car and self.answer and t - since < TAKEN_FOR:
             power = max(power, self.car.watts(self.answer, self.phases(t)))
         return power
 
@@ -205,7 +211,7 @@ class Charger:
         if self.found_a is not None:
             setpoint.amps = tenths_down(min(cap.value, self.ceiling_a))
             setpoint.reason = Reason.FUSE
-            setpoint.changes.append(cap.rises_at)
+            setpoint.changes.append(cap.changes_at(self.least_a))
 
     def limit_unreadable(self, setpoint: Setpoint) -> None:
         """Offer no more than before to a charger that cannot be read."""
@@ -224,4 +230,6 @@ class Charger:
         """Note what was decided."""
         if amps is None or self.answer is None or abs(amps - self.answer) > 0.04:
             self.answered_at = t
+            if amps and not self.answer:
+                self.offered_since = t
         self.answer = amps

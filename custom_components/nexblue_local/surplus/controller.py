@@ -12,10 +12,10 @@ from .fuse import FuseGuard, Load
 from .meter import ABSURD_W, GridMeter, MeterState
 from .prices import PRICES
 from .readings import Changes, Reading
+from .rounding import tenths_down
 from .setpoint import Setpoint
 from .settings import SOLAR_MODES, Mode, Settings
 from .simple_modes import fast, manual, off
-from .solar import tenths_down
 from .solar_mode import solar
 from .state import dump, restore
 
@@ -180,7 +180,10 @@ class Controller:
             elif setpoint.amps is not None and charger.cap.value < setpoint.amps:
                 setpoint.amps = tenths_down(charger.cap.value)
                 setpoint.reason = Reason.FUSE
-                setpoint.changes = [charger.cap.rises_at, *setpoint.changes]
+                setpoint.changes = [
+                    charger.cap.changes_at(charger.least_a),
+                    *setpoint.changes,
+                ]
             if setpoint.amps is not None and setpoint.amps < charger.least_a:
                 setpoint.amps = 0.0
         charger.limit_unreadable(setpoint)

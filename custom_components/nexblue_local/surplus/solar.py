@@ -1,7 +1,6 @@
 """Whether a car charges with the surplus, and with how much."""
 
 from dataclasses import dataclass, field
-import math
 from typing import Final
 
 from .conditions import Conditions
@@ -9,6 +8,7 @@ from .cost import Cost
 from .fading_mean import FadingMean
 from .follow_prices import FollowPrices
 from .prices import Prices
+from .rounding import tenths_down
 
 USUAL_SHARE: Final = 0.64
 """Share of the minimum power that the surplus has to exceed on average for a start."""
@@ -26,16 +26,6 @@ HELD: Final = 0.15
 """Share of the imported power that counts meanwhile, so that it ends."""
 IMPORT_COST: Final = 3.0
 """What imported energy costs against solar energy, when phases are compared."""
-
-
-def tenths_down(amps: float) -> float:
-    """Return a current rounded down to 0.1 A."""
-    return round(math.floor(amps * 10 + 1e-6) / 10, 1)
-
-
-def tenths_up(amps: float) -> float:
-    """Return a current rounded up to 0.1 A."""
-    return round(math.ceil(amps * 10 - 1e-6) / 10, 1)
 
 
 @dataclass(slots=True)
