@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
     add("--meter-interval", type=int, default=usual.meter_interval, metavar="S")
     add("--meter-lag", type=int, default=usual.meter_lag, metavar="S")
     add("--noise", type=float, default=usual.noise, metavar="W", help="of the meter")
-    add("--flicker", type=float, default=usual.flicker, metavar="W", help="of a load")
+    add("--flicker", type=float, default=usual.flicker, metavar="W", help="of a hob")
     add("--car", choices=variants.CARS, default="usual")
     return parser.parse_args()
 
