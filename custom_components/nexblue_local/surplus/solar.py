@@ -10,7 +10,7 @@ from .follow_prices import FollowPrices
 from .prices import Prices
 from .rounding import tenths_down
 
-USUAL_SHARE: Final = 0.63
+USUAL_SHARE: Final = 0.5
 """Share of the minimum power that the surplus has to exceed on average for a start."""
 UNUSUAL: Final = 16.0
 """How much more a start costs while the surplus is not usually enough."""
@@ -22,7 +22,7 @@ WASTED_ABOVE: Final = 0.3
 """Share of the minimum power above which surplus is wasted without charging."""
 FORGOTTEN: Final = 2.0
 """How much faster what was wasted is forgotten, while there is too little surplus."""
-WORTH_HOLDING: Final = 0.78
+WORTH_HOLDING: Final = 0.8
 """Share of the minimum power down to which charging goes on for long."""
 HELD: Final = 0.15
 """Share of the imported power that counts meanwhile, so that it ends."""
