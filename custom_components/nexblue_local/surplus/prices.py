@@ -20,10 +20,10 @@ class Prices:
     """To offer less; times the square root of the phases."""
     start: float = 6.5
     """Times the fourth root of the phases."""
-    stop: float = 22.0
+    stop: float = 24.0
     """To pause; times the power of 1.1 of the phases, as three import three times."""
     to_three: float = 130.0
-    to_one: float = 90.0
+    to_one: float = 55.0
     """Plus the lock-out that follows."""
 
     def for_start(self, phases: int) -> float:
