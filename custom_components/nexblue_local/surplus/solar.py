@@ -10,17 +10,19 @@ from .follow_prices import FollowPrices
 from .prices import Prices
 from .rounding import tenths_down
 
-USUAL_SHARE: Final = 0.64
+USUAL_SHARE: Final = 0.5
 """Share of the minimum power that the surplus has to exceed on average for a start."""
+UNUSUAL: Final = 16.0
+"""How much more a start costs while the surplus is not usually enough."""
 VIEW: Final = 900.0
 """s in which a former surplus fades."""
 LEAST_COUNTED: Final = -1000.0
 """W: a greater lack of surplus counts as this one in the average."""
 WASTED_ABOVE: Final = 0.3
 """Share of the minimum power above which surplus is wasted without charging."""
-FORGOTTEN: Final = 2.5
+FORGOTTEN: Final = 2.0
 """How much faster what was wasted is forgotten, while there is too little surplus."""
-WORTH_HOLDING: Final = 0.77
+WORTH_HOLDING: Final = 0.8
 """Share of the minimum power down to which charging goes on for long."""
 HELD: Final = 0.15
 """Share of the imported power that counts meanwhile, so that it ends."""
@@ -120,14 +122,23 @@ class SolarCharging:
         self._start.advance(wasted, conditions.seconds)
         price = self.prices.for_start(range_.phases)
         usual = USUAL_SHARE * range_.least_w
-        is_worth_it = self._start.exceeds(price) and self._usual.mean > usual
+        unusual_price = UNUSUAL * price
+        is_worth_it = self._start.exceeds(unusual_price) or (
+            self._start.exceeds(price) and self._usual.mean > usual
+        )
         if conditions.always_on or is_worth_it:
             self.turn(on=True)
             return
         paid_at = self._start.exceeds_at(conditions.t, price)
         usual_in = self._usual.exceeds_in(usual, counted)
-        if paid_at is not None and usual_in is not None:
-            self.next_change_at = max(paid_at, conditions.t + usual_in)
+        self.next_change_at = self._start.exceeds_at(conditions.t, unusual_price)
+        if (
+            paid_at is not None
+            and self.next_change_at is not None
+            and usual_in is not None
+        ):
+            usual_at = max(paid_at, conditions.t + usual_in)
+            self.next_change_at = min(usual_at, self.next_change_at)
 
     def _decide_stop(
         self, conditions: Conditions, range_: Range, *, may_stop: bool
