@@ -4,6 +4,7 @@ import pytest
 
 from custom_components.nexblue_local.control.errors import CommandFailed
 from custom_components.nexblue_local.control.limits import LimitStep
+from custom_components.nexblue_local.control.link import Refused
 from custom_components.nexblue_local.control.settings import Setting, Settings
 from tests.control.fakes import Fault, Rig, now
 from tests.control.virtual_time import in_virtual_time
@@ -184,3 +185,16 @@ async def test_what_was_learned_holds_for_a_version() -> None:
         "limit_step": None,
         "shows_offered": False,
     }
+
+
+@in_virtual_time
+async def test_a_read_back_that_is_refused() -> None:
+    """A limit that was acknowledged is confirmed by less than it."""
+    rig = Rig()
+    await rig.poll()
+    await rig.set(current_limit=12.0)
+    rig.charger.offers = 0.0
+    rig.link.read_errors.append(Refused("refused"))
+    await rig.set(current_limit=10.0)
+    assert rig.desired.current_limit == 10.0
+    assert rig.charger.settings.current_limit == 10.0

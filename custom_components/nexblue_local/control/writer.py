@@ -122,10 +122,12 @@ class Writer:
     ) -> Result:
         """Write a setting and read it back; raises LinkError if nothing was sent."""
         present = self.link.settings[setting]
+        is_acknowledged = False
         try:
             result = await self.send(connection, setting, value)
             if result.outcome is not Outcome.CONFIRMED:
                 return result
+            is_acknowledged = True
             found = await self.read_back(
                 connection,
                 setting,
@@ -136,7 +138,11 @@ class Writer:
         except (Lost, Refused) as error:
             # A read was refused, or an answer is missing: the write may have been
             # executed. A late answer must not be taken for that of another request.
-            return await self._find_out(setting, value, error)
+            result = await self._find_out(setting, value, error)
+            if is_acknowledged and result.outcome is Outcome.IGNORED:
+                is_done = is_accepted(setting, result.found, value)
+                return Result(Outcome.CONFIRMED, result.found) if is_done else result
+            return result
         if is_superseded():
             return Result(Outcome.SUPERSEDED, found)
         if is_accepted(setting, found, value):
