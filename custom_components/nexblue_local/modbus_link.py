@@ -70,7 +70,10 @@ def observation(snapshot: Snapshot) -> Observation:
         is_fallback_active=None
         if reasons is None
         else enums.WaitingReasons.MODBUS_FALLBACK in reasons,
-        version=f"{identity.firmware_version} {identity.mapping_version}",
+        # Text that could not be read is no other version.
+        version=None
+        if identity.firmware_version is None
+        else f"{identity.firmware_version} {identity.mapping_version}",
     )
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
-from .errors import Refused
+from .errors import ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE, Refused
 from .learned import Learning, Span
 from .model import Image, Register, RegisterGroup, Table
-from .transport import ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE, Connection
+from .transport import Connection
 
 BRIDGE: Final = 4
 """Maximum number of reserved registers to include in a read to save a request."""

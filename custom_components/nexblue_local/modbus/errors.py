@@ -3,7 +3,18 @@
 Each class is one cause; `key` is its key in the translations.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+ILLEGAL_DATA_ADDRESS: Final = 2
+ILLEGAL_DATA_VALUE: Final = 3
+
+ACKNOWLEDGE: Final = 5
+"""Exception code of a request that was accepted and takes longer."""
+
+BUSY: Final = 6
+
+GATEWAY_FAILURES: Final = (10, 11)
+"""Exception codes of gateways for a unit that is missing or does not respond."""
 
 
 class ChargerError(Exception):
@@ -68,8 +79,8 @@ class Refused(ChargerError):
 
     @property
     def is_busy(self) -> bool:
-        """Return whether the charger is busy (code 6), so that a retry may succeed."""
-        return self.code == 6
+        """Return whether the charger is busy, so that a retry may succeed."""
+        return self.code == BUSY
 
 
 class NotACharger(ChargerError):

@@ -1,4 +1,4 @@
-"""What was learned of a charger, which holds for as long as its firmware."""
+"""What was learned of a charger, which is valid until its firmware changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Learning:
         """Initialize without knowledge."""
         self.layout = LayoutDetector()
         self._restore(Learned())
-        self._is_identified = False
+        self._has_versions = False
 
     def _restore(self, learned: Learned) -> None:
         self._versions = (learned.firmware_version, learned.mapping_version)
@@ -87,7 +87,7 @@ class Learning:
     def restore(self, learned: Learned) -> None:
         """Restore what was learned before; it is forgotten with other versions."""
         self._restore(learned)
-        self._is_identified = True
+        self._has_versions = True
 
     @property
     def learned(self) -> Learned:
@@ -104,9 +104,12 @@ class Learning:
 
     def identified(self, identity: Identity) -> None:
         """Forget what was learned if the charger has other versions now."""
-        if self._is_identified and not self.learned.is_about(identity):
+        if identity.firmware_version is None:
+            # Text that could not be read is no other version.
+            return
+        if self._has_versions and not self.learned.is_about(identity):
             self._restore(Learned())
-        self._is_identified = True
+        self._has_versions = True
         self._versions = (identity.firmware_version, identity.mapping_version)
 
     def answered(self, count: int) -> None:

@@ -15,7 +15,15 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from .errors import BadAnswer, CannotConnect, ConnectionCut, NoAnswer, Refused
+from .errors import (
+    ACKNOWLEDGE,
+    GATEWAY_FAILURES,
+    BadAnswer,
+    CannotConnect,
+    ConnectionCut,
+    NoAnswer,
+    Refused,
+)
 from .frames import ExpectedResponse, Progress, split
 
 TIMEOUT = 3.0
@@ -31,14 +39,6 @@ WRITE_MULTIPLE = 0x10
 
 NO_TRANSACTION = b"\0\0"
 """Transaction ID of devices that do not return that of the request."""
-
-ILLEGAL_DATA_ADDRESS = 2
-ILLEGAL_DATA_VALUE = 3
-ACKNOWLEDGE = 5
-"""Exception code of a request that was accepted and takes longer."""
-
-GATEWAY_FAILURES = (10, 11)
-"""Exception codes of gateways for a unit that is missing or does not respond."""
 
 
 class Connection:
