@@ -52,7 +52,14 @@ from .phase_currents import ChargerLoad
 from .repairs import Issue, async_has_issue, escape_markdown
 from .site_check import async_as_list, sentences, wrong_sign
 from .site_config import ChargerConfig, SiteConfig, is_site
-from .site_flow import SITE_TITLE, check_schema, find_problem, site_schema, with_signs
+from .site_flow import (
+    SITE_TITLE,
+    SiteError,
+    check_schema,
+    find_problem,
+    site_schema,
+    with_signs,
+)
 from .site_meter import SiteMeter
 
 FLOW_ERRORS: dict[type[ChargerError], str] = {
@@ -271,7 +278,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_show_form(
             step_id="check",
             data_schema=check_schema(self._answers),
-            errors={} if wrong is None else {wrong: "wrong_sign"},
+            errors={} if wrong is None else {wrong: SiteError.WRONG_SIGN},
             description_placeholders={
                 "meters": await async_as_list(
                     self.hass, sentences(config, reading, car, now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN, SensorDeviceClass
@@ -46,12 +47,25 @@ from .const import (
 SITE_TITLE: Final = "Solar and main fuse"
 
 
+class SiteError(StrEnum):
+    """An error of the forms; the value is its translation key."""
+
+    BATTERY_POWER_MISSING = "battery_power_missing"
+    MAIN_FUSE_MISSING = "main_fuse_missing"
+    NOT_A_CURRENT = "not_a_current"
+    NOT_A_PERCENTAGE = "not_a_percentage"
+    NOT_A_POWER = "not_a_power"
+    SENSOR_CHOSEN_TWICE = "sensor_chosen_twice"
+    SENSOR_NOT_FOUND = "sensor_not_found"
+    WRONG_SIGN = "wrong_sign"
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """What a field accepts."""
 
     units: frozenset[str | None]
-    error: str
+    error: SiteError
     """The error of a sensor with another unit."""
     filters: tuple[EntityWithDeviceFilterSelectorConfig, ...]
     """What the field offers: by device class, or by unit for sensors without one."""
@@ -67,11 +81,11 @@ _POWER_FILTERS: Final = (
     ),
 )
 _POWER: Final = _Kind(
-    frozenset(PowerConverter.VALID_UNITS), "not_a_power", _POWER_FILTERS
+    frozenset(PowerConverter.VALID_UNITS), SiteError.NOT_A_POWER, _POWER_FILTERS
 )
 _CURRENT_OR_POWER: Final = _Kind(
     frozenset(PowerConverter.VALID_UNITS | ElectricCurrentConverter.VALID_UNITS),
-    "not_a_current",
+    SiteError.NOT_A_CURRENT,
     (
         EntityWithDeviceFilterSelectorConfig(
             domain=SENSOR_DOMAIN, device_class=SensorDeviceClass.CURRENT
@@ -84,7 +98,7 @@ _CURRENT_OR_POWER: Final = _Kind(
 )
 _PERCENTAGE: Final = _Kind(
     frozenset({PERCENTAGE}),
-    "not_a_percentage",
+    SiteError.NOT_A_PERCENTAGE,
     (
         EntityWithDeviceFilterSelectorConfig(
             domain=SENSOR_DOMAIN, device_class=SensorDeviceClass.BATTERY
@@ -123,7 +137,7 @@ class Problem:
 
     field: str
     """The field, or the section, at which the form shows the error."""
-    error: str
+    error: SiteError
     sensor: str = ""
     """The name of the sensor that the error is about."""
 
@@ -187,9 +201,9 @@ def find_problem(hass: HomeAssistant, answers: Mapping[str, Any]) -> Problem | N
         entry = er.async_get(hass).async_get(entity_id)
         name = entity_id if state is None else f"{state.name} ({entity_id})"
         if state is None and entry is None:
-            return Problem(field, "sensor_not_found", name)
+            return Problem(field, SiteError.SENSOR_NOT_FOUND, name)
         if entity_id in chosen:
-            return Problem(field, "sensor_chosen_twice", name)
+            return Problem(field, SiteError.SENSOR_CHOSEN_TWICE, name)
         chosen.add(entity_id)
         unit = None if state is None else state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
         # A sensor that is not available yet may have its unit in the registry only.
@@ -201,9 +215,9 @@ def find_problem(hass: HomeAssistant, answers: Mapping[str, Any]) -> Problem | N
     if CONF_BATTERY_POWER not in battery and any(
         key in battery for key in (CONF_BATTERY_CHARGE_POWER, CONF_BATTERY_SOC)
     ):
-        return Problem(CONF_BATTERY, "battery_power_missing")
+        return Problem(CONF_BATTERY, SiteError.BATTERY_POWER_MISSING)
     if CONF_MAIN_FUSE not in fuse and any(key in fuse for key in CONF_HOUSE_CURRENTS):
-        return Problem(CONF_FUSE, "main_fuse_missing")
+        return Problem(CONF_FUSE, SiteError.MAIN_FUSE_MISSING)
     return None
 
 
