@@ -171,7 +171,7 @@ class SiteMeter:
         """Initialize for the entities that are registered now."""
         self._hass = hass
         self._config = config
-        self._seen: dict[str, tuple[float, float]] = {}
+        self._seen: dict[str, tuple[dict[str, float], float]] = {}
         meter = same_device(hass, config.grid.power)
         self._phases = [
             _PhaseSensor(
@@ -232,19 +232,21 @@ class SiteMeter:
     def _reported_at(self, t: float, entity_id: str) -> float:
         """Return when a sensor or its device reported last, on the clock of `t`.
 
-        A report keeps its time: it is converted once, when it is seen first.
+        A report is a timestamp that was not there before. It is converted once, so
+        that it keeps its time when the clock of the timestamps is set.
         """
-        states = map(self._hass.states.get, self._siblings[entity_id])
-        newest = max(
-            state.last_reported_timestamp
-            for state in states
-            if state is not None
+        reports = {
+            sibling: state.last_reported_timestamp
+            for sibling in self._siblings[entity_id]
+            if (state := self._hass.states.get(sibling)) is not None
             and state.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN)
-        )
-        timestamp, at = self._seen.get(entity_id, (None, t))
-        if newest != timestamp:
-            at = t - max(0.0, dt_util.utcnow().timestamp() - newest)
-            self._seen[entity_id] = newest, at
+        }
+        seen, at = self._seen.get(entity_id, ({}, -math.inf))
+        new = [stamp for key, stamp in reports.items() if seen.get(key) != stamp]
+        if new:
+            age = max(0.0, dt_util.utcnow().timestamp() - max(new))
+            at = max(at, t - age)
+        self._seen[entity_id] = reports, at
         return at
 
     def _read_power(
