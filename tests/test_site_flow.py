@@ -160,9 +160,9 @@ async def test_all_sensors(hass: HomeAssistant) -> None:
         "- The solar panels produce 0 W.",
         "- The battery **charges** with 500 W.",
         "- The battery level is 60 %.",
-        "- Phase L1 carries 1.2 A of 25 A.",
-        "- Phase L2 carries 1.3 A of 25 A.",
-        "- Phase L3 carries -2.5 A of 25 A.",
+        "- Phase L1 imports 1.2 A. The main fuse allows 25 A.",
+        "- Phase L2 imports 1.3 A. The main fuse allows 25 A.",
+        "- Phase L3 exports 2.5 A. The main fuse allows 25 A.",
     ]
     result = await submit(hass, check, {})
     assert result["data"] == {"site": data}
@@ -386,7 +386,10 @@ TWO_PHASES = SiteConfig.from_answers(
                 (Sentence.SOLAR, {"power": "1 W"}),
                 (Sentence.BATTERY_DISCHARGES, {"power": "2.5 kW"}),
                 (Sentence.BATTERY_SOC, {"soc": "5"}),
-                (Sentence.PHASE, {"phase": "1", "current": "4.0", "fuse": "20"}),
+                (
+                    Sentence.PHASE_IMPORTS,
+                    {"phase": "1", "current": "4.0", "fuse": "20"},
+                ),
                 (Sentence.PHASES_UNSIGNED, {"phases": "L1"}),
             ],
         ),
@@ -397,8 +400,8 @@ TWO_PHASES = SiteConfig.from_answers(
             [
                 Sentence.GRID_BALANCED,
                 Sentence.CAR,
-                Sentence.PHASE,
-                Sentence.PHASE,
+                Sentence.PHASE_IMPORTS,
+                Sentence.PHASE_IMPORTS,
                 (Sentence.PHASE_UNMEASURED, {"phase": "2"}),
             ],
         ),

@@ -42,7 +42,8 @@ class Sentence(StrEnum):
     BATTERY_UNKNOWN = "battery_unknown"
     BATTERY_SOC = "battery_soc"
     BATTERY_SOC_UNKNOWN = "battery_soc_unknown"
-    PHASE = "phase"
+    PHASE_IMPORTS = "phase_imports"
+    PHASE_EXPORTS = "phase_exports"
     PHASES_UNKNOWN = "phases_unknown"
     PHASES_SHARED = "phases_shared"
     PHASE_UNMEASURED = "phase_unmeasured"
@@ -129,10 +130,13 @@ def _phases(config: SiteConfig, reading: MeterReading) -> Iterator[Said]:
         if current is not None:
             values = {
                 "phase": str(phase),
-                "current": f"{current:.1f}",
+                "current": f"{abs(current):.1f}",
                 "fuse": f"{config.main_fuse:g}",
             }
-            yield Sentence.PHASE, values
+            yield (
+                Sentence.PHASE_EXPORTS if current < 0 else Sentence.PHASE_IMPORTS,
+                values,
+            )
     # A house with one phase has nothing else to measure.
     if not all(measured) and sum(measured) > 1:
         for phase, is_measured in enumerate(measured, 1):
