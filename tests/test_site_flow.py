@@ -17,6 +17,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import CONF_MODBUS, DOMAIN
 from custom_components.nexblue_local.energy_dashboard import site_answers
+from custom_components.nexblue_local.phase_currents import ChargerLoad
 from custom_components.nexblue_local.site_check import Sentence, sentences, wrong_sign
 from custom_components.nexblue_local.site_config import ChargerConfig, SiteConfig
 from custom_components.nexblue_local.site_meter import MeterReading
@@ -352,12 +353,12 @@ TWO_PHASES = SiteConfig.from_answers(
 
 
 @pytest.mark.parametrize(
-    ("config", "reading", "car", "expected"),
+    ("config", "reading", "chargers", "expected"),
     [
         (
             CONFIG,
             MeterReading(),
-            None,
+            [],
             [
                 Sentence.GRID_UNKNOWN,
                 Sentence.CAR_UNKNOWN,
@@ -378,7 +379,7 @@ TWO_PHASES = SiteConfig.from_answers(
                 house_a=(4.0, None, None),
                 unsigned_phases=(1,),
             ),
-            0.0,
+            [ChargerLoad(voltage_v=(230.0, None, None))],
             [
                 (Sentence.GRID_EXPORTS, {"power": "420 W"}),
                 (Sentence.GRID_OLD, {"minutes": "3"}),
@@ -395,23 +396,41 @@ TWO_PHASES = SiteConfig.from_answers(
         ),
         (
             TWO_PHASES,
-            MeterReading(grid_w=3.0, grid_at=999.0, house_a=(1.0, None, 2.0)),
-            0.0,
+            MeterReading(grid_w=3.0, grid_at=999.0, house_a=(1.0, None, -2.0)),
+            [ChargerLoad(power_w=900.0), ChargerLoad(power_w=100.0)],
+            [
+                Sentence.GRID_BALANCED,
+                (Sentence.CAR, {"power": "1.0 kW"}),
+                Sentence.PHASE_IMPORTS,
+                (
+                    Sentence.PHASE_EXPORTS,
+                    {"phase": "3", "current": "2.0", "fuse": "20"},
+                ),
+                (Sentence.PHASE_UNMEASURED, {"phase": "2"}),
+            ],
+        ),
+        (
+            # One phase is measured, and the charger shows that there are more.
+            SiteConfig.from_answers(
+                answers(fuse={"main_fuse": 20.0, "house_current_l1": "sensor.l1"})
+            ),
+            MeterReading(grid_w=3.0, grid_at=999.0, house_a=(1.0, None, None)),
+            [ChargerLoad(voltage_v=(230.0, 230.0, 230.0))],
             [
                 Sentence.GRID_BALANCED,
                 Sentence.CAR,
                 Sentence.PHASE_IMPORTS,
-                Sentence.PHASE_IMPORTS,
                 (Sentence.PHASE_UNMEASURED, {"phase": "2"}),
+                (Sentence.PHASE_UNMEASURED, {"phase": "3"}),
             ],
         ),
         (
             SiteConfig.from_answers(answers(fuse={"main_fuse": 20.0})),
             MeterReading(grid_w=3000.0, grid_at=999.0),
-            0.0,
+            [],
             [
                 (Sentence.GRID_IMPORTS, {"power": "3.0 kW"}),
-                Sentence.CAR,
+                Sentence.CAR_UNKNOWN,
                 Sentence.PHASES_SHARED,
             ],
         ),
@@ -420,11 +439,11 @@ TWO_PHASES = SiteConfig.from_answers(
 def test_sentences(
     config: SiteConfig,
     reading: MeterReading,
-    car: float | None,
+    chargers: list[ChargerLoad],
     expected: list[Sentence | tuple[Sentence, dict[str, str]]],
 ) -> None:
     """The check says what is known, and what is not."""
-    found = list(sentences(config, reading, car, 1000.0))
+    found = list(sentences(config, reading, chargers, 1000.0))
     assert len(found) == len(expected)
     for sentence, wanted in zip(found, expected, strict=True):
         assert wanted in (sentence, sentence[0])
