@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.config_entries import (
     SOURCE_IGNORE,
@@ -19,7 +20,11 @@ from custom_components.nexblue_local.const import CONF_MODBUS, DOMAIN
 from custom_components.nexblue_local.energy_dashboard import site_answers
 from custom_components.nexblue_local.phase_currents import ChargerLoad
 from custom_components.nexblue_local.site_check import Sentence, sentences, wrong_sign
-from custom_components.nexblue_local.site_config import ChargerConfig, SiteConfig
+from custom_components.nexblue_local.site_config import (
+    ChargerConfig,
+    SiteConfig,
+    async_follow_renames,
+)
 from custom_components.nexblue_local.site_meter import MeterReading
 from simulator import Car, SimulatedCharger, Simulator
 from tests.conftest import SERIAL, entry_data, entry_for, user_enters
@@ -410,6 +415,21 @@ TWO_PHASES = SiteConfig.from_answers(
             ],
         ),
         (
+            CONFIG,
+            MeterReading(
+                grid_w=1.0, grid_at=999.0, solar_w=0.0, battery_w=-5.0, battery_soc=1.0
+            ),
+            [],
+            [
+                Sentence.GRID_BALANCED,
+                Sentence.CAR_UNKNOWN,
+                Sentence.SOLAR,
+                Sentence.BATTERY_RESTS,
+                Sentence.BATTERY_SOC,
+                Sentence.PHASES_UNKNOWN,
+            ],
+        ),
+        (
             # One phase is measured, and the charger shows that there are more.
             SiteConfig.from_answers(
                 answers(fuse={"main_fuse": 20.0, "house_current_l1": "sensor.l1"})
@@ -660,6 +680,28 @@ async def test_reconfigure(hass: HomeAssistant, site_entry: MockConfigEntry) -> 
     await hass.async_block_till_done()
     assert site_entry.data == {"site": changed}
     assert site_entry.options == {"restarts": "few"}
+
+
+async def test_renamed_sensor(hass: HomeAssistant, site_entry: MockConfigEntry) -> None:
+    """The site follows a sensor that the user renames."""
+    registry = er.async_get(hass)
+    hass.states.async_remove(GRID)
+    for entity_id in (GRID, "sensor.other"):
+        created = registry.async_get_or_create("sensor", "meter", entity_id)
+        registry.async_update_entity(created.entity_id, new_entity_id=entity_id)
+    stop = async_follow_renames(hass, site_entry, [GRID, "sensor.solar"])
+    with patch.object(hass.config_entries, "async_schedule_reload") as reload:
+        registry.async_update_entity("sensor.other", new_entity_id="sensor.another")
+        registry.async_update_entity(GRID, name="Grid")
+        await hass.async_block_till_done()
+        reload.assert_not_called()
+        registry.async_update_entity(GRID, new_entity_id="sensor.main_meter")
+        await hass.async_block_till_done()
+        reload.assert_called_once_with(site_entry.entry_id)
+    stop()
+    config = SiteConfig.from_entry(site_entry)
+    assert config.grid.power == "sensor.main_meter"
+    assert config.solar == "sensor.solar"
 
 
 async def test_options_of_a_charger(
