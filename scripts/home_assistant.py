@@ -48,7 +48,7 @@ homeassistant:
 """
 
 
-def stored_charger(port: int, serial_number: str) -> dict[str, Any]:
+def stored_charger(port: int, serial_number: str, **options: int) -> dict[str, Any]:
     """Return the storage files of a Home Assistant with a charger on this machine."""
     now = "2026-01-01T00:00:00+00:00"
     entry: dict[str, Any] = {
@@ -60,7 +60,7 @@ def stored_charger(port: int, serial_number: str) -> dict[str, Any]:
         "entry_id": "01STORED",
         "minor_version": 1,
         "modified_at": now,
-        "options": {},
+        "options": options,
         "pref_disable_new_entities": False,
         "pref_disable_polling": False,
         "source": "user",

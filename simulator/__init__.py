@@ -2,16 +2,20 @@
 
 from .charger import Ocpp, SimulatedCharger
 from .faults import Fault, FaultKind
+from .habits import DateFormat, Habits, load_profile
 from .server import Request, Simulator
 from .world import Car, Mains
 
 __all__ = [
     "Car",
+    "DateFormat",
     "Fault",
     "FaultKind",
+    "Habits",
     "Mains",
     "Ocpp",
     "Request",
     "SimulatedCharger",
     "Simulator",
+    "load_profile",
 ]

@@ -4,14 +4,16 @@ import argparse
 import asyncio
 from collections.abc import Callable, Coroutine
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 import shlex
 import sys
 from typing import Any
 
-from .announcement import Announcement
+from .announcement import NAME, Announcement
 from .charger import Ocpp, SimulatedCharger
 from .faults import Fault, FaultKind
+from .habits import AS_DOCUMENTED, HABITS, Habits, load_profile
 from .replay import ReplayedCharger
 from .server import Simulator
 from .world import Car
@@ -103,25 +105,17 @@ async def _read_commands(simulator: Simulator, commands: asyncio.StreamReader) -
 
 
 async def _run(options: argparse.Namespace) -> None:
+    habits = habits_of(options)
     charger = (
-        SimulatedCharger(
-            serial_number=options.serial,
-            ocpp=options.ocpp,
-            limit_step=options.limit_step,
-            limit_rounds_up=options.limit_rounds_up,
-            shows_offered=options.shows_offered,
-        )
+        SimulatedCharger(serial_number=options.serial, ocpp=options.ocpp, habits=habits)
         if options.replay is None
-        else ReplayedCharger.load(options.replay)
+        else ReplayedCharger.load(options.replay, habits)
     )
     simulator = Simulator(
         charger=charger,
         host=options.host,
         port=options.port,
         unit_id=options.unit_id,
-        reserved_refused=options.reserved_refused or options.replay is not None,
-        max_read=options.max_read,
-        first_answer_delay=options.first_answer_delay,
     )
     if options.car:
         charger.plug_in(Car())
@@ -129,6 +123,17 @@ async def _run(options: argparse.Namespace) -> None:
         await stack.enter_async_context(simulator)
         if options.announce:
             await stack.enter_async_context(Announcement(options.host, simulator.port))
+        if options.impostor:
+            impostor = await stack.enter_async_context(
+                Simulator(
+                    charger=SimulatedCharger(serial_number=charger.serial_number),
+                    host=options.host,
+                    unit_id=options.unit_id,
+                )
+            )
+            await stack.enter_async_context(
+                Announcement(options.host, impostor.port, name=f"{NAME}-2")
+            )
         print(
             f"charger {charger.serial_number} at {options.host} port {simulator.port},"
             f" unit id {options.unit_id}",
@@ -143,8 +148,44 @@ async def _run(options: argparse.Namespace) -> None:
         await _read_commands(simulator, commands)
 
 
-def main() -> None:
-    """Parse the options and run."""
+def _add_habits(parser: argparse._ArgumentGroup) -> None:
+    """Add a switch for each habit, which overrides the profile."""
+    for name, habit in HABITS.items():
+        metadata = habit.metadata
+        switch = f"--{name.replace('_', '-')}"
+        if metadata["unit"]:
+            parser.add_argument(
+                switch,
+                type=metadata["parse"],
+                metavar=metadata["unit"],
+                default=argparse.SUPPRESS,
+                help=metadata["text"],
+            )
+        else:
+            parser.add_argument(
+                switch,
+                action=argparse.BooleanOptionalAction,
+                default=argparse.SUPPRESS,
+                help=metadata["text"],
+            )
+
+
+def _profile(name: str) -> Habits:
+    try:
+        return load_profile(name)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def habits_of(options: argparse.Namespace) -> Habits:
+    """Return the habits of the profile, and those given by switches instead."""
+    given = vars(options)
+    profile: Habits = options.profile
+    return replace(profile, **{name: given[name] for name in HABITS if name in given})
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
         description="Simulate a NexBlue charger with a car on Modbus TCP.",
@@ -173,37 +214,25 @@ def main() -> None:
         help="how an OCPP back end handles start and stop",
     )
     parser.add_argument(
-        "--reserved-refused",
+        "--impostor",
         action="store_true",
-        help="answer reserved registers with an exception instead of zeros",
+        help="announce another charger with the same serial number",
     )
     parser.add_argument(
-        "--max-read", type=int, default=125, help="registers in a read at most"
+        "--profile",
+        type=_profile,
+        default=AS_DOCUMENTED,
+        metavar="NAME|FILE",
+        help="a combination of the habits below: strange, or a TOML file",
     )
-    parser.add_argument(
-        "--first-answer-delay",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="delay of the first answer on each connection",
-    )
-    parser.add_argument(
-        "--limit-step",
-        type=float,
-        default=0.0,
-        metavar="AMPERES",
-        help="round the current limit to this step",
-    )
-    parser.add_argument(
-        "--limit-rounds-up", action="store_true", help="round up instead of down"
-    )
-    parser.add_argument(
-        "--shows-offered",
-        action="store_true",
-        help="read back what is offered as the current limit",
-    )
+    _add_habits(parser.add_argument_group("habits"))
+    return parser
+
+
+def main() -> None:
+    """Parse the options and run."""
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(parser.parse_args()))
+        asyncio.run(_run(parser().parse_args()))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from custom_components.nexblue_local.modbus.registers import (
     Settings,
 )
 
+from .habits import AS_DOCUMENTED, DateFormat, Habits
 from .world import Car, Mains, PerPhase, phase_shift
 
 MIN_CURRENT = 6.0
@@ -59,6 +60,13 @@ class Refusal(Exception):
 ILLEGAL_DATA_ADDRESS = 2
 ILLEGAL_DATA_VALUE = 3
 DEVICE_FAILURE = 4
+BUSY = 6
+
+MEASUREMENTS = range(102, 134)
+"""Input registers of the meter: currents, voltages, angles, powers and energies."""
+
+TEXTS = (*range(36), *range(44, 52))
+"""Input registers that hold strings."""
 
 POWER_ON: dict[str, Any] = {
     "current_limit": 16.0,
@@ -70,6 +78,27 @@ POWER_ON: dict[str, Any] = {
 """The settings after a power cycle; the vendor's document does not give all of them."""
 
 
+def _shown_date(now: datetime, date_format: DateFormat) -> int:
+    """Return the value of the date register (input register 38)."""
+    match date_format:
+        case DateFormat.YYYYMMDD:
+            return int(now.strftime("%Y%m%d"))
+        case DateFormat.YYMMDD:
+            return int(now.strftime("%y%m%d"))
+        case DateFormat.EPOCH:
+            return 19_000_101
+        case DateFormat.BLANK:
+            return 0xFFFF_FFFF
+
+
+def _padded_0xff(address: int, word: int) -> int:
+    """Return a word of a string whose padding is 0xFF."""
+    if address not in TEXTS:
+        return word
+    first, second = (byte or 0xFF for byte in divmod(word, 0x100))
+    return first * 0x100 + second
+
+
 @dataclass(kw_only=True)
 class SimulatedCharger:
     """A charger without its Modbus server."""
@@ -79,9 +108,7 @@ class SimulatedCharger:
     layout: Layout = Layout.DCBA
     ocpp: Ocpp = Ocpp.NONE
     read_back_delay: float = 1.0  # s before a written value can be read
-    limit_step: float = 0.0  # A to which the current limit is rounded, 0 for none
-    limit_rounds_up: bool = False
-    shows_offered: bool = False  # register 1000 reads back what is offered
+    habits: Habits = AS_DOCUMENTED
     app_fallback_current: float = 6.0  # A
     app_max_current: float = 16.0  # A
     errors: ChargerErrors = NO_ERRORS
@@ -97,12 +124,16 @@ class SimulatedCharger:
         self._now = self.clock()
         self.currents: PerPhase = (0.0, 0.0, 0.0)
         self.session_energy = 0.0  # kWh
+        self.fallbacks = 0  # how often the fallback engaged
+        self.power_ups = 0
         self.power_on()
         if self.car is not None:
             self.plug_in(self.car)
 
     def power_on(self) -> None:
         """Reset the settings, as a power cycle does."""
+        self.powered_at = self._now
+        self.power_ups += 1
         self.settings = dict(POWER_ON)
         self._read_back: list[tuple[float, dict[str, Any]]] = [
             (self._now, dict(self.settings))
@@ -125,6 +156,8 @@ class SimulatedCharger:
         """Disconnect the car; the session ends."""
         self.advance()
         self.car = None
+        if self.habits.starts_when_unplugged:
+            self.change("start_stop", StartStop.START)
 
     @property
     def offered(self) -> float:
@@ -194,6 +227,7 @@ class SimulatedCharger:
         ):
             self._limit_written_at = None
             self.fallback_active = True
+            self.fallbacks += 1
             self.settings["current_limit"] = self.settings["fallback_limit"]
             self._show_settings(0)
 
@@ -214,28 +248,45 @@ class SimulatedCharger:
     def input_words(self) -> dict[int, int]:
         """Return the words of all input registers."""
         self.advance()
+        date_layout = self.habits.date_layout or self.layout
+        clock_words = self._clock().encode(date_layout)
+        return self._identity_words() | clock_words | self._reading_words()
+
+    def _identity_words(self) -> dict[int, int]:
+        serial_number = self.serial_number
+        if self.habits.changes_letter_case and self.power_ups % 2 == 0:
+            serial_number = serial_number.lower()
+        identity = Identity(
+            brand="NexBlue",
+            model=self.model,
+            serial_number=serial_number,
+            firmware_version="04.00.19",
+            mapping_version=0x0100,
+            connector_count=1,
+            hardware_version="1.2",
+        )
+        words = identity.encode(self.layout)
+        if self.habits.padding_0xff:
+            return {a: _padded_0xff(a, word) for a, word in words.items()}
+        return words
+
+    def _clock(self) -> Clock:
         now = self.wall_clock()
         offset = now.utcoffset()
+        is_unset = self._now - self.powered_at < self.habits.clock_unset_for
+        return Clock(
+            date=0 if is_unset else _shown_date(now, self.habits.date_format),
+            time=0 if is_unset else int(now.strftime("%H%M%S")),
+            timezone=int(offset.total_seconds() // 60) if offset else 0,
+        )
+
+    def _reading_words(self) -> dict[int, int]:
         voltage_1, voltage_2, voltage_3 = self.voltages
         current_1, current_2, current_3 = self.currents
         power_1, power_2, power_3 = self.powers
         angle_1, angle_2, angle_3 = (
             (angle + (phase_shift(current) if current else 0.0)) % 360
             for angle, current in zip(ANGLES, self.currents, strict=True)
-        )
-        identity = Identity(
-            brand="NexBlue",
-            model=self.model,
-            serial_number=self.serial_number,
-            firmware_version="04.00.19",
-            mapping_version=0x0100,
-            connector_count=1,
-            hardware_version="1.2",
-        )
-        clock = Clock(
-            date=int(now.strftime("%Y%m%d")),
-            time=int(now.strftime("%H%M%S")),
-            timezone=int(offset.total_seconds() // 60) if offset else 0,
         )
         reading = Reading(
             status=self.state,
@@ -265,11 +316,17 @@ class SimulatedCharger:
                 else WaitingReasons(0)
             ),
         )
-        return {
-            address: word
-            for group in (identity, clock, reading)
-            for address, word in group.encode(self.layout).items()
-        }
+        words = reading.encode(self.layout)
+        if self._shows_zeros:
+            words |= dict.fromkeys(MEASUREMENTS, 0)
+        return words
+
+    @property
+    def _shows_zeros(self) -> bool:
+        elapsed = self._now - self.powered_at
+        if self.habits.zeros_every:
+            elapsed %= self.habits.zeros_every
+        return elapsed < self.habits.zeros_for
 
     def holding_words(self) -> dict[int, int]:
         """Return the words of all holding registers.
@@ -280,7 +337,7 @@ class SimulatedCharger:
         while len(self._read_back) > 1 and self._read_back[1][0] <= self._now:
             del self._read_back[0]
         settings = Settings(**self._read_back[0][1])
-        if self.shows_offered:
+        if self.habits.shows_offered:
             is_idle = self.state is not ChargePointState.CHARGING
             offered = 0.0 if is_idle else self.offered
             settings = replace(settings, current_limit=offered)
@@ -314,13 +371,18 @@ class SimulatedCharger:
             value = 0.0
         if name == "phase_mode" and value != self.settings["phase_mode"]:
             self._switching_until = self._now + PHASE_SWITCH_SECONDS
-        if name == "current_limit" and self.limit_step:
-            to_step = math.ceil if self.limit_rounds_up else math.floor
-            value = to_step(round(value / self.limit_step, 3)) * self.limit_step
         if name == "current_limit":
+            value = self._rounded(value)
             self._limit_written_at = self._now
             self.fallback_active = False
         self.settings[name] = value
+
+    def _rounded(self, limit: float) -> float:
+        """Return a current limit in A in the charger's step."""
+        if not (step := self.habits.limit_step):
+            return limit
+        to_step = math.ceil if self.habits.limit_rounds_up else math.floor
+        return to_step(round(limit / step, 3)) * step
 
     def change(self, name: str, value: Any) -> None:
         """Change a setting without Modbus, as the app does; it can be read at once."""

@@ -1,5 +1,6 @@
 """Replay the registers of a diagnostics file."""
 
+from dataclasses import replace
 import json
 from pathlib import Path
 from typing import Any, override
@@ -8,14 +9,20 @@ from custom_components.nexblue_local.modbus.model import Table
 from custom_components.nexblue_local.modbus.registers import Settings
 
 from .charger import ILLEGAL_DATA_ADDRESS, Refusal, SimulatedCharger
+from .habits import AS_DOCUMENTED, Habits
 
 
 class ReplayedCharger(SimulatedCharger):
     """A charger whose registers change only when they are written."""
 
-    def __init__(self, registers: dict[str, dict[str, str]]) -> None:
-        """Initialize the charger with the registers of a diagnostics file."""
-        super().__init__()
+    def __init__(
+        self, registers: dict[str, dict[str, str]], habits: Habits = AS_DOCUMENTED
+    ) -> None:
+        """Initialize the charger with the registers of a diagnostics file.
+
+        Registers that are not in it are refused.
+        """
+        super().__init__(habits=replace(habits, reserved_refused=True))
         self._words = {
             Table(table): {
                 address: int(word, 16)
@@ -26,10 +33,10 @@ class ReplayedCharger(SimulatedCharger):
         }
 
     @classmethod
-    def load(cls, path: Path) -> ReplayedCharger:
+    def load(cls, path: Path, habits: Habits = AS_DOCUMENTED) -> ReplayedCharger:
         """Return the charger of a diagnostics file as downloaded from Home Assistant."""
         diagnostics: dict[str, Any] = json.loads(path.read_text())
-        return cls(diagnostics["data"]["registers"])
+        return cls(diagnostics["data"]["registers"], habits)
 
     @override
     def input_words(self) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+import random
 from typing import Any, Self, override
 
 from pymodbus.constants import ExcCodes
@@ -10,15 +11,24 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.server.requesthandler import ServerRequestHandler
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from .charger import ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE, Refusal, SimulatedCharger
+from .charger import (
+    BUSY,
+    DEVICE_FAILURE,
+    ILLEGAL_DATA_ADDRESS,
+    ILLEGAL_DATA_VALUE,
+    Refusal,
+    SimulatedCharger,
+)
 from .faults import Fault, FaultKind
+from .habits import Habits
 
 READ_HOLDING = 0x03
 READ_INPUT = 0x04
 WRITES = (0x06, 0x10)
-MAX_READ = 125
 INPUT_RANGES = (range(100), range(100, 400), range(400, 403))
 HOLDING_RANGES = (range(1000, 2000),)
+SPLIT_PAUSE = 0.01
+"""Time in s between two parts of an answer."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +45,8 @@ class Request:
 class Simulator:
     """A charger on the network, as an asynchronous context manager.
 
-    Like the real one, it accepts one connection at a time. With `reserved_refused`, a read
-    that includes reserved registers is answered with exception 2 instead of zeros.
+    Like the real one, it accepts one connection at a time. The charger's habits decide
+    how it answers.
     """
 
     charger: SimulatedCharger = field(default_factory=SimulatedCharger)
@@ -44,9 +54,6 @@ class Simulator:
     port: int = 0  # 0 is any free port
     unit_id: int = 200
     slot_release: float = 0.5  # s before a closed connection can be replaced
-    reserved_refused: bool = False
-    max_read: int = MAX_READ  # registers in a read
-    first_answer_delay: float = 0.0  # s, on each connection
     faults: list[Fault] = field(default_factory=list)
     overrides: dict[int, int] = field(default_factory=dict)
     """Words by address that replace those of input and holding registers."""
@@ -57,6 +64,8 @@ class Simulator:
         self._server: _Server | None = None
         self._client: _Handler | None = None
         self._occupied_until = 0.0
+        # What happens now and then happens at the same requests in each run.
+        self._random = random.Random(0)  # noqa: S311 (no secret)
 
     async def __aenter__(self) -> Self:
         """Start the server."""
@@ -89,6 +98,15 @@ class Simulator:
         self.charger.advance()
         self.charger.power_on()
         await self.start()
+
+    @property
+    def habits(self) -> Habits:
+        """Return the habits of the charger."""
+        return self.charger.habits
+
+    def happens(self, share: float) -> bool:
+        """Return whether something happens that does so in a share of all cases."""
+        return self._random.random() < share
 
     @property
     def is_listening(self) -> bool:
@@ -127,6 +145,12 @@ class Simulator:
 
     def answer(self, request: Request) -> list[int]:
         """Execute a request and return the words read; raise Refusal if it is refused."""
+        for share, code in (
+            (self.habits.refuses, DEVICE_FAILURE),
+            (self.habits.busy, BUSY),
+        ):
+            if self.happens(share):
+                raise Refusal(code)
         if request.function in WRITES:
             self.charger.write(request.address, list(request.words))
             return []
@@ -138,14 +162,14 @@ class Simulator:
         self, words: dict[int, int], ranges: tuple[range, ...], request: Request
     ) -> list[int]:
         words |= self.overrides
-        if not 1 <= request.count <= self.max_read:
+        if not 1 <= request.count <= self.habits.max_read:
             raise Refusal(ILLEGAL_DATA_VALUE)
         addresses = range(request.address, request.address + request.count)
         if not any(
             addresses[0] in allowed and addresses[-1] in allowed for allowed in ranges
         ):
             raise Refusal(ILLEGAL_DATA_ADDRESS)
-        if self.reserved_refused and any(a not in words for a in addresses):
+        if self.habits.reserved_refused and any(a not in words for a in addresses):
             raise Refusal(ILLEGAL_DATA_ADDRESS)
         return [words.get(address, 0) for address in addresses]
 
@@ -179,11 +203,16 @@ class _Handler(ServerRequestHandler):
         self._simulator = server.simulator
         self._answering: asyncio.Task[None] | None = None
         self._has_answered = False
+        self._previous = b""
+        self._sending = asyncio.Lock()
+        self._idle: asyncio.TimerHandle | None = None
 
     @override
     def callback_connected(self) -> None:
         super().callback_connected()
-        if not self._simulator.admit(self):
+        if self._simulator.admit(self):
+            self._restart_idle_timer()
+        else:
             self.hang_up()
 
     @override
@@ -192,6 +221,16 @@ class _Handler(ServerRequestHandler):
         self._simulator.leave(self)
         if self._answering is not None:
             self._answering.cancel()
+        if self._idle is not None:
+            self._idle.cancel()
+
+    def _restart_idle_timer(self) -> None:
+        """Close the connection when nothing is requested, if that is its habit."""
+        if self._idle is not None:
+            self._idle.cancel()
+        if after := self._simulator.habits.closes_idle_after:
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(after, self.hang_up)
 
     def hang_up(self) -> None:
         """Close the connection."""
@@ -201,10 +240,12 @@ class _Handler(ServerRequestHandler):
     @override
     async def handle_request(self) -> None:
         self._answering = asyncio.current_task()
+        self._restart_idle_timer()
         try:
             await self._handle()
         finally:
             self._answering = None
+            self._restart_idle_timer()
 
     async def _handle(self) -> None:
         pdu = self.last_pdu
@@ -213,7 +254,7 @@ class _Handler(ServerRequestHandler):
             return
         is_write = pdu.function_code in WRITES
         if not is_write and pdu.function_code not in (READ_HOLDING, READ_INPUT):
-            self._send(
+            await self._send(
                 pdu, ExceptionResponse(pdu.function_code, ExcCodes.ILLEGAL_FUNCTION)
             )
             return
@@ -224,9 +265,11 @@ class _Handler(ServerRequestHandler):
             tuple(pdu.registers) if is_write else (),
         )
         simulator.log.append(request)
-        if not self._has_answered:
-            self._has_answered = True
-            await asyncio.sleep(simulator.first_answer_delay)
+        habits = simulator.habits
+        is_first, self._has_answered = not self._has_answered, True
+        await asyncio.sleep(
+            habits.first_answer_delay if is_first else habits.answer_delay
+        )
         fault = next(
             (
                 fault
@@ -236,14 +279,14 @@ class _Handler(ServerRequestHandler):
             None,
         )
         if fault is None:
-            self._send(pdu, self._execute(pdu, request))
+            await self._send(pdu, self._execute(pdu, request))
         else:
             await self._fail(fault, pdu, request)
 
     async def _fail(self, fault: Fault, pdu: ModbusPDU, request: Request) -> None:
         if fault.kind is FaultKind.SLOW:
             await asyncio.sleep(fault.seconds)
-            self._send(pdu, self._execute(pdu, request))
+            await self._send(pdu, self._execute(pdu, request))
             return
         if fault.executed:
             self._execute(pdu, request)
@@ -251,13 +294,13 @@ class _Handler(ServerRequestHandler):
             case FaultKind.DROP:
                 self.hang_up()
             case FaultKind.EXCEPTION:
-                self._send(pdu, ExceptionResponse(request.function, fault.code))
+                await self._send(pdu, ExceptionResponse(request.function, fault.code))
             case FaultKind.GARBAGE:
                 self.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             case FaultKind.TRUNCATED:
                 response = self._execute(pdu, request)
                 del response.registers[-1:]
-                self._send(pdu, response)
+                await self._send(pdu, response)
 
     def _execute(self, pdu: ModbusPDU, request: Request) -> ModbusPDU:
         """Return the charger's answer."""
@@ -273,8 +316,22 @@ class _Handler(ServerRequestHandler):
         )
         return response
 
-    def _send(self, pdu: ModbusPDU, response: ModbusPDU) -> None:
+    async def _send(self, pdu: ModbusPDU, response: ModbusPDU) -> None:
+        """Send a response, as a whole and once unless the charger has other habits."""
         response.transaction_id = pdu.transaction_id
         response.dev_id = pdu.dev_id
-        if self.transport:
-            self.pdu_send(response)
+        habits = self._simulator.habits
+        data = frame = self.framer.buildFrame(response)
+        if self._simulator.happens(habits.repeats / 2):
+            data = frame + frame
+        elif self._simulator.happens(habits.repeats / 2):
+            data = self._previous + frame
+        self._previous = frame
+        size = len(data) // 3 + 1 if habits.splits_answers else len(data)
+        # Two answers must not mix.
+        async with self._sending:
+            for start in range(0, len(data), size):
+                if start:
+                    await asyncio.sleep(SPLIT_PAUSE)
+                if self.transport:
+                    self.send(data[start : start + size])

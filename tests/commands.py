@@ -150,12 +150,12 @@ def core(entry: MockConfigEntry) -> Controller:
 
 def wake_keep_alive(entry: MockConfigEntry) -> None:
     """Have it calculated again when the next write is due."""
-    core(entry)._update_task()
+    core(entry).keep_alive.update()
 
 
 def is_kept_alive(entry: MockConfigEntry) -> bool:
     """Return whether the current limit is written again and again."""
-    return core(entry).is_kept_alive
+    return core(entry).keep_alive.is_running
 
 
 def age_keep_alive(entry: MockConfigEntry, seconds: float) -> None:

@@ -72,7 +72,6 @@ def test_diagram_of_the_states() -> None:
     """The diagram in CONTRIBUTING.md is that of the code."""
     diagram = [
         f"    {state} --> {following}: {reason}"
-        for state, transitions in TRANSITIONS.items()
-        for following, reason in transitions.items()
+        for (state, following), reason in TRANSITIONS.items()
     ]
     assert "\n".join(diagram) in (ROOT / "CONTRIBUTING.md").read_text()

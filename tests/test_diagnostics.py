@@ -66,7 +66,7 @@ async def test_replay(
     before = original.runtime_data.coordinator.data
 
     charger = ReplayedCharger.load(tmp_path / "file.json")
-    async with Simulator(charger=charger, reserved_refused=True) as replay:
+    async with Simulator(charger=charger) as replay:
         entry = MockConfigEntry(
             domain=DOMAIN,
             unique_id="REDACTED",

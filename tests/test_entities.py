@@ -114,6 +114,7 @@ OFF_BY_DEFAULT = {
     *("sensor.active_phase_mode", "sensor.active_start_stop"),
     *("sensor.app_phase_mode", "binary_sensor.phase_mode_not_restored"),
     *("sensor.clock_offset", "sensor.mapping_version", "sensor.connector_count"),
+    "button.test_charger",
     *(f"binary_sensor.error_{str(flag.name).lower()}" for flag in ChargerErrors),
     *(f"binary_sensor.warning_{str(flag.name).lower()}" for flag in ChargerWarnings),
     *(
@@ -125,7 +126,7 @@ OFF_BY_DEFAULT = {
 
 
 async def test_off_by_default(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """Angles, single bits and metadata are there, but off."""
+    """Angles, single bits, metadata and the test are there, but off."""
     off = {
         f"{entity.domain}.{entity.unique_id.removeprefix(f'{SERIAL}_')}"
         for entity in er.async_entries_for_config_entry(
@@ -134,7 +135,7 @@ async def test_off_by_default(hass: HomeAssistant, entry: MockConfigEntry) -> No
         if entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     }
     assert off == OFF_BY_DEFAULT
-    assert len(off) == 17 + 12 + 10 + 6
+    assert len(off) == 17 + 1 + 12 + 10 + 6
 
 
 @pytest.mark.usefixtures("all_entities_on")
@@ -217,7 +218,7 @@ async def test_refused_bitsets_are_unknown(
         # Zero is not believed at once, as the meter may not be ready yet.
         "sensor.session_energy",
         # Nothing is the matter with these.
-        *("sensor.next_phase_switch", "button.release_control"),
+        *("sensor.next_phase_switch", "button.release_control", "button.test_charger"),
         "event.control_event",
         *("binary_sensor.fault", "binary_sensor.fallback_active"),
     }

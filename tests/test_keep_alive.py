@@ -69,7 +69,7 @@ async def test_keep_alive_ends_with_the_entry(
     with pytest.raises(HomeAssistantError):
         await waiting
     assert control.state.desired.fallback_limit == COMMANDS[1].value
-    assert not control.is_kept_alive
+    assert not control.keep_alive.is_running
 
 
 @pytest.mark.parametrize("ending", ["reload", "removal"])

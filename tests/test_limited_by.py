@@ -120,7 +120,7 @@ def user_limit(limit: float, *, is_held: bool = False) -> Limits:
     """Return the limits of a user's one."""
     limits = Limits()
     limits.set(Source.USER, limit)
-    limits.is_held = is_held
+    limits.phases.is_awaited = is_held
     return limits
 
 
@@ -136,7 +136,7 @@ def test_held_until_the_phases_are_restored() -> None:
     assert held == "phase_switch_pending"
     assert limited_by(snapshot(), user_limit(5.0, is_held=True), None) == "paused"
     alone = Limits()
-    alone.is_held = True
+    alone.phases.is_awaited = True
     assert limited_by(snapshot(), alone, None) == "current_limit"
 
 

@@ -14,11 +14,21 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local import coordinator
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.modbus import transport
-from simulator import Car, Fault, FaultKind, SimulatedCharger, Simulator
+from custom_components.nexblue_local.modbus.enums import StartStop
+from simulator import (
+    Car,
+    DateFormat,
+    Fault,
+    FaultKind,
+    Habits,
+    SimulatedCharger,
+    Simulator,
+)
 from simulator.charger import POWER_ON
-from tests.commands import PREFIX, entity_id_of, intent, number, writes
-from tests.conftest import SERIAL, entry_for, user_enters
-from tests.test_config_flow import discover
+from simulator.habits import AS_DOCUMENTED
+from tests.commands import PREFIX, STOP, entity_id_of, intent, number, writes
+from tests.conftest import SERIAL, entry_for, timing, user_enters
+from tests.test_config_flow import address, discover
 from tests.test_init import poll, state
 
 LIMITS = (6.3, 10.4, 9.7, 8.8, 12.1)
@@ -29,13 +39,34 @@ async def test_rounds_limits(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry, rounds_up: bool
 ) -> None:
     """Set-points in tenths are no error, and take no longer."""
-    simulator.charger.limit_step, simulator.charger.limit_rounds_up = 1.0, rounds_up
+    simulator.charger.habits = Habits(limit_step=1.0, limit_rounds_up=rounds_up)
     for limit in LIMITS:
         started = time.monotonic()
         await number("current_limit", limit, 1000).give(hass)
         assert time.monotonic() - started < 0.5
         assert simulator.charger.settings["current_limit"] == int(limit)
         assert intent(entry) == {"current_limit": limit}
+
+
+async def test_set_points_take_no_longer(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A charger that rounds gets its limits as quickly as one that does not."""
+    simulator.charger.read_back_delay = 0.1
+    requests: dict[Habits, int] = {}
+    with timing(confirm_every=0.05):
+        await hass.config_entries.async_reload(entry.entry_id)
+    for habits in (AS_DOCUMENTED, Habits(limit_step=1.0), Habits(limit_step=0.5)):
+        simulator.charger.habits = habits
+        await number("current_limit", 16, 1000).give(hass)
+        await poll(hass, entry)
+        simulator.log.clear()
+        for limit in LIMITS:
+            await number("current_limit", limit, 1000).give(hass)
+        requests[habits] = len(simulator.log)
+    friendly, *rounding = requests.values()
+    # Each limit may be read back once more, depending on when it is read.
+    assert max(rounding) <= friendly + len(LIMITS), requests
 
 
 @pytest.mark.parametrize("app_maximum", [16.0, 7.0])
@@ -46,7 +77,7 @@ async def test_shows_what_it_offers(
     app_maximum: float,
 ) -> None:
     """Less than requested, or 0 while idle, is a state and no failure."""
-    simulator.charger.shows_offered = True
+    simulator.charger.habits = Habits(shows_offered=True)
     await number("current_limit", 16, 1000).give(hass)
     simulator.charger.app_max_current = app_maximum
     assert intent(entry) == {"current_limit": 16}
@@ -64,7 +95,7 @@ async def test_short_reads(
     hass: HomeAssistant, simulator: Simulator, max_read: int
 ) -> None:
     """Reads are halved until they are answered, also in the config flow."""
-    simulator.max_read = max_read
+    simulator.charger.habits = Habits(max_read=max_read)
     result = await user_enters(
         hass, {"host": simulator.host, "port": simulator.port, "unit_id": 200}
     )
@@ -86,7 +117,7 @@ async def test_short_reads(
 
 async def test_slow_first_answer(hass: HomeAssistant, simulator: Simulator) -> None:
     """The first answer on a connection may take longer than the others."""
-    simulator.first_answer_delay = 0.8
+    simulator.charger.habits = Habits(first_answer_delay=0.8)
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
     with (
@@ -113,6 +144,16 @@ async def test_busy_now_and_then(
     )
     await number("current_limit", 9, 1000).give(hass)
     assert simulator.charger.settings["current_limit"] == 9
+
+
+async def test_refuses_a_read_now_and_then(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A read that is refused once is repeated within the poll."""
+    simulator.faults.append(Fault(kind=FaultKind.EXCEPTION, code=4, times=1))
+    await poll(hass, entry)
+    assert entry.runtime_data.coordinator.last_update_success
+    assert simulator.faults[0].times == 0
 
 
 async def test_refuses_now_and_then(
@@ -149,6 +190,67 @@ async def test_letter_case_of_the_serial_number(
     assert result["reason"] == "already_configured"
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_strings_padded_with_0xff(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The padding is no part of the names and of the serial number."""
+    simulator.charger.habits = Habits(padding_0xff=True)
+    result = await user_enters(hass, address(simulator))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "NexBlue Delta Max"
+    assert result["result"].unique_id == SERIAL
+
+
+@pytest.mark.parametrize(
+    "habits",
+    [
+        *(Habits(date_format=date_format) for date_format in DateFormat),
+        Habits(clock_unset_for=3600, zeros_for=3600),
+    ],
+    ids=lambda habits: str(habits.date_format) if not habits.zeros_for else "no clock",
+)
+async def test_no_valid_date(
+    hass: HomeAssistant, simulator: Simulator, habits: Habits
+) -> None:
+    """Other values confirm the byte order, and settings are restored at once."""
+    simulator.charger.habits = habits
+    result = await user_enters(hass, address(simulator))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    entry = result["result"]
+    simulator.charger.plug_in(Car())
+    await poll(hass, entry)
+    await number("current_limit", 6, 1000).give(hass)
+    await STOP.give(hass)
+    await simulator.power_cycle()
+    assert simulator.charger.settings["current_limit"] == 16
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await poll(hass, entry)
+    assert simulator.charger.settings["current_limit"] == 6
+    assert simulator.charger.settings["start_stop"] is StartStop.STOP
+
+
+async def test_start_when_unplugged(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A STOP ends with its session, and does not stop the next car."""
+    simulator.charger.habits = Habits(starts_when_unplugged=True)
+    simulator.charger.plug_in(Car())
+    await poll(hass, entry)
+    await STOP.give(hass)
+    simulator.charger.unplug()
+    await poll(hass, entry)
+    simulator.charger.plug_in(Car())
+    simulator.log.clear()
+    simulator.cut()
+    await asyncio.sleep(0.2)
+    for _ in range(2):
+        await poll(hass, entry)
+    assert intent(entry) == {}
+    assert writes(simulator) == []
+    assert simulator.charger.settings["start_stop"] is StartStop.START
 
 
 @pytest.fixture
@@ -242,7 +344,7 @@ async def test_learned_reads_are_kept(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
     """A charger that answers short reads is not asked for long ones again."""
-    simulator.max_read = 32
+    simulator.charger.habits = Habits(max_read=32)
     entry = entry_for(simulator)
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)

@@ -22,7 +22,7 @@ from custom_components.nexblue_local import (
 from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS, INVALID_HOST
 from custom_components.nexblue_local.const import CONF_SUPPLY_PHASES, DOMAIN
-from custom_components.nexblue_local.control.controller import CONSEQUENCES
+from custom_components.nexblue_local.control.controller import ERRORS
 from custom_components.nexblue_local.modbus import errors
 from custom_components.nexblue_local.options_flow import OPTIONS_SCHEMA
 from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA, FIXABLE, Issue
@@ -40,7 +40,7 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
         *binary_sensor.DESCRIPTIONS,
         *binary_sensor.CONTROL_DESCRIPTIONS,
     ),
-    "button": (button.DESCRIPTION,),
+    "button": button.DESCRIPTIONS,
     "event": (event.DESCRIPTION,),
     "number": number.DESCRIPTIONS,
     "select": (select.DESCRIPTION,),
@@ -94,7 +94,7 @@ def test_errors() -> None:
     source = "".join((INTEGRATION / f"{name}.py").read_text() for name in files)
     raised = r"(?:Rejected|CommandFailed|invalid)\(|translation_key="
     keys |= set(re.findall(rf'(?:{raised})\s*"(\w+)"', source))
-    keys |= {c.error for c in CONSEQUENCES.values() if c.error is not None}
+    keys |= set(ERRORS.values())
     keys |= {"not_executed", "not_lowered"}
     limits = ("current_limit", "fallback_limit", "fallback_timeout", "safe_limit")
     keys |= {f"{name}_out_of_range" for name in limits}

@@ -101,8 +101,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> b
     coordinator = NexBlueCoordinator(
         hass, entry, address, client, controller, learned_store
     )
+    await controller.async_start()
     entry.async_on_unload(controller.async_stop)
-    await controller.async_load()
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:

@@ -158,14 +158,14 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlBinarySensorDescription, ...] = (
         key="start_stop_refused",
         entity_category=EntityCategory.DIAGNOSTIC,
         device_class=BinarySensorDeviceClass.PROBLEM,
-        is_on_fn=lambda controller: controller.control.refuses_start_stop,
+        is_on_fn=lambda controller: controller.control.reconciler.refuses_start_stop,
     ),
     NexBlueControlBinarySensorDescription(
         key="settings_not_applied",
         entity_category=EntityCategory.DIAGNOSTIC,
         device_class=BinarySensorDeviceClass.PROBLEM,
         is_on_fn=lambda controller: (
-            controller.control.reconcile_state is ReconcileState.PENDING
+            controller.control.reconciler.state is ReconcileState.PENDING
         ),
     ),
     NexBlueControlBinarySensorDescription(

@@ -1,18 +1,43 @@
-"""Button: return control to the charger."""
+"""Buttons: return control to the charger, and test it."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
+from .first_contact import async_notify
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
 
-DESCRIPTION = ButtonEntityDescription(key="release_control")
+
+@dataclass(frozen=True, kw_only=True)
+class NexBlueButtonDescription(ButtonEntityDescription):
+    """Description of a button."""
+
+    press_fn: Callable[[HomeAssistant, NexBlueConfigEntry], Awaitable[None]]
+
+
+async def _async_release(_: HomeAssistant, entry: NexBlueConfigEntry) -> None:
+    """Write the fallback limit that is set, and stop writing."""
+    await entry.runtime_data.controller.async_release()
+
+
+DESCRIPTIONS = (
+    NexBlueButtonDescription(key="release_control", press_fn=_async_release),
+    NexBlueButtonDescription(
+        key="test_charger",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        press_fn=async_notify,
+    ),
+)
 
 
 async def async_setup_entry(
@@ -20,14 +45,19 @@ async def async_setup_entry(
     entry: NexBlueConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the button of a charger."""
-    async_add_entities([NexBlueButton(entry=entry, description=DESCRIPTION)])
+    """Set up the buttons of a charger."""
+    async_add_entities(
+        NexBlueButton(entry=entry, description=description)
+        for description in DESCRIPTIONS
+    )
 
 
 class NexBlueButton(NexBlueControlEntity, ButtonEntity):
-    """Button that returns control to the charger."""
+    """Button of a charger."""
+
+    entity_description: NexBlueButtonDescription
 
     @override
     async def async_press(self) -> None:
-        """Write the fallback limit that is set, and stop writing."""
-        await self._controller.async_release()
+        """Do what the button is for; raises HomeAssistantError."""
+        await self.entity_description.press_fn(self.hass, self.coordinator.config_entry)

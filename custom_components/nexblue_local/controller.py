@@ -49,43 +49,43 @@ class ChargerController:
         on_update: Callable[[Snapshot | None], None],
         on_event: Callable[[ControlEvent], None],
     ) -> None:
-        """Initialize without a desired state.
+        """Initialize without control; see `async_start`.
 
         `on_update` gets what was read, or None if only settings changed.
         """
+        self._hass = hass
         self._entry = entry
         self._client = client
         self._link = ModbusLink(client)
         self._on_update = on_update
         self._on_event = on_event
         self._store = control_store(hass, entry.entry_id)
-        self.control = Controller(
-            self._link,
-            Environment(
-                notifier=self,
-                now=dt_util.utcnow,
-                save=self._store.async_save,
-                start=lambda task: entry.async_create_background_task(
-                    hass, task, f"{entry.title} keep-alive"
-                ),
-                timing=TIMING,
-            ),
-        )
 
-    async def async_load(self) -> None:
+    async def async_start(self) -> None:
         """Load the desired state, and begin to keep it alive.
 
         A damaged record is discarded: the charger keeps what it has.
         """
+        state = ControlState()
         if (record := await self._store.async_load()) is not None:
             try:
-                self.control.load(ControlState.from_dict(record))
+                state = ControlState.from_dict(record)
             except DamagedRecord as error:
                 LOGGER.warning(
                     "%s: the stored settings are damaged and were discarded: %s",
                     self._entry.title,
                     error,
                 )
+        environment = Environment(
+            notifier=self,
+            now=dt_util.utcnow,
+            save=self._store.async_save,
+            start=lambda task: self._entry.async_create_background_task(
+                self._hass, task, f"{self._entry.title} keep-alive"
+            ),
+            timing=TIMING,
+        )
+        self.control = Controller(self._link, environment, state)
         await self.control.start()
 
     @callback

@@ -133,7 +133,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 {"minutes": f"{offset / 60:.0f}"},
             ),
             Issue.FALLBACK_FIRED: (
-                self._controller.control.has_unexpected_fallback,
+                self._controller.control.reconciler.has_unexpected_fallback,
                 {},
             ),
             Issue.NO_FALLBACK_CHOSEN: (

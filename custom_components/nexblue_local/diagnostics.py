@@ -9,7 +9,7 @@ from homeassistant.components.diagnostics import REDACTED
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 
-from .address import ModbusAddress, modbus_address
+from .address import modbus_address
 from .coordinator import NexBlueConfigEntry
 from .modbus.codec import Layout
 from .modbus.connection_pool import resolve
@@ -26,11 +26,10 @@ async def async_get_config_entry_diagnostics(
 
     `python -m simulator --replay` serves the words in `registers`.
     """
-    address = modbus_address(entry)
-    secrets = await _async_secrets(entry, address)
     if entry.state is not ConfigEntryState.LOADED:
         failure: dict[str, Any] = {"state": entry.state.value, "reason": entry.reason}
-        return cast("dict[str, Any]", _without(failure, secrets))
+        return await async_redact(entry, failure)
+    address = modbus_address(entry)
     coordinator = entry.runtime_data.coordinator
     charger = entry.runtime_data.modbus
     images = {
@@ -64,13 +63,20 @@ async def async_get_config_entry_diagnostics(
         },
         "registers": {table: _runs(image) for table, image in images.items()},
     }
-    return cast("dict[str, Any]", _without(diagnostics, secrets))
+    return await async_redact(entry, diagnostics)
 
 
-async def _async_secrets(
-    entry: NexBlueConfigEntry, address: ModbusAddress | None
-) -> list[str]:
+async def async_redact(
+    entry: NexBlueConfigEntry, data: dict[str, Any]
+) -> dict[str, Any]:
+    """Return data in which serial number and address are redacted from all texts."""
+    secrets = await _async_secrets(entry)
+    return cast("dict[str, Any]", _without(data, secrets))
+
+
+async def _async_secrets(entry: NexBlueConfigEntry) -> list[str]:
     """Return the texts to redact; errors contain the IP address of a host name."""
+    address = modbus_address(entry)
     texts = [entry.unique_id]
     if address is not None:
         texts += address.host, await resolve(address.host)

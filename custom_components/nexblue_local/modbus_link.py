@@ -61,7 +61,7 @@ def control_settings(settings: registers.Settings) -> Settings:
 
 def observation(snapshot: Snapshot) -> Observation:
     """Return what control needs of a snapshot."""
-    reading = snapshot.reading
+    identity, reading = snapshot.identity, snapshot.reading
     reasons = reading.waiting_reasons
     return Observation(
         status=None if reading.status is None else Status(reading.status.name.lower()),
@@ -70,6 +70,7 @@ def observation(snapshot: Snapshot) -> Observation:
         is_fallback_active=None
         if reasons is None
         else enums.WaitingReasons.MODBUS_FALLBACK in reasons,
+        version=f"{identity.firmware_version} {identity.mapping_version}",
     )
 
 

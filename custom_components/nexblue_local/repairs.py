@@ -167,7 +167,7 @@ class FallbackRepairFlow(RepairsFlow):
                 errors["base"], reason = "not_set", str(error)
             else:
                 return self.async_create_entry(data={})
-        settings = entry.runtime_data.controller.control.found
+        settings = entry.runtime_data.controller.control.link.settings
         present = {
             field.setting.value: value / field.factor
             for field in FALLBACK

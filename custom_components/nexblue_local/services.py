@@ -8,7 +8,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.core import (
+    HomeAssistant,
+    ServiceCall,
+    ServiceResponse,
+    SupportsResponse,
+    callback,
+)
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import (
     config_validation as cv,
@@ -27,12 +33,15 @@ from .address import modbus_address
 from .const import DOMAIN
 from .control.lease import Lease
 from .control.settings import PhaseMode, Setting, Settings
-from .coordinator import NexBlueConfigEntry, NexBlueRuntimeData
+from .coordinator import NexBlueConfigEntry
 from .exceptions import invalid
+from .first_contact import async_test_charger
+from .first_contact_report import report_block, report_sentences
 
 ATTR_FORCE: Final = "force"
 ATTR_MINUTES: Final = "minutes"
 ATTR_SAFE_LIMIT: Final = "safe_limit"
+ATTR_TEST_LIMIT: Final = "test_limit"
 ATTR_VALID_FOR: Final = "valid_for"
 
 
@@ -103,6 +112,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Parser]]] = {
     },
     "release_control": {Setting.FALLBACK_LIMIT: _number},
     "release_connection": {ATTR_MINUTES: _minutes, ATTR_FORCE: _boolean},
+    "test_charger": {ATTR_TEST_LIMIT: _boolean},
 }
 """The fields of each action, without those of the target."""
 
@@ -200,33 +210,36 @@ def _names(hass: HomeAssistant, entries: list[NexBlueConfigEntry]) -> list[str]:
     ]
 
 
-async def _on_each(
+async def _on_each[T](
     hass: HomeAssistant,
     entries: list[NexBlueConfigEntry],
-    act: Callable[[NexBlueRuntimeData], Awaitable[None]],
-) -> None:
-    """Act on all chargers at once.
+    act: Callable[[NexBlueConfigEntry], Awaitable[T]],
+) -> list[T]:
+    """Act on all chargers at once, and return the results.
 
     A failure does not affect the other chargers. With several chargers, all
     failures are raised as one error, which names the chargers.
     """
 
-    async def act_on(entry: NexBlueConfigEntry) -> None:
+    async def act_on(entry: NexBlueConfigEntry) -> T:
         if entry.state is not ConfigEntryState.LOADED:
             raise invalid("not_loaded")
-        await act(entry.runtime_data)
+        return await act(entry)
 
-    results = await asyncio.gather(
+    outcomes = await asyncio.gather(
         *(act_on(entry) for entry in entries), return_exceptions=True
     )
+    results: list[T] = []
     failures: list[tuple[str, HomeAssistantError]] = []
-    for name, result in zip(_names(hass, entries), results, strict=True):
-        if isinstance(result, HomeAssistantError):
-            failures.append((name, result))
-        elif result is not None:
-            raise result
+    for name, outcome in zip(_names(hass, entries), outcomes, strict=True):
+        if isinstance(outcome, HomeAssistantError):
+            failures.append((name, outcome))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            results.append(outcome)
     if not failures:
-        return
+        return results
     if len(entries) == 1:
         raise failures[0][1]
     all_invalid = all(
@@ -271,7 +284,7 @@ async def _async_set_limits(call: ServiceCall) -> None:
         call.hass,
         entries,
         # A lease is changed when it ends, so each charger needs its own.
-        lambda charger: charger.controller.async_set(wanted, _lease(data)),
+        lambda entry: entry.runtime_data.controller.async_set(wanted, _lease(data)),
     )
 
 
@@ -295,7 +308,7 @@ async def _async_release_control(call: ServiceCall) -> None:
     await _on_each(
         call.hass,
         entries,
-        lambda charger: charger.controller.async_release(limit),
+        lambda entry: entry.runtime_data.controller.async_release(limit),
     )
 
 
@@ -308,10 +321,31 @@ async def _async_release_connection(call: ServiceCall) -> None:
     await _on_each(
         call.hass,
         _targets(call),
-        lambda charger: charger.coordinator.async_release_connection(
+        lambda entry: entry.runtime_data.coordinator.async_release_connection(
             seconds, force=force
         ),
     )
+
+
+async def _async_test_charger(call: ServiceCall) -> ServiceResponse:
+    """Test chargers, and return the reports."""
+    test_limit = _parse(call).get(ATTR_TEST_LIMIT, False)
+    entries = _targets(call)
+    contacts = await _on_each(
+        call.hass,
+        entries,
+        lambda entry: async_test_charger(call.hass, entry, test_limit=test_limit),
+    )
+    return {
+        "chargers": [
+            {
+                "name": name,
+                "report": [*report_sentences(contact)],
+                "block": report_block(contact),
+            }
+            for name, contact in zip(_names(call.hass, entries), contacts, strict=True)
+        ]
+    }
 
 
 @callback
@@ -323,3 +357,9 @@ def async_setup_services(hass: HomeAssistant) -> None:
         ("release_connection", _async_release_connection),
     ):
         hass.services.async_register(DOMAIN, name, action)
+    hass.services.async_register(
+        DOMAIN,
+        "test_charger",
+        _async_test_charger,
+        supports_response=SupportsResponse.ONLY,
+    )

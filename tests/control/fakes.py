@@ -49,7 +49,7 @@ class Fault(Enum):
     BUSY = auto()
     REFUSED = auto()
     IGNORED = auto()
-    """Acknowledged, without effect."""
+    """Acknowledged, but the setting stays; a limit restarts the fallback timeout."""
     LATE = auto()
     """The setting reads as before for some seconds."""
     NEVER_SENT = auto()
@@ -78,6 +78,10 @@ class FakeCharger:
     rounds_up: bool = False
     offers: float = math.inf
     """What load balancing and the app leave, in A; register 1000 shows no more."""
+    shows_offered: bool = False
+    """Register 1000 shows 0 while there is no vehicle."""
+    starts_when_unplugged: bool = False
+    version: str = "1.0"
     late: deque[tuple[float, Setting, Value]] = field(default_factory=deque)
     writes: list[tuple[float, Setting, Value]] = field(default_factory=list)
     """What was executed, with its time."""
@@ -101,6 +105,10 @@ class FakeCharger:
     def unplug(self) -> None:
         """End the session."""
         self.has_car = False
+        if self.starts_when_unplugged:
+            self.settings = self.settings.with_value(
+                Setting.START_STOP, StartStop.START
+            )
 
     def read(self) -> Settings:
         """Return the settings as they read."""
@@ -111,7 +119,8 @@ class FakeCharger:
             shown = shown.with_value(setting, value)
         limit = shown.current_limit
         assert limit is not None
-        return shown.with_value(Setting.CURRENT_LIMIT, min(limit, self.offers))
+        offers = 0.0 if self.shows_offered and not self.has_car else self.offers
+        return shown.with_value(Setting.CURRENT_LIMIT, min(limit, offers))
 
     def execute(self, setting: Setting, value: Value) -> None:
         """Take a setting."""
@@ -123,6 +132,11 @@ class FakeCharger:
         if setting is Setting.CURRENT_LIMIT:
             self.written_at = now()
 
+    def ignore(self, setting: Setting) -> None:
+        """Keep a setting; whoever writes the current limit is there all the same."""
+        if setting is Setting.CURRENT_LIMIT and self.written_at is not None:
+            self.written_at = now()
+
     def observe(self) -> Observation:
         """Return what is read at a poll."""
         if self.has_car:
@@ -132,6 +146,7 @@ class FakeCharger:
             settings=self.read(),
             session_energy=self.session_energy,
             is_fallback_active=self.is_fallback_active,
+            version=self.version,
         )
 
 
@@ -176,6 +191,7 @@ class FakeConnection:
             case Fault.REFUSED:
                 raise Refused("refused", "exception code 4")
             case Fault.IGNORED:
+                charger.ignore(setting)
                 return
             case Fault.NEVER_SENT:
                 self.is_over = True
@@ -210,6 +226,8 @@ class FakeLink:
         """When somebody connected, and whether patiently."""
         self.lasting_faults: dict[Setting, Fault] = {}
         """What happens to each write of a setting otherwise."""
+        self.chance: Callable[[], Fault | None] = lambda: None
+        """What happens to any other write."""
         self.settings = Settings()
         self.capabilities: AbstractSet[Setting] = frozenset(Setting)
         self.connection_class = FakeConnection
@@ -219,7 +237,7 @@ class FakeLink:
         """Return what happens to a write."""
         if self.faults and (fault := self.faults.popleft()) is not None:
             return fault
-        return self.lasting_faults.get(setting)
+        return self.lasting_faults.get(setting) or self.chance()
 
     async def connect(self, *, patient: bool = True) -> FakeConnection:
         """Return the open connection, or a new one."""
@@ -336,9 +354,10 @@ class Rig:
                 start=self.run_task,
                 timing=self.timing,
             ),
+            ControlState()
+            if self.stored is None
+            else ControlState.from_dict(self.stored),
         )
-        if self.stored is not None:
-            self.controller.load(ControlState.from_dict(self.stored))
 
     def kill(self) -> None:
         """Stop Home Assistant without a warning."""

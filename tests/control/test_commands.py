@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from custom_components.nexblue_local.control.controller import CONSEQUENCES
+from custom_components.nexblue_local.control.controller import ERRORS
 from custom_components.nexblue_local.control.errors import CommandFailed, Rejected
 from custom_components.nexblue_local.control.link import Busy, LinkError
 from custom_components.nexblue_local.control.settings import (
@@ -39,9 +39,9 @@ async def fails(rig: Rig, **wanted: Any) -> CommandFailed:
     return raised.value
 
 
-def test_each_outcome_has_a_consequence() -> None:
+def test_each_outcome_has_an_error() -> None:
     """None is left out of the table."""
-    assert set(CONSEQUENCES) == set(Outcome)
+    assert set(Outcome) - set(ERRORS) == {Outcome.CONFIRMED, Outcome.SUPERSEDED}
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,15 @@ async def test_outcomes_of_start_and_stop(fault: Fault, key: str) -> None:
     """A charger under OCPP refuses them, which has an error and a state of its own."""
     rig = await rig_of()
     rig.link.faults.append(fault)
+    start = now()
     assert (await fails(rig, start_stop=StartStop.STOP)).key == key
+    # It is waited for as long as a setting may read as before.
+    assert now() - start <= rig.timing.confirm_for + 0.1
     assert not rig.desired
     is_refused = key == "start_stop_refused"
-    assert rig.controller.refuses_start_stop is is_refused
+    assert rig.controller.reconciler.refuses_start_stop is is_refused
     await rig.set(start_stop=StartStop.STOP)
-    assert not rig.controller.refuses_start_stop
+    assert not rig.controller.reconciler.refuses_start_stop
 
 
 @in_virtual_time
@@ -113,10 +116,10 @@ async def test_refused_is_shown_until_the_connection_ends() -> None:
     rig = await rig_of()
     rig.link.faults.append(Fault.REFUSED)
     await fails(rig, start_stop=StartStop.STOP)
-    assert rig.controller.refuses_start_stop
+    assert rig.controller.reconciler.refuses_start_stop
     rig.link.cut()
     await rig.poll()
-    assert not rig.controller.refuses_start_stop
+    assert not rig.controller.reconciler.refuses_start_stop
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,32 @@ async def test_a_pause_overtakes() -> None:
     assert limits[:2] == [8.0, 10.0]
     assert set(limits[limits.index(0.0) :]) == {0.0}
     assert rig.desired == Settings(current_limit=0.0)
+
+
+@in_virtual_time
+async def test_a_pause_ends_the_wait_of_the_limit_before() -> None:
+    """It does not wait for the next read of a limit that it replaces."""
+    rig = Rig(confirm_every=3.0)
+    await rig.set(current_limit=16.0)
+    rig.link.faults.append(Fault.IGNORED)
+    ignored = asyncio.create_task(rig.set(current_limit=9.0))
+    await asyncio.sleep(1.0)
+    start = now()
+    await rig.set(current_limit=0.0)
+    assert now() - start < 0.1
+    await ignored
+
+
+@in_virtual_time
+async def test_a_reduced_value_is_the_desired_one() -> None:
+    """What the charger made of a limit is restored, and an error tells it."""
+    rig = await rig_of()
+    rig.link.faults.append(Fault.REDUCED)
+    error = await fails(rig, fallback_limit=16.0)
+    assert (error.key, error.found) == ("clamped", 8.0)
+    assert rig.desired == Settings(fallback_limit=8.0)
+    assert rig.stored is not None
+    assert rig.stored["desired"] == {"fallback_limit": 8.0}
 
 
 @pytest.mark.parametrize("before", [{}, {"current_limit": 10.0}])
@@ -497,7 +526,7 @@ async def test_release_that_fails() -> None:
     with pytest.raises(CommandFailed):
         await rig.controller.release()
     assert rig.desired.current_limit == 10.0
-    assert rig.controller.is_kept_alive
+    assert rig.controller.keep_alive.is_running
 
 
 @in_virtual_time
@@ -557,4 +586,4 @@ async def test_a_replaced_start_is_no_refusal() -> None:
     await rig.set(start_stop=StartStop.STOP)
     await start
     assert rig.desired.start_stop is StartStop.STOP
-    assert not rig.controller.refuses_start_stop
+    assert not rig.controller.reconciler.refuses_start_stop

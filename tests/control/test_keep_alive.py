@@ -148,7 +148,7 @@ async def test_keep_alive_that_ended_begins_anew() -> None:
     task.cancel()
     await asyncio.wait([task])
     await rig.poll()
-    assert rig.controller.is_kept_alive
+    assert rig.controller.keep_alive.is_running
     await asyncio.sleep(61)
     assert len(rig.written_at()) == 2
 
@@ -174,7 +174,7 @@ async def test_keep_alive_goes_on_after_an_outage() -> None:
     rig.link.is_up = True
     await asyncio.sleep(5.1)
     assert not rig.charger.is_fallback_active
-    assert rig.controller.is_kept_alive
+    assert rig.controller.keep_alive.is_running
 
 
 @in_virtual_time
@@ -302,7 +302,7 @@ async def test_keep_alive_ends_with_a_release() -> None:
     """What is not requested any more is not written."""
     rig = await in_control()
     await rig.controller.release()
-    assert not rig.controller.is_kept_alive
+    assert not rig.controller.keep_alive.is_running
     await rig.run_for(1000)
     assert len(rig.written_at()) == 1
 
@@ -319,7 +319,7 @@ async def test_keep_alive_ends_with_a_release_that_is_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await release
     assert not rig.desired
-    assert not rig.controller.is_kept_alive
+    assert not rig.controller.keep_alive.is_running
 
 
 @in_virtual_time
@@ -340,7 +340,7 @@ async def test_a_command_that_is_executed_when_control_is_stopped() -> None:
     assert rig.desired.fallback_limit == 8.0
     assert rig.stored is not None
     assert rig.stored["desired"]["fallback_limit"] == 8.0
-    assert not rig.controller.is_kept_alive
+    assert not rig.controller.keep_alive.is_running
     rig.charger.writes.clear()
     # A poll that is under way writes nothing either.
     rig.link.cut()
@@ -357,7 +357,7 @@ async def test_nothing_is_kept_alive_unasked() -> None:
         await rig.set(**{name: value})
     await rig.run_for(2000)
     assert rig.written(LIMIT) == []
-    assert not rig.controller.is_kept_alive
+    assert not rig.controller.keep_alive.is_running
 
 
 @in_virtual_time
@@ -369,7 +369,7 @@ async def test_a_first_limit_that_failed_is_not_kept_alive() -> None:
         await rig.set(current_limit=10.5)
     await rig.run_for(1000)
     assert rig.written(LIMIT) == []
-    assert not rig.controller.is_kept_alive
+    assert not rig.controller.keep_alive.is_running
 
 
 @in_virtual_time

@@ -24,7 +24,7 @@ def test_the_lowest_limit_is_effective() -> None:
 def test_a_held_limit() -> None:
     """The hold lowers a limit, and is none by itself."""
     limits = Limits()
-    limits.is_held = True
+    limits.phases.is_awaited = True
     assert limits.effective is None
     limits.set(Source.USER, 16.0)
     assert limits.lowest == (HOLD, Source.PHASES)
@@ -42,6 +42,6 @@ def test_a_limit_of_the_user_is_capped() -> None:
     limits.set("fuse", 10.0)
     assert limits.capped(16.0) == 10.0
     assert limits.capped(9.0) == 9.0
-    limits.is_held = True
+    limits.phases.is_awaited = True
     assert limits.capped(16.0) == HOLD
     assert limits.capped(0.0) == 0.0

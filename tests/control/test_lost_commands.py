@@ -108,7 +108,7 @@ async def test_lost_with_the_command(command: dict[str, Any]) -> None:
     assert rig.charger.settings == DEFAULTS.with_value(*next(iter(Settings(**command))))
     assert rig.stored is not None
     assert rig.stored["desired"] == command
-    assert rig.controller.is_kept_alive is (command is LIMIT)
+    assert rig.controller.keep_alive.is_running is (command is LIMIT)
     # It is read for that once: what is there later was not requested.
     await rig.controller.release()
     rig.link.cut()
@@ -160,7 +160,7 @@ async def test_what_failed_is_not_found_out_later(fault: Fault) -> None:
     rig.link.cut()
     await rig.poll()
     assert not rig.desired
-    assert not rig.controller.is_kept_alive
+    assert not rig.controller.keep_alive.is_running
 
 
 @in_virtual_time
@@ -256,7 +256,7 @@ async def test_a_cancelled_command_is_found_out(sleep: float) -> None:
     assert not rig.desired
     await rig.poll()
     assert rig.desired == Settings(**LIMIT)
-    assert rig.controller.is_kept_alive
+    assert rig.controller.keep_alive.is_running
 
 
 @in_virtual_time

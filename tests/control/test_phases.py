@@ -16,14 +16,14 @@ def test_a_hold_ends_after_failed_attempts() -> None:
     for _ in range(GIVE_UP_AFTER):
         assert (phases.is_held, phases.is_given_up) == (True, False)
         assert phases.may_restore(NOW)
-        phases.not_restored(ADAPTIVE)
+        phases.attempted(ADAPTIVE, SINGLE)
     assert (phases.is_held, phases.is_given_up) == (False, True)
     assert not phases.may_restore(NOW)
     # Another connection is no reason to begin again.
     phases.await_mode(ADAPTIVE, SINGLE)
     assert (phases.is_held, phases.is_given_up) == (False, True)
     # It ends once the mode is seen.
-    phases.observe(SINGLE, SINGLE, NOW, in_session=False)
+    phases.observe(SINGLE, SINGLE)
     # What is lost after that is another loss.
     phases.await_mode(ADAPTIVE, SINGLE)
     assert (phases.is_held, phases.is_given_up) == (True, False)

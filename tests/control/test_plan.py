@@ -43,7 +43,7 @@ def restoration(
     state: ControlState, found: Settings = DEFAULTS, now: datetime = NOW
 ) -> list[plan.Write]:
     """Return the writes after a connect."""
-    state.await_phases(found)
+    state.phases.await_mode(found.phase_mode, state.desired.phase_mode)
     return plan.restoration(state, found, now)
 
 
@@ -82,9 +82,9 @@ def test_order_of_restoration() -> None:
     assert restoration(started)[-1] == (Setting.START_STOP, StartStop.START)
     # Until the phase mode is seen, the limit is held.
     assert started.limits.capped(12.0) == 6.0
-    started.phases_restored(PhaseMode.ADAPTIVE)
+    started.phases.attempted(PhaseMode.ADAPTIVE, SINGLE)
     assert started.limits.effective == 6.0
-    started.phases_restored(SINGLE)
+    started.phases.attempted(SINGLE, SINGLE)
     assert started.limits.effective == started.limits.capped(12.0) == 12.0
 
 
@@ -122,7 +122,7 @@ def test_phase_mode_over_budget() -> None:
     later = NOW + timedelta(minutes=8)
     assert restoration(state, now=later)[-2:] == [(Setting.PHASE_MODE, SINGLE), HELD]
     assert state.limits.effective == 6.0
-    state.phases_restored(SINGLE)
+    state.phases.attempted(SINGLE, SINGLE)
     assert state.limits.effective == 12.0
 
 
@@ -138,7 +138,7 @@ def test_phase_mode_once_the_budget_allows_it() -> None:
         (Setting.PHASE_MODE, SINGLE),
         HELD,
     ]
-    state.phases_restored(SINGLE)
+    state.phases.attempted(SINGLE, SINGLE)
     assert plan.phase_restoration(state, later + timedelta(days=1)) == []
 
 
@@ -176,7 +176,7 @@ def test_a_lost_phase_mode_comes_back_without_a_car() -> None:
         )
         later = now + INTERVAL
         assert restoration(state, now=later) == [(Setting.PHASE_MODE, SINGLE)]
-        state.phases_restored(SINGLE)
+        state.phases.attempted(SINGLE, SINGLE)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_order_of_commands(limit: float, order: list[str]) -> None:
 def test_what_a_charger_cannot_do_is_not_restored() -> None:
     """Whatever was requested before."""
     state = requested(**REQUESTED, start_stop=StartStop.STOP)
-    state.await_phases(DEFAULTS)
+    state.phases.await_mode(DEFAULTS.phase_mode, SINGLE)
     can = {Setting.CURRENT_LIMIT, Setting.START_STOP}
     writes = plan.restoration(state, DEFAULTS, NOW, can)
     assert {setting for setting, _ in writes} == can

@@ -93,7 +93,7 @@ async def test_restored_after_a_power_cycle() -> None:
         Setting.FALLBACK_LIMIT,
     ]
     assert restored(rig) == [others]
-    assert rig.controller.reconcile_state is PENDING
+    assert rig.controller.reconciler.state is PENDING
     assert rig.charger.settings.current_limit == 6.0
     await rig.run_for(590)
     assert rig.charger.settings.phase_mode is ADAPTIVE
@@ -103,7 +103,7 @@ async def test_restored_after_a_power_cycle() -> None:
     assert restored(rig) == [others, [Setting.PHASE_MODE]]
     await rig.run_for(1000)
     assert len(restored(rig)) == 2
-    assert rig.controller.reconcile_state is SYNCED
+    assert rig.controller.reconciler.state is SYNCED
 
 
 @in_virtual_time
@@ -133,12 +133,12 @@ async def test_no_start_without_its_limit(fault: Fault) -> None:
     rig = await rig_of(current_limit=10.0, start_stop=START)
     await power_cycle(rig, fault, fault)
     assert rig.charger.writes == []
-    assert rig.controller.reconcile_state is PENDING
+    assert rig.controller.reconciler.state is PENDING
     await rig.run_for(30)
     assert rig.charger.writes[0][1:] == (LIMIT, 10.0)
     assert rig.written(Setting.START_STOP) == [START]
     assert rig.charger.settings.current_limit == 10.0
-    assert rig.controller.reconcile_state is SYNCED
+    assert rig.controller.reconciler.state is SYNCED
 
 
 @in_virtual_time
@@ -154,13 +154,13 @@ async def test_a_busy_register_is_tried_again_alone() -> None:
     """Only what is left is written again, with the limit, and slower each time."""
     rig = await rig_of(current_limit=10.0, fallback_limit=8.0, start_stop=STOP)
     await power_cycle(rig, None, Fault.BUSY, None, Fault.BUSY)
-    assert rig.controller.reconcile_state is PENDING
+    assert rig.controller.reconciler.state is PENDING
     assert rig.charger.settings.fallback_limit == 6.0
     rig.charger.writes.clear()
     await rig.run_for(6)
     assert rig.written(Setting.FALLBACK_LIMIT) == [8.0]
     assert rig.written(Setting.START_STOP) == []
-    assert rig.controller.reconcile_state is SYNCED
+    assert rig.controller.reconciler.state is SYNCED
 
 
 @in_virtual_time
@@ -170,7 +170,7 @@ async def test_what_stays_busy_is_tried_more_and_more_rarely() -> None:
     failures = fail_each(rig, Setting.FALLBACK_LIMIT, Fault.BUSY)
     await power_cycle(rig)
     await rig.run_for(600)
-    assert rig.controller.reconcile_state is PENDING
+    assert rig.controller.reconciler.state is PENDING
     waits = [after - before for before, after in pairwise(failures)]
     assert waits == sorted(waits)
     assert 55 < waits[-1] < 66
@@ -187,14 +187,14 @@ async def test_refused_phases_hold_the_limit() -> None:
     assert rig.state.limits.lowest == (6.0, "phases")
     # The loss of the mode, which somebody else may have made.
     assert len(rig.state.phases.budget.switches) == 1
-    assert rig.controller.reconcile_state is PENDING
+    assert rig.controller.reconciler.state is PENDING
     assert ("warn", "limited to 6 A until its phase mode may be restored") in (
         rig.notifier.events
     )
     await rig.run_for(1200)
     assert rig.charger.settings.phase_mode is SINGLE
     assert rig.charger.settings.current_limit == 16.0
-    assert rig.controller.reconcile_state is SYNCED
+    assert rig.controller.reconciler.state is SYNCED
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.IGNORED])
@@ -220,7 +220,7 @@ async def test_a_hold_ends_after_some_attempts(fault: Fault) -> None:
     await rig.run_for(4 * 3600)
     assert rig.state.phases.failures == failures
     assert rig.desired.phase_mode is SINGLE
-    assert rig.controller.reconcile_state is PENDING
+    assert rig.controller.reconciler.state is PENDING
 
 
 @in_virtual_time
@@ -284,14 +284,19 @@ async def test_start_in_the_same_session_is_restored() -> None:
     assert rig.written(Setting.START_STOP) == [START]
 
 
+@pytest.mark.parametrize("fault", [Fault.IGNORED, Fault.REFUSED])
 @in_virtual_time
-async def test_stop_that_is_ignored_on_restoring() -> None:
-    """It is reported as refused, after the charger has its limit."""
+async def test_stop_that_is_ignored_on_restoring(fault: Fault) -> None:
+    """It is shown as refused, as one that is refused is."""
     rig = await rig_of(current_limit=10.0, start_stop=STOP)
-    await power_cycle(rig, Fault.IGNORED)
-    assert rig.controller.refuses_start_stop
+    rig.link.lasting_faults[Setting.START_STOP] = fault
+    await power_cycle(rig)
+    assert rig.controller.reconciler.refuses_start_stop
     assert rig.charger.settings.current_limit == 10.0
     assert restored(rig) == [[LIMIT]]
+    # That is of no concern once control is released.
+    await rig.controller.release()
+    assert not rig.controller.reconciler.refuses_start_stop
 
 
 @in_virtual_time
@@ -330,17 +335,17 @@ async def test_restoring_that_fails_is_tried_again() -> None:
     """A connection that is lost meanwhile leaves the rest to the next one."""
     rig = await rig_of(current_limit=10.0, fallback_limit=8.0, start_stop=STOP)
     await power_cycle(rig, None, Fault.NEVER_SENT)
-    assert rig.controller.reconcile_state is UNSYNCED
+    assert rig.controller.reconciler.state is UNSYNCED
     await rig.poll()
-    assert rig.controller.reconcile_state is SYNCED
+    assert rig.controller.reconciler.state is SYNCED
     assert rig.charger.settings.current_limit == 10.0
     assert rig.charger.settings.fallback_limit == 8.0
 
 
 def test_transitions() -> None:
     """Each state can be left, and each but the first is reached from another."""
-    assert set(TRANSITIONS) == set(ReconcileState)
-    assert {to for leads in TRANSITIONS.values() for to in leads} == set(ReconcileState)
+    assert {of for of, _ in TRANSITIONS} == set(ReconcileState)
+    assert {to for _, to in TRANSITIONS} == set(ReconcileState)
 
 
 def test_each_transition_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,15 +379,14 @@ def test_each_transition_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         await rig.poll()
         await rig.poll()
         # Lost while the phases are pending, which are restored later.
-        assert rig.controller.reconcile_state is PENDING
+        assert rig.controller.reconciler.state is PENDING
         rig.link.cut()
         await rig.poll()
         await rig.run_for(3700)
-        assert rig.controller.reconcile_state is SYNCED
+        assert rig.controller.reconciler.state is SYNCED
 
     live()
-    expected = {(of, to) for of, leads in TRANSITIONS.items() for to in leads}
-    assert reached == expected
+    assert reached == set(TRANSITIONS)
 
 
 @in_virtual_time
@@ -395,7 +399,7 @@ async def test_fallback_is_reported() -> None:
     rig.link.is_up = True
     await rig.poll()
     assert rig.notifier.events.count(("fallback_engaged", None)) == 1
-    assert not rig.controller.has_unexpected_fallback
+    assert not rig.controller.reconciler.has_unexpected_fallback
     await rig.run_for(30)
     assert rig.notifier.events.count(("fallback_engaged", None)) == 1
     assert rig.charger.settings == DEFAULTS.with_value(LIMIT, 10.0)
@@ -408,11 +412,11 @@ async def test_a_fallback_in_spite_of_control() -> None:
     await rig.run_for(30)
     rig.charger.written_at = now() - 1000
     await rig.poll()
-    assert rig.controller.has_unexpected_fallback
+    assert rig.controller.reconciler.has_unexpected_fallback
     await rig.run_for(3590)
-    assert rig.controller.has_unexpected_fallback
+    assert rig.controller.reconciler.has_unexpected_fallback
     await rig.run_for(30)
-    assert not rig.controller.has_unexpected_fallback
+    assert not rig.controller.reconciler.has_unexpected_fallback
 
 
 @in_virtual_time

@@ -46,11 +46,11 @@ async def test_release_is_stored_and_drops_everything() -> None:
     rig.charger.power_cycle()
     rig.link.cut()
     await rig.poll()
-    assert rig.state.limits.is_held
+    assert rig.state.phases.is_held
     await rig.controller.release()
     assert rig.stored is not None
     assert rig.stored["desired"] == {}
-    assert not rig.controller.is_kept_alive
+    assert not rig.controller.keep_alive.is_running
     rig.charger.writes.clear()
     await rig.run_for(4000)
     assert rig.charger.writes == []

@@ -45,7 +45,7 @@ def test_a_charger_that_is_busy_is_restored_a_little_later() -> None:
         await rig.poll()
         await rig.poll()
         assert rig.charger.settings.start_stop is StartStop.STOP
-        assert not rig.controller.refuses_start_stop
+        assert not rig.controller.reconciler.refuses_start_stop
 
     run(main())
 
@@ -65,7 +65,7 @@ def test_a_register_that_stays_busy_holds_nothing_up() -> None:
         await rig.run_for(200)
         writes = writes_since(rig, count)
         assert writes.count((Setting.CURRENT_LIMIT, 10.5)) >= 3
-        assert rig.controller.is_kept_alive
+        assert rig.controller.keep_alive.is_running
         await rig.controller.set(Settings(current_limit=0.0))
         assert rig.charger.settings.current_limit == 0
         rig.link.lasting_faults.clear()
@@ -87,14 +87,14 @@ def test_stop_that_is_ignored_on_restoring() -> None:
         rig.link.lasting_faults[Setting.START_STOP] = Fault.IGNORED
         power_cycle(rig)
         await rig.poll()
-        assert rig.controller.refuses_start_stop
+        assert rig.controller.reconciler.refuses_start_stop
         assert rig.notifier.events == []
         rig.link.lasting_faults.clear()
         power_cycle(rig)
         await rig.poll()
         assert rig.charger.settings.start_stop is StartStop.STOP
         assert rig.notifier.events == [("restored", [Setting.START_STOP])]
-        assert not rig.controller.refuses_start_stop
+        assert not rig.controller.reconciler.refuses_start_stop
 
     run(main())
 
@@ -292,13 +292,13 @@ def test_refused_is_shown_while_it_lasts() -> None:
         rig.link.lasting_faults[Setting.START_STOP] = Fault.IGNORED
         power_cycle(rig, start_stop=StartStop.STOP)
         await rig.poll()
-        assert rig.controller.refuses_start_stop
+        assert rig.controller.reconciler.refuses_start_stop
         await rig.poll()
-        assert rig.controller.refuses_start_stop
+        assert rig.controller.reconciler.refuses_start_stop
         rig.charger.unplug()
         await rig.poll()
         assert rig.desired == Settings()
-        assert not rig.controller.refuses_start_stop
+        assert not rig.controller.reconciler.refuses_start_stop
 
     run(main())
 
@@ -312,10 +312,10 @@ def test_refused_is_not_shown_for_what_is_late() -> None:
         power_cycle(rig)
         rig.link.faults.append(Fault.LATE)
         await rig.poll()
-        assert rig.controller.refuses_start_stop
+        assert rig.controller.reconciler.refuses_start_stop
         await asyncio.sleep(2)
         await rig.poll()
-        assert not rig.controller.refuses_start_stop
+        assert not rig.controller.reconciler.refuses_start_stop
 
     run(main())
 
@@ -361,10 +361,10 @@ def test_what_is_pending_ends_when_it_is_no_longer_requested() -> None:
         rig.link.lasting_faults[Setting.START_STOP] = Fault.BUSY
         power_cycle(rig)
         await rig.run_for(20)
-        assert rig.controller.reconcile_state.value == "pending"
+        assert rig.controller.reconciler.state.value == "pending"
         rig.charger.unplug()
         await rig.run_for(120)
-        assert rig.controller.reconcile_state.value == "synced"
+        assert rig.controller.reconciler.state.value == "synced"
 
     run(main())
 

@@ -3,7 +3,7 @@
 import pytest
 
 from custom_components.nexblue_local.control.errors import CommandFailed
-from custom_components.nexblue_local.control.limit_step import LimitStep
+from custom_components.nexblue_local.control.limits import LimitStep
 from custom_components.nexblue_local.control.settings import Setting, Settings
 from tests.control.fakes import Fault, Rig, now
 from tests.control.virtual_time import in_virtual_time
@@ -29,12 +29,44 @@ async def test_a_charger_that_rounds(step: float, rounds_up: bool) -> None:
         await rig.run_for(5)
     assert rig.state.limits.step.step == step
     assert rig.stored is not None
-    assert rig.stored["limit_step"] == step
+    assert rig.stored["learned"]["limit_step"] == step
     rig.charger.power_cycle()
     rig.link.cut()
     await rig.poll()
     assert rig.charger.settings.current_limit == (7.5 if step == 0.5 else 7.0)
     assert rig.notifier.events[-1] == ("restored", [Setting.CURRENT_LIMIT])
+
+
+async def durations(step: float, *, rounds_up: bool, is_late: bool) -> list[float]:
+    """Return how long set-points take that are given every five seconds."""
+    rig = Rig()
+    rig.charger.step, rig.charger.rounds_up = step, rounds_up
+    if is_late:
+        rig.link.lasting_faults[Setting.CURRENT_LIMIT] = Fault.LATE
+    result = []
+    for limit in SET_POINTS * 2:
+        started = now()
+        await rig.controller.set(Settings(current_limit=limit))
+        result.append(now() - started)
+        await rig.run_for(5 - result[-1])
+    rig.kill()
+    return result
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("rounds_up", [False, True])
+@pytest.mark.parametrize("step", [0.5, 1.0])
+@in_virtual_time
+async def test_set_points_take_no_longer(
+    step: float, rounds_up: bool, is_late: bool
+) -> None:
+    """A charger that rounds takes as long as one that does not, once it is known."""
+    friendly = await durations(0.0, rounds_up=False, is_late=is_late)
+    rounding = await durations(step, rounds_up=rounds_up, is_late=is_late)
+    longer = [took - usual for took, usual in zip(rounding, friendly, strict=True)]
+    # One more write while the step is not known yet, of 0.02 s.
+    assert max(longer[:2]) < 0.05
+    assert max(longer[2:]) < 0.001
 
 
 @pytest.mark.parametrize("offers", [0.0, 7.0, 13.0])
@@ -108,8 +140,12 @@ def test_learning(reads: list[tuple[float, float, float]], step: float | None) -
 
 def test_a_limit_is_rounded_down() -> None:
     """Never more than requested."""
-    assert [LimitStep(1.0).apply(limit) for limit in (6.0, 10.9, 0.0)] == [6, 10, 0]
-    assert [LimitStep(0.5).apply(limit) for limit in (6.4, 10.5)] == [6, 10.5]
+    assert [LimitStep(step=1.0).apply(limit) for limit in (6.0, 10.9, 0.0)] == [
+        6,
+        10,
+        0,
+    ]
+    assert [LimitStep(step=0.5).apply(limit) for limit in (6.4, 10.5)] == [6, 10.5]
     assert LimitStep().apply(10.4) == 10.4
 
 
@@ -124,3 +160,27 @@ async def test_a_refused_timeout_is_restored_later() -> None:
     await rig.run_for(20)
     assert rig.charger.settings.fallback_timeout == 120
     assert rig.charger.settings.fallback_limit == 8
+
+
+@in_virtual_time
+async def test_what_was_learned_holds_for_a_version() -> None:
+    """Other firmware may take limits in another way."""
+    rig = Rig()
+    rig.charger.step = 1.0
+    await rig.poll()
+    for limit in (6.7, 8.8):
+        await rig.controller.set(Settings(current_limit=limit))
+    rig.charger.offers = 7.0
+    await rig.controller.set(Settings(current_limit=12.0))
+    assert rig.stored is not None
+    learned = {"version": "1.0", "limit_step": 1.0, "shows_offered": True}
+    assert rig.stored["learned"] == learned
+    await rig.poll()
+    assert rig.stored["learned"] == learned
+    rig.charger.version = "1.1"
+    await rig.poll()
+    assert rig.stored["learned"] == {
+        "version": "1.1",
+        "limit_step": None,
+        "shows_offered": False,
+    }

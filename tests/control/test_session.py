@@ -4,6 +4,7 @@ import pytest
 
 from custom_components.nexblue_local.control.link import Status
 from custom_components.nexblue_local.control.session import End, Session
+from custom_components.nexblue_local.control.state import ControlState
 
 CHARGING, AVAILABLE = Status.CHARGING, Status.AVAILABLE
 
@@ -87,7 +88,7 @@ def test_a_session_outlives_a_restart() -> None:
     """The stored energy is never more than it was."""
     session = Session()
     session.observe(CHARGING, 2.4)
-    restored = Session.from_dict(session.as_dict())
+    restored = ControlState.from_dict(ControlState(session=session).as_dict()).session
     assert restored.energy == 2.0
     assert restored.observe(CHARGING, 2.4, at_once=True) is End.NO
 

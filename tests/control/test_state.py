@@ -10,6 +10,7 @@ import pytest
 
 from custom_components.nexblue_local.control.errors import Rejected
 from custom_components.nexblue_local.control.lease import Lease
+from custom_components.nexblue_local.control.limits import LimitStep
 from custom_components.nexblue_local.control.link import Status
 from custom_components.nexblue_local.control.phases import Phases
 from custom_components.nexblue_local.control.settings import (
@@ -259,6 +260,7 @@ def full_state() -> ControlState:
         observe(state, status, energy=energy)
     state.phases.budget.record(NOW, in_session=True)
     state.confirm(Setting.START_STOP, START)
+    state.limits.step = LimitStep(version="1.0", step=0.5, shows_offered=True)
     return state
 
 
@@ -296,9 +298,8 @@ def test_everything_that_is_stored() -> None:
         },
         "budget": {"switches": [[NOW.isoformat()] * 2] * 2, "in_session": 1},
         "session": {"number": 1, "is_open": True, "energy": 2.0},
-        "started_in": 1,
         "phase_mode_seen": "single_phase",
-        "limit_step": None,
+        "learned": {"version": "1.0", "limit_step": 0.5, "shows_offered": True},
         "lease": {
             "until": (NOW + timedelta(seconds=100)).isoformat(),
             "valid_for": 100.0,
@@ -326,8 +327,11 @@ FIELDS = [
     "session.number",
     "session.is_open",
     "session.energy",
-    "started_in",
     "phase_mode_seen",
+    "learned",
+    "learned.version",
+    "learned.limit_step",
+    "learned.shows_offered",
     "lease",
     "lease.until",
     "lease.valid_for",
@@ -372,8 +376,11 @@ WRONG: dict[str, list[Any]] = {
     "session.number": [None, "1", 1.5, True],
     "session.is_open": [None, "yes", 1],
     "session.energy": [None, "1", float("inf")],
-    "started_in": ["1", 1.5, []],
     "phase_mode_seen": ["two_phase", 1],
+    "learned": [None, [], 1],
+    "learned.version": [1, []],
+    "learned.limit_step": ["1", True, float("nan"), 0.3],
+    "learned.shows_offered": [None, 1, "yes"],
     "lease": [[], "x", 1],
     "lease.until": [None, 1, "soon", NAIVE],
     "lease.valid_for": [None, "100", 1e300],
@@ -405,7 +412,7 @@ def test_a_lost_phase_mode_has_an_end() -> None:
     for _ in range(3):
         assert state.limits.effective == 6.0
         assert not state.phases.is_given_up
-        state.phases_restored(PhaseMode.ADAPTIVE)
+        state.phases.attempted(PhaseMode.ADAPTIVE, SINGLE)
     assert state.phases.is_given_up
     assert state.limits.effective == 12.0
     assert (Setting.PHASE_MODE, SINGLE) not in restoration(state)

@@ -37,7 +37,7 @@ from custom_components.nexblue_local.modbus.registers import (
     START_STOP,
     Settings,
 )
-from simulator import Car, Fault, FaultKind, Ocpp, SimulatedCharger, Simulator
+from simulator import Car, Fault, FaultKind, Habits, Ocpp, SimulatedCharger, Simulator
 from tests.conftest import SERIAL
 
 POLL = [(4, 100, 39), (4, 400, 3)]
@@ -235,7 +235,7 @@ async def test_serial_number_is_checked_after_each_connect(
 
 async def test_reserved_registers_refused(simulator: Simulator, client: Client) -> None:
     """A refused block is split at its gaps, once per connection."""
-    simulator.reserved_refused = True
+    simulator.charger.habits = Habits(reserved_refused=True)
     snapshot = await client.poll()
     assert snapshot.identity.hardware_version == "1.2"
     assert snapshot.reading.status is ChargePointState.AVAILABLE
@@ -310,6 +310,44 @@ async def test_nothing_is_written_in_an_uncertain_layout(
     with pytest.raises(NotWritable):
         await write(client, CURRENT_LIMIT, 10.0)
     assert all(function in (3, 4) for function, _, _ in wire(simulator))
+
+
+@pytest.mark.parametrize(
+    ("layout", "overrides"),
+    [
+        pytest.param(Layout.DCBA, OTHER_DATE, id="the date disagrees"),
+        pytest.param(Layout.CDAB, OTHER_DATE, id="all disagree"),
+        pytest.param(Layout.DCBA, {1004: 0, 1005: 300}, id="the timeout disagrees"),
+        pytest.param(
+            Layout.DCBA,
+            dict.fromkeys(VALUES, 0) | OTHER_DATE,
+            id="only the date speaks, for another",
+        ),
+    ],
+)
+async def test_values_in_doubt_are_unknown(
+    simulator: Simulator, endpoint: Endpoint, layout: Layout, overrides: dict[int, int]
+) -> None:
+    """No number of several registers is shown until the values agree again."""
+    now = 0.0
+    client = Client(endpoint, 200, serial_number=SERIAL, clock=lambda: now)
+    simulator.charger.layout = layout
+    simulator.charger.plug_in(Car())
+    simulator.overrides |= overrides
+    snapshot = await client.poll()
+    for group in (snapshot.reading, snapshot.settings, snapshot.clock):
+        for name, register in group.registers.items():
+            is_known = getattr(group, name) is not None
+            assert is_known is (len(register.addresses) == 1), name
+    assert snapshot.identity.firmware_version == "04.00.19"
+    simulator.overrides.clear()
+    now = 601.0
+    for _ in range(2):
+        snapshot = await client.poll()
+    assert client.layout is layout
+    assert snapshot.reading.lifetime_energy is not None
+    assert snapshot.settings.current_limit == 16.0
+    assert snapshot.clock.date == int(simulator.charger.wall_clock().strftime("%Y%m%d"))
 
 
 async def test_writes(simulator: Simulator, client: Client) -> None:

@@ -265,7 +265,8 @@ async def test_bytes_of_a_write(
     "data",
     [
         pytest.param(b"!", id="garbage"),
-        pytest.param(HEADER + b"\0\5\xc8\x04\2\x12\x34", id="the answer once more"),
+        pytest.param(HEADER + b"\0\5\xc8\x04\2\x12\x35", id="another value"),
+        pytest.param(b"\0\2\0\0\0\5\xc8\x04\2\x12\x34", id="another transaction"),
     ],
 )
 async def test_unrequested_data_closes_the_connection(
@@ -281,6 +282,60 @@ async def test_unrequested_data_closes_the_connection(
         assert connection.was_flooded
         with pytest.raises(BadAnswer):
             await connection.read_input(UNIT, 36, 1)
+
+
+FIRST = b"\0\1\0\0\0\5\xc8\x04\2\x12\x34"
+SECOND = b"\0\2\0\0\0\5\xc8\x04\2\x56\x78"
+REPEATS = [
+    pytest.param([FIRST + FIRST], [SECOND], id="in one packet"),
+    pytest.param([FIRST, FIRST], [SECOND], id="before the request"),
+    pytest.param([FIRST], [FIRST, SECOND], id="before the next response"),
+    pytest.param([FIRST], [FIRST + SECOND], id="together with the next response"),
+    pytest.param([FIRST], [FIRST + SECOND[:3], SECOND[3:]], id="in parts"),
+    pytest.param([FIRST + FIRST[:5]], [FIRST[5:] + SECOND], id="around the request"),
+    pytest.param([FIRST + 2 * FIRST], [2 * FIRST + SECOND], id="several times"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), REPEATS)
+async def test_a_repeat_is_dropped(
+    socket_enabled: None, first: list[bytes], second: list[bytes]
+) -> None:
+    """A repeat of the previous response is no response to the next request."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for chunks in (first, second):
+            await reader.readexactly(12)
+            for chunk in chunks:
+                writer.write(chunk)
+                await asyncio.sleep(0.01)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        connection = await Connection.open(*server.sockets[0].getsockname())
+        assert await connection.read_input(UNIT, 36, 1) == [0x1234]
+        await asyncio.sleep(0.03)
+        assert await connection.read_input(UNIT, 36, 1) == [0x5678]
+        assert connection.is_open
+        connection.close()
+
+
+async def test_equal_responses_without_a_transaction_id(socket_enabled: None) -> None:
+    """A device that leaves the transaction ID out may answer the same again."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await reader.readexactly(12)
+            writer.write(b"\0\0" + FIRST[2:])
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        connection = await Connection.open(*server.sockets[0].getsockname())
+        for _ in range(2):
+            assert await connection.read_input(UNIT, 36, 1) == [0x1234]
+        connection.close()
 
 
 @pytest.mark.parametrize(("address", "words"), [(1007, [1]), (1000, [0, 0x2041])])

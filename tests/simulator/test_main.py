@@ -3,16 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 import contextlib
+import os
 import re
 import sys
 
 import pytest
+from zeroconf import Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from custom_components.nexblue_local.modbus.enums import ChargePointState
 from custom_components.nexblue_local.modbus.errors import ConnectionCut, Refused
 from custom_components.nexblue_local.modbus.transport import Connection
+from simulator.announcement import SERVICE_TYPE
 
 UNIT = 33
+
+# Starting the process takes most of it, on a busy machine.
+pytestmark = pytest.mark.timeout(120)
 
 
 class Command:
@@ -30,7 +37,7 @@ class Command:
 
     async def line(self) -> str:
         """Return the next line of its output."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             return (await self.stdout.readline()).decode()
 
     async def type(self, command: str) -> None:
@@ -40,12 +47,12 @@ class Command:
         self.status = await self.line()
 
 
-@pytest.fixture
-async def command(socket_enabled: None) -> AsyncIterator[Command]:
-    """Run the simulator, with a car."""
+@contextlib.asynccontextmanager
+async def running(*options: str) -> AsyncIterator[Command]:
+    """Run the simulator."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "simulator", "--port", "0", "--unit-id", str(UNIT), "--car"),
+        *("-m", "simulator", "--port", "0", "--unit-id", str(UNIT), *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -56,6 +63,13 @@ async def command(socket_enabled: None) -> AsyncIterator[Command]:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+@pytest.fixture
+async def command(socket_enabled: None) -> AsyncIterator[Command]:
+    """Run the simulator, with a car."""
+    async with running("--car") as command:
+        yield command
 
 
 async def test_commands(command: Command) -> None:
@@ -98,3 +112,38 @@ async def test_commands(command: Command) -> None:
 
     command.stdin.write(b"quit\n")
     assert await command.process.wait() == 0
+
+
+@pytest.mark.skipif(
+    "NEXBLUE_ISOLATED" not in os.environ,
+    reason="needs the network namespace that scripts/test makes",
+)
+async def test_impostor(socket_enabled: None) -> None:
+    """Two chargers announce themselves, with the same serial number."""
+    names: set[str] = set()
+
+    def found(zeroconf: Zeroconf, service_type: str, name: str, **_: object) -> None:
+        names.add(name)
+
+    async with (
+        running("--announce", "--impostor") as command,
+        AsyncZeroconf(interfaces=["127.0.0.1"]) as client,
+    ):
+        await command.line()
+        browser = AsyncServiceBrowser(client.zeroconf, SERVICE_TYPE, handlers=[found])
+        async with asyncio.timeout(40):
+            while True:
+                if len(names) == 2:
+                    break
+                await asyncio.sleep(0.1)
+        await browser.async_cancel()
+        ports, serials = set(), set()
+        for name in names:
+            info = AsyncServiceInfo(SERVICE_TYPE, name)
+            assert await info.async_request(client.zeroconf, 5000)
+            assert info.port is not None
+            connection = await Connection.open("127.0.0.1", info.port)
+            ports.add(info.port)
+            serials.add(tuple(await connection.read_input(UNIT, 16, 12)))
+            connection.close()
+    assert (len(ports), len(serials)) == (2, 1)

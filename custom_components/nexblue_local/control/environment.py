@@ -35,7 +35,7 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Clocks, storage, tasks and who is notified."""
+    """Wall clock, storage, tasks and who is notified."""
 
     notifier: Notifier
     now: Callable[[], datetime]
@@ -45,8 +45,3 @@ class Environment:
     start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Start a task that ends with the charger."""
     timing: Timing = field(default_factory=Timing)
-
-    @staticmethod
-    def clock() -> float:
-        """Return the time of the event loop, in seconds."""
-        return asyncio.get_running_loop().time()

@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
-
-from . import record
 
 
 @dataclass
@@ -23,20 +20,3 @@ class Lease:
         """
         self.until = min(self.until, now + self.valid_for)
         return self.until - now
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what is stored."""
-        return {
-            "until": self.until.isoformat(),
-            "valid_for": self.valid_for.total_seconds(),
-            "safe_limit": self.safe_limit,
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Return what was stored."""
-        return cls(
-            record.time(data["until"]),
-            timedelta(seconds=record.number(data["valid_for"])),
-            record.number(data["safe_limit"]),
-        )

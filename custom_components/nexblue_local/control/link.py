@@ -31,6 +31,8 @@ class Observation:
     session_energy: float | None
     """kWh as it was read, misreads included."""
     is_fallback_active: bool | None
+    version: str | None = None
+    """Version of the charger, for which what was learned of it holds."""
 
 
 class LinkError(Exception):
@@ -52,13 +54,9 @@ class LinkError(Exception):
 class Refused(LinkError):
     """The charger refused a request."""
 
-    is_busy = False
-
 
 class Busy(Refused):
     """The charger was too busy for a request."""
-
-    is_busy = True
 
 
 class Lost(LinkError):

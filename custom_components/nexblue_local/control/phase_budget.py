@@ -6,9 +6,7 @@ and six in a charging session at the most.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
-
-from . import record
+from typing import Final
 
 INTERVAL: Final = timedelta(minutes=10)
 WINDOW: Final = timedelta(hours=1)
@@ -32,13 +30,9 @@ class PhaseBudget:
 
     def refund(self) -> None:
         """Give back the last switch, which was not made."""
-        if self.switches:
-            self.switches.pop()
-            self.in_session = max(0, self.in_session - 1)
-
-    def end_session(self) -> None:
-        """Begin to count anew, as no vehicle is there."""
-        self.in_session = 0
+        del self.switches[-1:]
+        # The session may have ended meanwhile.
+        self.in_session = max(0, self.in_session - 1)
 
     def _times(self, now: datetime) -> list[datetime]:
         """Return from when the switches of the last hour count, in their order.
@@ -55,10 +49,8 @@ class PhaseBudget:
 
     def left(self, now: datetime) -> int:
         """Return how many switches are left, by the scarcest limit."""
-        return max(
-            0,
-            min(PER_WINDOW - len(self._times(now)), PER_SESSION - self.in_session),
-        )
+        in_window, in_session = len(self._times(now)), self.in_session
+        return max(0, min(PER_WINDOW - in_window, PER_SESSION - in_session))
 
     def allowed_from(self, now: datetime) -> datetime | None:
         """Return when the next switch is allowed; None: not in this session."""
@@ -75,23 +67,3 @@ class PhaseBudget:
     def is_allowed(self, now: datetime) -> bool:
         """Return whether a switch is allowed now."""
         return self.allowed_from(now) == now
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what is stored."""
-        return {
-            "switches": [
-                [time.isoformat() for time in switch] for switch in self.switches
-            ],
-            "in_session": self.in_session,
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Return what was stored."""
-        return cls(
-            [
-                (record.time(made), record.time(counts_from))
-                for made, counts_from in data["switches"]
-            ],
-            record.integer(data["in_session"]),
-        )

@@ -33,17 +33,8 @@ class Phases:
         """Return whether the charger did not take the requested mode back."""
         return self.is_awaited and self.failures >= GIVE_UP_AFTER
 
-    def observe(
-        self,
-        found: PhaseMode,
-        wanted: PhaseMode | None,
-        now: datetime,
-        *,
-        in_session: bool,
-    ) -> None:
-        """Count a switch of somebody else, and end the wait once the mode is seen."""
-        if self.seen not in (None, found):
-            self.budget.record(now, in_session=in_session)
+    def observe(self, found: PhaseMode, wanted: PhaseMode | None) -> None:
+        """Take note of the mode, which ends the wait if it is the requested one."""
         self.seen = found
         if found is wanted:
             self.settle(found)
@@ -56,14 +47,15 @@ class Phases:
 
     def settle(self, mode: PhaseMode | None) -> None:
         """End the wait, with the mode that the charger has."""
-        self.seen = mode
-        self.is_awaited = False
-        self.failures = 0
+        self.seen, self.is_awaited, self.failures = mode, False, 0
 
-    def not_restored(self, found: PhaseMode | None) -> None:
-        """Count an attempt to restore the mode that the charger did not confirm."""
-        self.seen = found if found is not None else self.seen
-        self.failures += 1
+    def attempted(self, found: PhaseMode | None, wanted: PhaseMode | None) -> None:
+        """End the wait for the mode, or count an attempt that was not confirmed."""
+        if found is not None and found is wanted:
+            self.settle(found)
+        else:
+            self.seen = found or self.seen
+            self.failures += 1
 
     def may_restore(self, now: datetime) -> bool:
         """Return whether the requested mode is awaited and may be written now."""

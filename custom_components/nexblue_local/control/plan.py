@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from .settings import Setting, Settings, StartStop, Value, is_accepted
+from .settings import Setting, Settings, StartStop, Value, is_accepted, is_lower
 from .state import ControlState
 
 type Write = tuple[Setting, Value]
@@ -16,30 +16,19 @@ STOP is not among them: it comes before the limit.
 
 
 def commands(wanted: Settings, found: Settings) -> list[Write]:
-    """Return the writes of a command, in their order.
-
-    A current limit that is lowered comes first.
-    """
-    writes = list(wanted)
-    limit, present = wanted.current_limit, found.current_limit
-    if limit is not None and (present is None or limit < present):
-        writes.sort(key=lambda write: write[0] is not Setting.CURRENT_LIMIT)
-    return writes
+    """Return the writes of a command; a current limit that is lowered comes first."""
+    is_lowered = is_lower(wanted.current_limit, found.current_limit)
+    limit = Setting.CURRENT_LIMIT
+    return sorted(wanted, key=lambda write: is_lowered and write[0] is not limit)
 
 
 def before(
     state: ControlState, setting: Setting, value: Value, found: Settings
 ) -> list[Write]:
-    """Return what has to be written before a setting.
-
-    The current limit, before the timeout within which it has to be written is
-    lowered.
-    """
-    if setting is not Setting.FALLBACK_TIMEOUT or state.limits.effective is None:
-        return []
-    present = found.fallback_timeout
-    is_lowered = present is None or (isinstance(value, int | float) and value < present)
-    return [(Setting.CURRENT_LIMIT, state.limits.effective)] if is_lowered else []
+    """Return what is written before a setting: the limit, before a shorter timeout."""
+    is_timeout = setting is Setting.FALLBACK_TIMEOUT
+    is_lowered = is_timeout and is_lower(value, found.fallback_timeout)
+    return limit_restoration(state) if is_lowered else []
 
 
 def restoration(
@@ -50,7 +39,7 @@ def restoration(
 ) -> list[Write]:
     """Return the writes that restore the desired state, the safest first.
 
-    Call `await_phases` before: a phase mode that may not be switched yet is left
+    Call `Phases.await_mode` before: a phase mode that may not be switched yet is left
     out, and holds the current limit.
     """
     desired = state.desired
@@ -63,10 +52,7 @@ def restoration(
         if wanted is not None and not is_accepted(setting, found[setting], wanted):
             writes += [*before(state, setting, wanted, found), (setting, wanted)]
     writes += phase_restoration(state, now) or limit_restoration(state)
-    if (
-        desired.start_stop is StartStop.START
-        and state.started_in == state.session.number
-    ):
+    if desired.start_stop is StartStop.START:
         writes.append((Setting.START_STOP, StartStop.START))
     return [write for write in writes if write[0] in capabilities]
 

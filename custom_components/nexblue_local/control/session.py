@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final, Self
+from typing import Final
 
-from . import record
 from .link import Status
-
-STORED_STEP: Final = 0.5
-"""kWh."""
+from .settings import StartStop
 
 UNDECIDED: Final = (None, Status.INOPERATIVE, Status.FAULTED, Status.RESERVED)
 """Statuses with and without a vehicle."""
@@ -34,6 +31,8 @@ class Session:
     """Highest session energy in kWh that was seen in it."""
     lower_reads: int = 0
     """Consecutive reads with a lower session energy."""
+    refused: StartStop | None = None
+    """What the charger refused in it, on the present connection."""
 
     def observe(
         self, status: Status | None, energy: float | None, *, at_once: bool = False
@@ -65,20 +64,7 @@ class Session:
     def _begin(self, *, is_open: bool) -> None:
         if self.is_open:
             self.number += 1
+            self.refused = None
         self.is_open = is_open
         self.energy = 0.0
         self.lower_reads = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what is stored; the energy in steps, to write to the disk less."""
-        energy = self.energy // STORED_STEP * STORED_STEP
-        return {"number": self.number, "is_open": self.is_open, "energy": energy}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Return what was stored."""
-        return cls(
-            number=record.integer(data["number"]),
-            is_open=record.boolean(data["is_open"]),
-            energy=record.number(data["energy"]),
-        )

@@ -12,6 +12,9 @@ LEAST_CURRENT: Final = 6.0
 TOLERANCE: Final = 0.05
 """A by which a current that is read back may differ from the one written."""
 
+ROUNDING: Final = 1.0
+"""A by which a charger may round a limit."""
+
 
 class PhaseMode(StrEnum):
     """Phases that the charger uses."""
@@ -84,25 +87,16 @@ class Settings:
     def rounded(self) -> Self:
         """Return a copy in the steps that are written: 0.1 A and 1 s."""
         settings = self
-        for setting, digits in (
-            (Setting.CURRENT_LIMIT, 1),
-            (Setting.FALLBACK_LIMIT, 1),
-            (Setting.FALLBACK_TIMEOUT, None),
-        ):
-            value = self[setting]
+        for setting, value in self:
             if isinstance(value, int | float) and math.isfinite(value):
+                digits = None if setting is Setting.FALLBACK_TIMEOUT else 1
                 settings = settings.with_value(setting, round(value, digits))
         return settings
 
     def over(self, other: Settings) -> Settings:
         """Return these values, and those of `other` where there is none."""
-        for setting, value in self:
-            other = other.with_value(setting, value)
-        return other
-
-
-ROUNDING: Final = 1.0
-"""A by which a charger may round a limit."""
+        changes: dict[str, Any] = dict(self)
+        return replace(other, **changes)
 
 
 def is_accepted(setting: Setting, found: Value | None, wanted: Value) -> bool:
@@ -126,3 +120,10 @@ def agrees(found: Value | None, wanted: Value) -> bool:
     if isinstance(found, int | float) and isinstance(wanted, int | float):
         return abs(found - wanted) <= TOLERANCE
     return found == wanted
+
+
+def is_lower(value: Value | None, than: Value | None) -> bool:
+    """Return whether a number is lower than another, or than one that is unknown."""
+    if isinstance(value, int | float) and isinstance(than, int | float):
+        return value < than
+    return than is None

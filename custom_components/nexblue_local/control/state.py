@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Self
 
 from . import record
 from .errors import Rejected
 from .lease import Lease
-from .limit_step import STEPS
-from .limits import Limits, Source
+from .limits import STEPS, Limits, LimitStep, Source
 from .link import Observation
 from .phase_budget import PhaseBudget
 from .phases import Phases
@@ -24,7 +24,10 @@ from .settings import (
     Value,
 )
 
-DECODERS: Final[dict[Setting, Callable[[Any], Value]]] = {
+ENERGY_STEP: Final = 0.5
+"""kWh: the session energy is stored in such steps, to write to the disk less."""
+
+DECODERS: Final[dict[str, Callable[[Any], Value]]] = {
     Setting.CURRENT_LIMIT: record.number,
     Setting.FALLBACK_LIMIT: record.number,
     Setting.FALLBACK_TIMEOUT: record.integer,
@@ -33,16 +36,33 @@ DECODERS: Final[dict[Setting, Callable[[Any], Value]]] = {
 }
 
 
+def _lease(data: Any) -> Lease:
+    return Lease(
+        until=record.time(data["until"]),
+        valid_for=timedelta(seconds=record.number(data["valid_for"])),
+        safe_limit=record.number(data["safe_limit"]),
+    )
+
+
+def _limit_step(data: Any) -> LimitStep:
+    step = record.optional(record.number, data["limit_step"])
+    if step not in (None, *STEPS):
+        raise ValueError(f"{step} is no step")
+    return LimitStep(
+        version=record.optional(partial(record.exactly, str), data["version"]),
+        step=step,
+        shows_offered=record.exactly(bool, data["shows_offered"]),
+    )
+
+
 class DamagedRecord(Exception):
     """A stored record that cannot be read."""
 
 
 def _check_ranges(settings: Settings, safe_limit: float | None) -> None:
-    values: list[tuple[str, Setting, Value]] = [(s, s, value) for s, value in settings]
-    if safe_limit is not None:
-        values.append(("safe_limit", Setting.CURRENT_LIMIT, safe_limit))
-    for name, setting, value in values:
-        if setting in RANGES and isinstance(value, int | float):
+    safe = ("safe_limit", Setting.CURRENT_LIMIT, safe_limit)
+    for name, setting, value in (*((s, s, value) for s, value in settings), safe):
+        if isinstance(value, int | float):
             low, high = RANGES[setting]
             if not low <= value <= high:
                 raise Rejected(f"{name}_out_of_range", low=low, high=high)
@@ -60,11 +80,14 @@ class ControlState:
     """What was requested, and nothing else."""
     lease: Lease | None = None
     """For how long the desired current limit applies, if not without end."""
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(init=False)
     phases: Phases = field(default_factory=Phases)
     session: Session = field(default_factory=Session)
-    started_in: int | None = None
-    """The session in which START was requested."""
+
+    def __post_init__(self) -> None:
+        """Initialize the limits."""
+        self.limits = Limits(self.phases)
+        self.limits.set(Source.USER, self.desired.current_limit)
 
     @property
     def is_in_control(self) -> bool:
@@ -102,6 +125,7 @@ class ControlState:
         that it ended, STOP is kept, because it is the safe one.
         """
         before = self.as_dict()
+        self.limits.step.identify(observation.version)
         end = self.session.observe(
             observation.status, observation.session_energy, at_once=at_once
         )
@@ -111,13 +135,13 @@ class ControlState:
             self.desired = self.desired.with_value(Setting.START_STOP, None)
         if not self.session.is_open:
             # An inferred end may be a misread, which must not allow six switches.
-            self.phases.budget.end_session()
+            self.phases.budget.in_session = 0
         mode = observation.settings.phase_mode
         if phases_settled and mode is not None:
-            self.phases.observe(
-                mode, self.desired.phase_mode, now, in_session=self.session.is_open
-            )
-            self._update_hold()
+            if self.phases.seen not in (None, mode):
+                # Somebody else switched them.
+                self.phases.budget.record(now, in_session=self.session.is_open)
+            self.phases.observe(mode, self.desired.phase_mode)
         return self.as_dict() != before
 
     def confirm(
@@ -125,98 +149,92 @@ class ControlState:
     ) -> None:
         """Make a value the desired one; a lease comes with a current limit."""
         self.desired = self.desired.with_value(setting, value)
-        match setting, value:
-            case Setting.CURRENT_LIMIT, _:
-                self.lease = lease
-                self._update_user_limit()
-            case Setting.START_STOP, _:
-                is_start = value is StartStop.START
-                self.started_in = self.session.number if is_start else None
-            case Setting.PHASE_MODE, PhaseMode():
-                self.phases.settle(value)
-                self._update_hold()
+        if setting is Setting.CURRENT_LIMIT:
+            self.lease = lease
+            self.limits.set(Source.USER, self.desired.current_limit)
+        elif isinstance(value, PhaseMode):
+            self.phases.settle(value)
 
     def expire(self, now: datetime) -> bool:
         """Replace an expired limit by its safe one; return whether it just expired."""
         if self.lease is None or self.lease.remaining(now) > timedelta():
             return False
-        limit = self.lease.safe_limit
-        self.lease = None
-        self.confirm(Setting.CURRENT_LIMIT, limit)
+        self.confirm(Setting.CURRENT_LIMIT, self.lease.safe_limit)
         return True
 
     def release(self) -> None:
         """Request nothing any more."""
-        self.desired = Settings()
-        self.lease = None
-        self.started_in = None
+        self.desired, self.lease = Settings(), None
         self.phases.settle(self.phases.seen)
-        self._update_hold()
-        self._update_user_limit()
-
-    def await_phases(self, found: Settings) -> None:
-        """Wait for the desired phase mode if the charger does not have it."""
-        self.phases.await_mode(found.phase_mode, self.desired.phase_mode)
-        self._update_hold()
-
-    def phases_restored(self, found: PhaseMode | None) -> None:
-        """End the wait for the phase mode, or count a failed attempt."""
-        if found is not None and found is self.desired.phase_mode:
-            self.phases.settle(found)
-        else:
-            self.phases.not_restored(found)
-        self._update_hold()
-
-    def _update_hold(self) -> None:
-        self.limits.is_held = self.phases.is_held
-
-    def _update_user_limit(self) -> None:
-        self.limits.set(Source.USER, self.desired.current_limit)
+        self.limits.set(Source.USER, None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored."""
+        budget, session, lease = self.phases.budget, self.session, self.lease
+        learned = self.limits.step
         return {
             "desired": {setting.value: value for setting, value in self.desired},
-            "budget": self.phases.budget.as_dict(),
-            "session": self.session.as_dict(),
-            "started_in": self.started_in,
+            "budget": {
+                "switches": [
+                    [t.isoformat() for t in times] for times in budget.switches
+                ],
+                "in_session": budget.in_session,
+            },
+            "session": {
+                "number": session.number,
+                "is_open": session.is_open,
+                "energy": session.energy // ENERGY_STEP * ENERGY_STEP,
+            },
             "phase_mode_seen": self.phases.seen,
-            "limit_step": self.limits.step.step,
-            "lease": None if self.lease is None else self.lease.as_dict(),
+            "learned": {
+                "version": learned.version,
+                "limit_step": learned.step,
+                "shows_offered": learned.shows_offered,
+            },
+            "lease": None
+            if lease is None
+            else {
+                "until": lease.until.isoformat(),
+                "valid_for": lease.valid_for.total_seconds(),
+                "safe_limit": lease.safe_limit,
+            },
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Return what was stored; raises DamagedRecord."""
         try:
-            desired = Settings()
-            for name, value in data["desired"].items():
-                setting = Setting(name)
-                desired = desired.with_value(setting, DECODERS[setting](value))
-            seen, lease = data["phase_mode_seen"], data["lease"]
-            started_in, step = data["started_in"], data["limit_step"]
+            budget, session, learned = data["budget"], data["session"], data["learned"]
+            desired: dict[str, Any] = {
+                name: DECODERS[name](value) for name, value in data["desired"].items()
+            }
+            switches = [
+                (record.time(made), record.time(counts_from))
+                for made, counts_from in budget["switches"]
+            ]
             state = cls(
-                desired=desired,
-                lease=None if lease is None else Lease.from_dict(lease),
+                desired=Settings(**desired),
+                lease=record.optional(_lease, data["lease"]),
                 phases=Phases(
-                    budget=PhaseBudget.from_dict(data["budget"]),
-                    seen=None if seen is None else PhaseMode(seen),
+                    PhaseBudget(switches, record.integer(budget["in_session"])),
+                    seen=record.optional(PhaseMode, data["phase_mode_seen"]),
                 ),
-                session=Session.from_dict(data["session"]),
-                started_in=None if started_in is None else record.integer(started_in),
+                session=Session(
+                    number=record.integer(session["number"]),
+                    is_open=record.exactly(bool, session["is_open"]),
+                    energy=record.number(session["energy"]),
+                ),
             )
-            _check_ranges(
-                desired, None if state.lease is None else state.lease.safe_limit
-            )
+            state.limits.step = _limit_step(learned)
+            safe_limit = None if state.lease is None else state.lease.safe_limit
+            _check_ranges(state.desired, safe_limit)
         except (
+            LookupError,
+            ArithmeticError,
             AttributeError,
-            KeyError,
-            OverflowError,
             TypeError,
             ValueError,
             Rejected,
         ) as error:
             raise DamagedRecord(f"{type(error).__name__}: {error}") from error
-        state.limits.step.step = step if step in STEPS else None
-        state._update_user_limit()
         return state

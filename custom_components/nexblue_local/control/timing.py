@@ -1,6 +1,15 @@
-"""Durations of control, in seconds."""
+"""The clock and the durations of control, in seconds."""
 
+import asyncio
 from dataclasses import dataclass
+
+SHORTEST_TIMEOUT = 30
+"""The least fallback timeout, assumed while the charger's is unknown."""
+
+
+def clock() -> float:
+    """Return the time of the event loop."""
+    return asyncio.get_running_loop().time()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +37,3 @@ class Timing:
         """Return for how long nothing may be written: all but one period."""
         timeout = fallback_timeout or SHORTEST_TIMEOUT
         return timeout - self.keep_alive_period(fallback_timeout)
-
-
-SHORTEST_TIMEOUT = 30
-"""Seconds: the least fallback timeout, assumed while the charger's is unknown."""

@@ -1,14 +1,18 @@
 """One write to the charger, and its outcome."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
+import math
+from typing import Final
 
-from .environment import Environment
-from .link import Connection, Link, LinkError, Lost, Refused
-from .settings import Setting, Value, agrees, is_accepted
+from .link import Busy, Connection, Link, LinkError, Lost, Refused
+from .settings import Setting, Value, agrees, is_accepted, is_lower
+from .state import ControlState
+from .timing import Timing, clock
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,6 +34,12 @@ class Outcome(StrEnum):
     """A newer command replaced it."""
 
 
+type Condition = Callable[[], bool]
+
+NOT_EXECUTED: Final = (Outcome.REFUSED, Outcome.BUSY)
+"""Outcomes of a write that certainly changed nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of a write, and what the charger has."""
@@ -39,43 +49,63 @@ class Result:
     error: LinkError | None = None
 
 
-async def nothing() -> None:
-    """Do nothing while a read-back waits."""
-
-
+@dataclass(eq=False)
 class Writer:
     """Write settings and read them back."""
 
-    def __init__(self, link: Link, environment: Environment) -> None:
-        """Initialize the writer."""
-        self._link = link
-        self._timing = environment.timing
-        self._clock = environment.clock
-        self.limit_written_at = self._clock()
-        """When the current limit was last written, or control started; -inf if it has
-        to be written at once."""
-        self.has_written_limit = False
-        self.phases_settle_at = self._clock()
-        """Until when the phase mode may read as before a switch."""
-        self.interrupt = asyncio.Event()
-        """Ends the pause between two reads, for what cannot wait."""
+    link: Link
+    control: ControlState
+    timing: Timing
+    limit_written_at: float = field(default_factory=clock)
+    """When the current limit was last written, or control started."""
+    has_written_limit: bool = False
+    phases_settle_at: float = field(default_factory=clock)
+    """Until when the phase mode may read as before a switch."""
+    interrupt: asyncio.Event = field(default_factory=asyncio.Event)
+    """Ends the pause between two reads, for what cannot wait."""
+
+    def make_limit_due(self) -> None:
+        """Have the keep-alive write the current limit as soon as it can."""
+        self.limit_written_at = -math.inf
+
+    @property
+    def period(self) -> float:
+        """Return the time in seconds between two writes of the current limit."""
+        return self.timing.keep_alive_period(self.link.settings.fallback_timeout)
+
+    @property
+    def limit_due_at(self) -> float:
+        """Return when the current limit has to be written again."""
+        return self.limit_written_at + self.period
+
+    async def write_limit_if_due(self, connection: Connection) -> None:
+        """Write the current limit in time; raises LinkError if it is lost."""
+        limit = self.control.limits.effective
+        if limit is not None and clock() >= self.limit_due_at:
+            await self.send(connection, Setting.CURRENT_LIMIT, limit)
+
+    async def keep_alive(self, connection: Connection) -> None:
+        """Write the current limit in time; a failure is not one of what waits."""
+        try:
+            await self.write_limit_if_due(connection)
+        except LinkError as error:
+            _LOGGER.debug("Keep-alive failed: %s", error)
 
     async def send(
         self, connection: Connection, setting: Setting, value: Value
     ) -> Result:
         """Write a setting without reading it back; raises LinkError if it is lost."""
         # The charger counts its fallback timeout from the write at the earliest.
-        now = self._clock()
+        now = clock()
         if setting is Setting.PHASE_MODE:
-            self.phases_settle_at = now + self._timing.confirm_for
+            self.phases_settle_at = now + self.timing.confirm_for
         try:
             await connection.write(setting, value)
         except Refused as error:
-            outcome = Outcome.BUSY if error.is_busy else Outcome.REFUSED
-            return Result(outcome, error=error)
+            is_busy = isinstance(error, Busy)
+            return Result(Outcome.BUSY if is_busy else Outcome.REFUSED, error=error)
         if setting is Setting.CURRENT_LIMIT:
-            self.limit_written_at = now
-            self.has_written_limit = True
+            self.limit_written_at, self.has_written_limit = now, True
         return Result(Outcome.CONFIRMED, value)
 
     async def write(
@@ -83,15 +113,10 @@ class Writer:
         connection: Connection,
         setting: Setting,
         value: Value,
-        *,
-        is_superseded: Callable[[], bool] = lambda: False,
-        meanwhile: Callable[[], Awaitable[None]] = nothing,
+        is_superseded: Condition = lambda: False,
     ) -> Result:
-        """Write a setting and read it back; raises LinkError if nothing was sent.
-
-        `meanwhile` is awaited between two reads.
-        """
-        present = self._link.settings[setting]
+        """Write a setting and read it back; raises LinkError if nothing was sent."""
+        present = self.link.settings[setting]
         try:
             result = await self.send(connection, setting, value)
             if result.outcome is not Outcome.CONFIRMED:
@@ -99,10 +124,9 @@ class Writer:
             found = await self.read_back(
                 connection,
                 setting,
-                value,
-                is_done=is_accepted,
-                is_superseded=is_superseded,
-                meanwhile=meanwhile,
+                lambda found: is_accepted(setting, found, value) or is_superseded(),
+                # The keep-alive does not wait for a charger that takes its time.
+                is_kept_alive=setting is not Setting.CURRENT_LIMIT,
             )
         except (Lost, Refused) as error:
             # A read was refused, or an answer is missing: the write may have been
@@ -110,16 +134,19 @@ class Writer:
             return await self._find_out(setting, value, error)
         if is_superseded():
             return Result(Outcome.SUPERSEDED, found)
-        return self._judge(setting, value, present, found)
+        if is_accepted(setting, found, value):
+            return Result(Outcome.CONFIRMED, found)
+        is_reduced = found != present and is_lower(found, value)
+        return Result(Outcome.REDUCED if is_reduced else Outcome.IGNORED, found)
 
     async def _find_out(
         self, setting: Setting, value: Value, error: LinkError
     ) -> Result:
         """Return the outcome of a write that was not answered."""
-        self._link.disconnect()
+        self.link.disconnect()
         try:
-            connection = await self._link.connect()
-            found = await self.read_back(connection, setting, value)
+            connection = await self.link.connect()
+            found = await self.verify(connection, setting, value)
         except LinkError as second:
             return Result(Outcome.UNKNOWN, error=second)
         _LOGGER.debug("%s: found %s after %r", setting, found, error)
@@ -127,48 +154,32 @@ class Writer:
             return Result(Outcome.CONFIRMED, found)
         return Result(Outcome.IGNORED, found, error)
 
-    @staticmethod
-    def _judge(
-        setting: Setting, value: Value, present: Value | None, found: Value | None
-    ) -> Result:
-        if is_accepted(setting, found, value):
-            return Result(Outcome.CONFIRMED, found)
-        if (
-            isinstance(found, int | float)
-            and isinstance(value, int | float)
-            and found < value
-            and found != present
-        ):
-            return Result(Outcome.REDUCED, found)
-        return Result(Outcome.IGNORED, found)
+    async def verify(
+        self, connection: Connection, setting: Setting, value: Value
+    ) -> Value | None:
+        """Read a setting until it is exactly as written, or its time is over."""
+        return await self.read_back(
+            connection, setting, lambda found: agrees(found, value)
+        )
 
     async def read_back(
         self,
         connection: Connection,
         setting: Setting,
-        value: Value,
+        is_done: Callable[[Value | None], bool],
         *,
-        is_done: Callable[[Setting, Value | None, Value], bool] = lambda _, *values: (
-            agrees(*values)
-        ),
-        is_superseded: Callable[[], bool] = lambda: False,
-        meanwhile: Callable[[], Awaitable[None]] = nothing,
+        is_kept_alive: bool = False,
     ) -> Value | None:
-        """Read a setting until that is done or its time is over; return it."""
-        end = self._clock() + self._timing.confirm_for
+        """Read a setting until that is done, or its time is over; return it."""
+        end = clock() + self.timing.confirm_for
+        pause = self.timing.confirm_every
         while True:
             found = (await connection.read_settings())[setting]
-            pause = self._timing.confirm_every
-            if (
-                is_done(setting, found, value)
-                or is_superseded()
-                or self._clock() + pause > end
-            ):
+            if is_done(found) or clock() + pause > end:
                 return found
-            await meanwhile()
+            if is_kept_alive:
+                await self.keep_alive(connection)
             self.interrupt.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self.interrupt.wait()
-            except TimeoutError:
-                pass

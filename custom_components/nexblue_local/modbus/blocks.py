@@ -66,6 +66,10 @@ class BlockReader:
         self.images[table] |= image
         return image
 
+    async def read_words(self, table: Table, address: int, count: int) -> list[int]:
+        """Return the words of one request as they are; raises ChargerError."""
+        return await self._requests[table](self._unit_id, address, count)
+
     async def _read_into(
         self,
         image: dict[int, int],
@@ -96,7 +100,7 @@ class BlockReader:
     async def _read_span(self, table: Table, span: Span) -> list[int] | None:
         """Return the words of a span, None if its addresses or length are refused."""
         try:
-            return await self._requests[table](self._unit_id, *span)
+            return await self.read_words(table, *span)
         except Refused as error:
             if error.code not in (ILLEGAL_DATA_ADDRESS, ILLEGAL_DATA_VALUE):
                 raise

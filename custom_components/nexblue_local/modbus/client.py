@@ -19,6 +19,7 @@ from .errors import (
     InUse,
     NoAnswer,
     NotACharger,
+    Refused,
     WrongCharger,
 )
 from .learned import Learned, Learning
@@ -46,8 +47,8 @@ RETRY_AFTER: Final = 1.0
 HISTORY: Final = 30
 """Number of connection events to keep for diagnostics."""
 
-READ_AGAIN_AFTER: Final = (BadAnswer, ConnectionCut, NoAnswer)
-"""Errors after which a poll is retried once on a new connection."""
+READ_AGAIN_AFTER: Final = (BadAnswer, ConnectionCut, NoAnswer, Refused)
+"""Errors after which a poll is retried once, on a new connection if it was lost."""
 
 
 class Client:

@@ -50,6 +50,11 @@ class DataType[T](ABC):
         """Initialize the data type, which takes `count` registers."""
         self.count = count
 
+    @property
+    def depends_on_layout(self) -> bool:
+        """Return whether the words mean another value in another layout."""
+        return False
+
     @abstractmethod
     def decode(self, words: Sequence[int], layout: Layout) -> T | None:
         """Return the value of `count` words, None if they hold no valid value."""
@@ -66,6 +71,11 @@ class Number[T: (int, float)](DataType[T]):
         """Initialize the number from its format character, such as `f`."""
         self._struct = struct.Struct(f">{code}")
         super().__init__(self._struct.size // 2)
+
+    @property
+    @override
+    def depends_on_layout(self) -> bool:
+        return self.count > 1
 
     @override
     def decode(self, words: Sequence[int], layout: Layout) -> T | None:

@@ -20,6 +20,12 @@ class Progress(Enum):
     """The data is not Modbus, or not the response to the request."""
 
 
+def split(data: bytes) -> tuple[bytes, bytes]:
+    """Return the first frame, by the length in its header, and what follows."""
+    end = 6 + int.from_bytes(data[4:6])
+    return data[:end], data[end:]
+
+
 @dataclass(frozen=True)
 class ExpectedResponse:
     """The response to a request.

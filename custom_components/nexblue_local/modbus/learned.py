@@ -73,12 +73,13 @@ class Learning:
 
     def __init__(self) -> None:
         """Initialize without knowledge."""
+        self.layout = LayoutDetector()
         self._restore(Learned())
         self._is_identified = False
 
     def _restore(self, learned: Learned) -> None:
         self._versions = (learned.firmware_version, learned.mapping_version)
-        self.layout = LayoutDetector(proven=learned.layout)
+        self.layout.reset(learned.layout)
         self.refused_reads = set(learned.refused_reads)
         self._largest_read = learned.largest_read
         self._first_answer = learned.first_answer

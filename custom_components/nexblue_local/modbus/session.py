@@ -18,7 +18,7 @@ from .errors import (
     Refused,
     WrongCharger,
 )
-from .layout import LayoutDetector
+from .layout import Decoded, LayoutDetector
 from .learned import Learning
 from .model import Image, Register, RegisterGroup, Table
 from .registers import Clock, Identity, Reading, Settings
@@ -54,10 +54,7 @@ class Session:
         `clock` returns monotonic seconds, `now` the current time.
         """
         self.identity = Identity()
-        self.clock = Clock()
-        self.clock_offset: float | None = None
         self.clock_read_at = 0.0
-        self.settings = Settings()
         self.settings_read_at = 0.0
         self.settings_settled_at = 0.0
         self._connection = connection
@@ -68,6 +65,9 @@ class Session:
         self._now = now
         self._blocks = BlockReader(connection, unit_id, learning)
         self._was_unanswered = False
+        self._clock = Decoded(Clock, learning.layout)
+        self._clock_seen = now()
+        self._settings = Decoded(Settings, learning.layout)
 
     async def identify(self, serial_number: str | None) -> None:
         """Check the serial number, and read identity, clock and settings.
@@ -77,7 +77,7 @@ class Session:
         """
         image = await self._read(Identity, Clock)
         answered_at = self._time()
-        self.identity = Identity.decode(image, self._layout.layout)
+        self.identity = self._layout.decode(Identity, image)
         found = self.identity.serial_number
         if found is None:
             raise NotACharger("no serial number")
@@ -90,6 +90,21 @@ class Session:
         self._learning.answered_first(answered_at - self._started_at)
         self._update_clock(image)
         await self.read_settings()
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that was last read, in the byte layout as it is known now."""
+        return self._clock.values
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Return the seconds by which the clock was ahead when it was last read."""
+        return wall_clock.offset(self.clock, self._clock_seen)
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings that were last read, in the byte layout as known now."""
+        return self._settings.values
 
     @property
     def is_over(self) -> bool:
@@ -118,7 +133,7 @@ class Session:
         image = await self._read(Reading)
         if not self._layout.is_certain:
             self._layout.observe(Table.INPUT, image)
-        return Reading.decode(image, self._layout.layout)
+        return self._layout.decode(Reading, image)
 
     async def read_settings(self) -> Settings:
         """Read the settings (holding registers 1000-1007).
@@ -127,7 +142,7 @@ class Session:
         """
         image = await self._read(Settings)
         self._layout.observe(Table.HOLDING, image)
-        self.settings = Settings.decode(image, self._layout.layout)
+        self._settings.update(image)
         self.settings_read_at = self._time()
         return self.settings
 
@@ -136,10 +151,21 @@ class Session:
         self._update_clock(await self._read(Clock))
         return self.clock
 
+    async def read_words(self, table: Table, address: int, count: int) -> list[int]:
+        """Return the words of one request as they are, whatever they mean.
+
+        It is not repeated if the charger is busy. Raises ChargerError; ConnectionCut
+        if the session is over.
+        """
+        self._check_not_over()
+        return await self._answered_once(
+            partial(self._blocks.read_words, table, address, count)
+        )
+
     def _update_clock(self, image: Image) -> None:
         self._layout.observe(Table.INPUT, image)
-        self.clock = Clock.decode(image, self._layout.layout)
-        self.clock_offset = wall_clock.offset(self.clock, self._now())
+        self._clock.update(image)
+        self._clock_seen = self._now()
         self.clock_read_at = self._time()
 
     async def write[T](self, register: Register[T], value: T) -> None:

@@ -16,7 +16,7 @@ from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from .errors import BadAnswer, CannotConnect, ConnectionCut, NoAnswer, Refused
-from .frames import ExpectedResponse, Progress
+from .frames import ExpectedResponse, Progress, split
 
 TIMEOUT = 3.0
 """Seconds to wait for a connection, and for the response to a request."""
@@ -28,6 +28,9 @@ READ_HOLDING = 0x03
 READ_INPUT = 0x04
 WRITE_SINGLE = 0x06
 WRITE_MULTIPLE = 0x10
+
+NO_TRANSACTION = b"\0\0"
+"""Transaction ID of devices that do not return that of the request."""
 
 ILLEGAL_DATA_ADDRESS = 2
 ILLEGAL_DATA_VALUE = 3
@@ -60,6 +63,8 @@ class Connection:
             asyncio.get_running_loop().create_future()
         )
         self._expected: ExpectedResponse | None = None
+        self._received = b""
+        self._previous = b""
         self._has_answered = False
         self.was_flooded = False
         """Whether data without a request closed the connection."""
@@ -105,28 +110,55 @@ class Connection:
             self._end(ConnectionCut)
 
     def _check_packet(self, sending: bool, data: bytes) -> bytes:
-        """Return received data up to the response, and fail on anything else.
+        """Return the response once all of it was received, and fail on other data.
 
-        `data` is everything since the last complete response.
+        A repeat of the previous response is dropped.
         """
         if sending:
             return data
+        # Incomplete data is kept here: pymodbus discards its own with each request.
+        self._client.ctx.recv_buffer = b""
+        self._received += data
+        self._drop_repeats()
+        if not self._received or self._may_become_repeat():
+            return b""
         if self._expected is None:
             self.was_flooded = True
             self._end(BadAnswer)
             # No request is pending that would close it.
             self.close()
             return b""
-        match self._expected.progress(data):
+        response, rest = split(self._received)
+        match self._expected.progress(response):
             case Progress.INCOMPLETE:
-                return data
-            case Progress.COMPLETE:
-                # Data after the response belongs to no request.
-                self._expected = None
-                return data
-            case Progress.OTHER:
-                self._end(BadAnswer)
                 return b""
+            case Progress.COMPLETE:
+                self._previous, self._received = response, rest
+                self._expected = None
+                self._drop_repeats()
+                if not self._received or self._may_become_repeat():
+                    return response
+        self._end(BadAnswer)
+        return b""
+
+    def _drop_repeats(self) -> None:
+        """Drop repeats of the previous response from what was received."""
+        while self._is_told_apart and self._received.startswith(self._previous):
+            self._received = self._received[len(self._previous) :]
+
+    def _may_become_repeat(self) -> bool:
+        """Return whether what was received is the start of a repeat."""
+        return self._is_told_apart and self._previous.startswith(self._received)
+
+    @property
+    def _is_told_apart(self) -> bool:
+        """Return whether a repeat cannot be the response to the pending request.
+
+        The next response has another transaction ID, unless the device leaves it out.
+        """
+        return bool(self._previous) and (
+            self._expected is None or self._previous[:2] != NO_TRANSACTION
+        )
 
     async def read_input(self, unit_id: int, address: int, count: int) -> list[int]:
         """Return the words of input registers (function 0x04)."""
