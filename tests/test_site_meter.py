@@ -362,6 +362,10 @@ async def test_age(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     assert meter.read(1004.0).grid_at == 1003.0
     say(hass, GRID, 100)
     assert meter.read(1005.0).grid_at == 1005.0
+    # Set between a report and its reading, the clock makes no report older.
+    say(hass, GRID, 101)
+    freezer.tick(3600)
+    assert meter.read(1006.0).grid_at == 1005.0
 
 
 async def test_age_of_a_device(
