@@ -363,7 +363,8 @@ async def test_age(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     say(hass, GRID, 100)
     assert meter.read(1005.0).grid_at == 1005.0
     # Set between a report and its reading, the clock makes no report older.
-    say(hass, GRID, 101)
+    freezer.tick(1)
+    say(hass, GRID, 100)
     freezer.tick(3600)
     assert meter.read(1006.0).grid_at == 1005.0
 
@@ -438,7 +439,7 @@ async def test_inverted_meter(
     meter = SiteMeter(hass, config)
     say(hass, GRID, 1000)
     say(hass, POWERS[0], 920)
-    say(hass, "sensor.clamp", 3, "A")
+    say(hass, "sensor.clamp", 690, "W")
     reading = meter.read(0.0)
     assert reading.grid_w == -1000.0
     assert reading.house_a == (-4.0, None, 3.0)
