@@ -1,0 +1,1 @@
+"""Surplus: decide how much current each car gets from sun, battery and fuse."""

@@ -1,0 +1,244 @@
+"""The surplus controller: readings in, decisions out."""
+
+from collections.abc import Mapping
+import math
+from typing import Any, Final
+
+from .charger import Charger
+from .decision import ChargerDecision, Decision, Reason
+from .estimate import Surplus
+from .fuse import FuseGuard, Share
+from .meter import ABSURD_W, GridMeter, MeterState
+from .prices import PRICES
+from .readings import Changes, Reading
+from .settings import SOLAR_MODES, Mode, Settings
+from .simple_modes import fast, manual, off
+from .solar import tenths_down
+from .solar_mode import Sky, solar
+from .state import dump, restore
+from .wish import Wish
+
+LONGEST_STEP: Final = 60.0
+"""s; a longer time between two readings tells nothing about what was wasted."""
+FREED_WITHIN: Final = 15.0
+"""s for which a charger that gives way is trusted to do so."""
+
+
+class Controller:
+    """Decides how much current each charger offers.
+
+    It keeps no clock: the same readings lead to the same decisions.
+    """
+
+    def __init__(
+        self, settings: Settings, state: Mapping[str, Any] | None = None
+    ) -> None:
+        """Initialize, with what an earlier controller knew; raises InvalidState."""
+        self.settings = settings
+        self.mode = settings.mode
+        prices = PRICES[settings.restarts]
+        self.chargers = [Charger(each, prices) for each in settings.chargers]
+        self._meter = GridMeter()
+        self._guard = None if settings.fuse is None else FuseGuard(settings.fuse)
+        self._surplus = Surplus()
+        self._t: float | None = None
+        self._is_entering = True
+        self._discharging = 0.0
+        if state is not None:
+            self.mode = restore(state, self.mode, self.chargers)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the mode and what was learned, to be stored as JSON."""
+        return dump(self.mode, self.chargers)
+
+    def decide(self, reading: Reading) -> Decision:
+        """Return what the chargers shall do; `reading.t` never falls."""
+        t = reading.t
+        seconds = 0.0 if self._t is None else min(t - self._t, LONGEST_STEP)
+        self._t = t
+        if self.mode in SOLAR_MODES:
+            for charger in self.chargers:
+                charger.solar.advance(seconds)
+                charger.plan.advance(seconds)
+        if reading.changes is not None:
+            self._change(reading.changes)
+        self._observe(reading)
+        self._measure(reading)
+        shares = [charger.share(t) for charger in self.chargers]
+        sky = self._sky(reading)
+        decisions = []
+        for index, charger in enumerate(self.chargers):
+            wish = self._wish(index, sky)
+            self._limit(t, index, shares, wish)
+            decisions.append(_decision(t, charger, wish))
+            sky.surplus -= charger.taken(t)
+        self._is_entering = sky.meter.state is not MeterState.VALID
+        return Decision(t, tuple(decisions))
+
+    # What is known
+
+    def _change(self, changes: Changes) -> None:
+        """Apply what the user changed."""
+        for charger in self.chargers:
+            ceiling = changes.ceiling_a.get(charger.settings.id)
+            if ceiling is not None:
+                charger.set_ceiling(ceiling)
+        mode = changes.mode
+        if mode is None or mode is self.mode:
+            return
+        if not (mode in SOLAR_MODES and self.mode in SOLAR_MODES):
+            self._is_entering = True
+            for charger in self.chargers:
+                charger.solar.turn(on=False)
+                charger.plan.hold()
+                charger.found_a = None
+        self.mode = mode
+
+    def _observe(self, reading: Reading) -> None:
+        """Take what was read of the chargers."""
+        readings = {each.id: each for each in reading.chargers}
+        for charger in self.chargers:
+            charger.observe(reading.t, readings.get(charger.settings.id))
+
+    def _measure(self, reading: Reading) -> None:
+        """Take what the meters of the house report."""
+        t, grid, battery = reading.t, reading.grid_w, reading.battery_w
+        if battery is not None and not abs(battery) <= ABSURD_W:
+            battery = None
+        # Without it, a battery that discharges would look like sun.
+        self._is_battery_unknown = self.settings.battery is not None and battery is None
+        self._meter.update(
+            t, None if self._is_battery_unknown else grid, reading.grid_at
+        )
+        if self._guard is not None:
+            self._guard.update(t, reading.house_a, reading.house_at)
+        if self._meter.state is not MeterState.VALID:
+            self._surplus.clear()
+        elif self._meter.is_fresh and grid is not None and reading.grid_at is not None:
+            self._discharging = max(0.0, battery or 0.0)
+            counted = battery or 0.0
+            if counted < 0 and not self._is_car_first(reading.battery_soc):
+                counted = 0.0
+            powers = [each.powers(t, reading.grid_at) for each in self.chargers]
+            self._surplus.update(
+                sum(least for least, _ in powers),
+                sum(most for _, most in powers),
+                grid + counted,
+            )
+
+    def _is_car_first(self, soc: float | None) -> bool:
+        """Return whether what charges the battery is surplus."""
+        battery = self.settings.battery
+        if battery is None or soc is None:
+            return False
+        return soc >= battery.car_first_above_soc
+
+    def _sky(self, reading: Reading) -> Sky:
+        """Return what is known of the surplus, before the first charger has its part."""
+        settings = self.settings
+        return Sky(
+            t=reading.t,
+            meter=self._meter,
+            surplus=(self._surplus.value or 0.0)
+            + settings.import_tolerated_w
+            - settings.export_kept_w,
+            discharging=self._discharging,
+            always_on=self.mode is Mode.SOLAR_MIN,
+            start_threshold=settings.start_threshold_w,
+            is_battery_unknown=self._is_battery_unknown,
+            is_entering=self._is_entering,
+        )
+
+    # What follows
+
+    def _wish(self, index: int, sky: Sky) -> Wish:
+        """Return what the mode wants for a charger."""
+        charger = self.chargers[index]
+        match self.mode:
+            case Mode.MANUAL:
+                return manual()
+            case Mode.OFF:
+                return off()
+            case Mode.FAST:
+                return fast(charger, sky.t)
+            case _:
+                after = [
+                    each for each in self.chargers[index + 1 :] if each.solar.is_on
+                ]
+                return solar(charger, sky, after)
+
+    def _limit(self, t: float, index: int, shares: list[Share], wish: Wish) -> None:
+        """Apply what limits a charger in any mode."""
+        charger, share = self.chargers[index], shares[index]
+        if self._guard is not None and self.mode is not Mode.OFF:
+            # The phases may have been switched since.
+            shares[index].phases = charger.share(t).phases
+            self._update_cap(t, index, shares, self._guard)
+            if self.mode is Mode.MANUAL:
+                charger.limit_found(wish)
+            elif wish.amps is not None and charger.cap.value < wish.amps:
+                wish.amps = tenths_down(charger.cap.value)
+                wish.reason = Reason.FUSE
+                wish.changes = [charger.cap.rises_at, *wish.changes]
+            if wish.amps is not None and wish.amps < charger.least_a:
+                wish.amps = 0.0
+        charger.limit_unreadable(wish)
+        charger.answered(t, wish.amps)
+        if charger.has_car:
+            amps = charger.reading.offered_a if wish.amps is None else wish.amps
+            share.reserved_a = amps or 0.0
+
+    def _update_cap(
+        self, t: float, index: int, shares: list[Share], guard: FuseGuard
+    ) -> None:
+        """Find what the fuse leaves for a charger."""
+        charger = self.chargers[index]
+        left = guard.left(shares, index)
+        if left is None:
+            charger.cap.limit_unknown(t, charger.least_a, is_old=guard.is_old)
+            return
+        charger.cap.known()
+        if shares[index].gives_way:
+            left = min(left, 0.0)
+        elif left < charger.least_a and charger.answer:
+            left = self._free(t, index, shares, guard) or left
+        charger.cap.limit(t, left)
+
+    def _free(
+        self, t: float, index: int, shares: list[Share], guard: FuseGuard
+    ) -> float | None:
+        """Have chargers further down give way, so that this one need not pause.
+
+        Return what it may use then, in A; None if it has to pause all the same.
+        """
+        least = self.chargers[index].least_a
+        freed = []
+        for after in reversed(range(index + 1, len(shares))):
+            charger = self.chargers[after]
+            is_freeing = t - charger.gave_way_at < FREED_WITHIN
+            if not charger.is_readable or not (charger.answer or is_freeing):
+                continue
+            freed.append(after)
+            shares[after].gives_way = True
+            left = guard.left(shares, index)
+            if left is not None and left >= least:
+                for each in freed:
+                    if self.chargers[each].answer:
+                        self.chargers[each].gave_way_at = t
+                return least
+        for each in freed:
+            shares[each].gives_way = False
+        return None
+
+
+def _decision(t: float, charger: Charger, wish: Wish) -> ChargerDecision:
+    """Return the decision that a wish has become."""
+    changes = [at for at in wish.changes if at is not None and at > t]
+    return ChargerDecision(
+        id=charger.settings.id,
+        current_a=wish.amps,
+        phase_mode=wish.phase_mode,
+        reason=wish.reason,
+        # Rounded up: at that time, it has changed.
+        next_change_at=math.ceil(min(changes) * 1000) / 1000 if changes else None,
+    )

@@ -1,0 +1,122 @@
+"""What the main fuse leaves for each charger."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+import math
+from typing import Final
+
+from .meter import Reports
+from .readings import Phases
+from .settings import Fuse
+
+RISES_AFTER: Final = 60.0
+"""s for which there has to be more until a charger gets it."""
+OLDEST: Final = 60.0
+"""s after which house currents are missing, however rare they usually are."""
+ABSURD_A: Final = 2000.0
+
+
+@dataclass(slots=True)
+class Share:
+    """One charger's part in the load of the house."""
+
+    phases: tuple[int, ...]
+    """Phases of the house that it uses or may use any moment, from 0."""
+    own_a: tuple[float, float, float]
+    """What it draws on each phase of the house, in A."""
+    reserved_a: float = 0.0
+    """What it is offered in this decision, in A; 0 without a car."""
+    gives_way: bool = False
+    """Whether it pauses so that one before it does not have to."""
+
+
+@dataclass(slots=True)
+class Cap:
+    """The current that the fuse leaves to one charger, which rises late."""
+
+    value: float = math.inf
+    """A."""
+    rises_at: float | None = None
+    """When it rises if everything stays as it is, in s."""
+    _lows: deque[tuple[float, float]] = field(default_factory=deque)
+    """Caps of the last 60 s that no later one is below, and when they were seen."""
+    _missing_since: float | None = None
+
+    def limit(self, t: float, value: float) -> None:
+        """Take what the fuse leaves now: less at once, more after 60 s."""
+        lows = self._lows
+        while lows and lows[-1][1] >= value:
+            lows.pop()
+        lows.append((t, value))
+        while len(lows) > 1 and t - lows[0][0] >= RISES_AFTER:
+            lows.popleft()
+        since, self.value = lows[0]
+        self.rises_at = since + RISES_AFTER if len(lows) > 1 else None
+
+    def limit_unknown(self, t: float, min_a: float, *, is_old: bool) -> None:
+        """Take that the house current is unknown: the minimum, after 60 s nothing."""
+        if self._missing_since is None:
+            self._missing_since = t
+        pause_at = self._missing_since + OLDEST
+        if is_old or t >= pause_at:
+            self.limit(t, 0.0)
+            self.rises_at = None
+        else:
+            self.limit(t, min_a)
+            self.rises_at = pause_at
+
+    def known(self) -> None:
+        """Take that the house current is known."""
+        self._missing_since = None
+
+
+@dataclass(slots=True)
+class FuseGuard:
+    """Watches the phases of the house."""
+
+    fuse: Fuse
+    currents: Phases | None = None
+    """A of each phase; None while they are missing."""
+    is_old: bool = False
+    """Whether the last report is so old that charging pauses."""
+    _reports: Reports = field(default_factory=Reports)
+
+    def update(self, t: float, currents: Phases | None, at: float | None) -> None:
+        """Take the currents in A that were reported at a time in s."""
+        self.currents = None
+        self.is_old = False
+        if currents is None or at is None or at > t:
+            return
+        if any(a is not None and not abs(a) <= ABSURD_A for a in currents):
+            return
+        self._reports.add(at)
+        age = t - at
+        self.is_old = age > OLDEST
+        if age <= min(self._reports.missing_after, OLDEST):
+            self.currents = currents
+
+    def left(self, shares: Sequence[Share], index: int) -> float | None:
+        """Return the A that a charger may use, None if its phases are not measured.
+
+        What those before it are offered and do not draw yet is taken, and what those
+        after it will free is not.
+        """
+        if self.currents is None:
+            return None
+        share = shares[index]
+        left = None
+        for phase in share.phases:
+            house = self.currents[phase]
+            if house is None:
+                continue
+            amps = self.fuse.usable_a - (house - share.own_a[phase])
+            for position, other in enumerate(shares):
+                if position == index or phase not in other.phases:
+                    continue
+                if position < index:
+                    amps -= max(0.0, other.reserved_a - other.own_a[phase])
+                elif other.gives_way:
+                    amps += other.own_a[phase]
+            left = amps if left is None else min(left, amps)
+        return left

@@ -1,0 +1,94 @@
+"""Several chargers on one meter."""
+
+import pytest
+
+from custom_components.nexblue_local.surplus.readings import Status
+from custom_components.nexblue_local.surplus.settings import Mode
+
+from .house import House, charger, settings
+
+
+def two(sun: float, mode: Mode = Mode.SOLAR) -> House:
+    """Return a house with two one-phase chargers."""
+    house = House(settings(charger(), charger(id="b"), mode=mode))
+    house.sun = sun
+    return house
+
+
+def amps(house: House, seconds: float) -> list[float | None]:
+    """Return what both are offered after some time."""
+    house.run(seconds)
+    return [each.current_a for each in house.decisions[-1].chargers]
+
+
+@pytest.mark.parametrize(
+    ("sun", "expected"),
+    [
+        (1000.0, [0.0, 0.0]),
+        (2310.0, [10.0, 0.0]),
+        (16 * 230 + 1000.0, [16.0, 0.0]),
+        (16 * 230 + 2310.0, [16.0, 10.0]),
+        (9999.0, [16.0, 16.0]),
+    ],
+)
+def test_the_first_gets_the_sun(sun: float, expected: list[float]) -> None:
+    """The first takes up to its ceiling, and the next the rest."""
+    assert amps(two(sun), 3600) == expected
+
+
+def test_the_sun_is_counted_once() -> None:
+    """What one was just offered, the other is not."""
+    house = two(3000.0)
+    while not any(each.current_a for each in house.decide().chargers):
+        pass
+    for _ in range(120):
+        offered = [each.current_a or 0.0 for each in house.decide().chargers]
+        assert sum(offered) * 230 <= 3000.0
+
+
+def test_what_is_not_drawn_is_taken_for_30_s() -> None:
+    """A car that does not take its offer leaves it to the next after 30 s."""
+    house = two(2800.0)
+    house.cars[0].least_a = 99.0
+    while not house.decide().chargers[0].current_a:
+        pass
+    offered_at = house.t - house.step
+    while not house.decide().chargers[1].current_a:
+        pass
+    assert house.t - house.step >= offered_at + 30
+    assert house.t < offered_at + 300
+
+
+@pytest.mark.parametrize("status", [Status.UNAVAILABLE, Status.FAULTED])
+def test_a_charger_out_of_order_takes_nothing(status: Status) -> None:
+    """What is offered to it is not taken."""
+    house = two(2800.0)
+    amps(house, 600)
+    house.cars[0].status = status
+    assert amps(house, 300) == [0.0, 12.1]
+
+
+def test_the_second_gives_way_first() -> None:
+    """When the sun goes, the first pauses after the second."""
+    house = two(6000.0)
+    amps(house, 1800)
+    for house.sun in (5500.0, 4000.0, 2000.0, 1000.0, 500.0, 0.0):
+        for _ in range(60):
+            first, second = (each.current_a for each in house.decide().chargers)
+            assert first or not second
+    assert not first
+
+
+def test_the_first_wakes_up_while_the_second_charges() -> None:
+    """A car that comes back gets its sun from the other."""
+    house = two(2800.0)
+    house.cars[0].status = Status.AVAILABLE
+    assert amps(house, 1200) == [0.0, 12.1]
+    house.cars[0].status = Status.CHARGING
+    assert amps(house, 1200) == [12.1, 0.0]
+
+
+def test_never_below_the_minimum() -> None:
+    """In `solar_min` each one has its minimum, and the first gets the rest."""
+    assert amps(two(0.0, Mode.SOLAR_MIN), 60) == [6.0, 6.0]
+    assert amps(two(3910.0, Mode.SOLAR_MIN), 600) == [16.0, 6.0]
