@@ -7,11 +7,11 @@ from .cost import Cost
 from .long_view import LongView
 from .prices import Prices
 
-LEAST_ADVANTAGE: Final = 200.0
+LEAST_ADVANTAGE: Final = 250.0
 """W that three phases have to be better by in the long view."""
-VIEW: Final = 1200.0
-"""s in which former advantages fade: as old as the mean of 40 minutes."""
-LOCKED_OUT_H: Final = 0.25
+VIEW: Final = 2500.0
+"""s in which former advantages fade: a switch cannot be taken back for an hour."""
+LOCKED_OUT_H: Final = 0.2
 """Hours for which a switch to one phase loses the advantage of three, on average."""
 STEPS: Final = 8
 """How often a prediction is made better, at most."""

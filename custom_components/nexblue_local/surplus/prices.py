@@ -6,34 +6,43 @@ from typing import Final
 from .settings import Restarts
 
 
+SQUARE_ROOT: Final = {1: 1.0, 3: 3**0.5}
+FOURTH_ROOT: Final = {1: 1.0, 3: 3**0.25}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """Prices in Wh; a decision is changed when it has wasted more than that."""
 
-    follow_up: float = 0.4
+    follow_up: float = 0.3
     """To offer more; times the square root of the phases."""
-    follow_down: float = 0.12
+    follow_down: float = 0.1
     """To offer less; times the square root of the phases."""
-    start: float = 8.0
-    stop: float = 28.0
-    """To pause; times the phases to the power of 0.75."""
-    to_three: float = 100.0
+    start: float = 6.5
+    """Times the fourth root of the phases."""
+    stop: float = 31.0
+    """To pause; times the square root of the phases."""
+    to_three: float = 130.0
     to_one: float = 90.0
     """Plus the lock-out that follows."""
 
+    def for_start(self, phases: int) -> float:
+        """Return the price of a start."""
+        return self.start * FOURTH_ROOT[phases]
+
     def for_stop(self, phases: int) -> float:
         """Return the price of a pause."""
-        return self.stop if phases == 1 else self.stop * 3**0.75
+        return self.stop * SQUARE_ROOT[phases]
 
     def for_following(self, phases: int) -> tuple[float, float]:
         """Return the prices of offering more and of offering less."""
-        factor = 1.0 if phases == 1 else 3**0.5
-        return self.follow_up * factor, self.follow_down * factor
+        root = SQUARE_ROOT[phases]
+        return self.follow_up * root, self.follow_down * root
 
 
 PRICES: Final = {
-    Restarts.FEW: Prices(start=120.0, stop=150.0),
+    Restarts.FEW: Prices(start=20.0, stop=100.0),
     Restarts.BALANCED: Prices(),
-    Restarts.MANY: Prices(start=20.0, stop=10.0),
+    Restarts.MANY: Prices(start=3.0, stop=10.0),
 }
 """What a start and a stop cost, by the user's choice."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 import math
 
 from .cost import Cost
+from .follow_prices import FollowPrices
 from .long_view import LongView
 from .prices import Prices
 
@@ -13,6 +14,7 @@ STOP_AT = 0.77
 BAND = 0.15
 USUAL_AT = 0.64
 """Share of the minimum power that a start needs on average."""
+IMPORT_COST = 3.0
 VIEW = 900.0
 """s in which a former surplus fades."""
 EXCESS_AT = 0.3
@@ -46,12 +48,12 @@ class Range:
     def value(self, surplus: float, *, always_on: bool) -> float:
         """Return what W of surplus are worth on these phases, in W.
 
-        Imported energy costs twice what solar energy is worth, and a pause is free.
+        A pause is free.
         """
         surplus = max(0.0, surplus)
         if surplus >= self.least_w:
             return min(surplus, self.most_w)
-        value = 3 * surplus - 2 * self.least_w
+        value = surplus - IMPORT_COST * (self.least_w - surplus)
         return value if always_on else max(0.0, value)
 
 
@@ -70,6 +72,7 @@ class SolarCharging:
     """Whether the surplus is below the minimum."""
     is_due_to_stop: bool = False
     """Whether it would have stopped, if it may have."""
+    follow: FollowPrices = field(default_factory=FollowPrices)
     surplus: float = 0.0
     view: LongView = field(default_factory=lambda: LongView(VIEW))
     start: Cost = field(default_factory=Cost)
@@ -120,7 +123,7 @@ class SolarCharging:
         if self.phases and self.phases != range_.phases:
             # The price of this change is paid: nothing else waits.
             self.turn(on=self.is_on)
-            self.start.wh = self.prices.start
+            self.start.wh = self.prices.for_start(range_.phases)
         self.phases = range_.phases
         if not self.is_on:
             self._decide_start(t, surplus, best, range_, always_on, start_threshold)
@@ -143,14 +146,11 @@ class SolarCharging:
             excess = min(FADE*excess, 0.0)
         self.start.rate = excess
         usual = USUAL_AT * range_.least_w
-        if always_on or (
-            is_enough
-            and self.start.wh >= self.prices.start-1e-6
-            and self.view.mean > usual
-        ):
+        price = self.prices.for_start(range_.phases)
+        if always_on or (self.start.exceeds(price) and self.view.mean > usual):
             self.turn(on=True)
             return
-        at = self.start.exceeds_at(t, self.prices.start)
+        at = self.start.exceeds_at(t, price)
         seconds = self.view.exceeds_in(usual, self.surplus)
         if at is not None and seconds is not None:
             self.next_change_at = max(at, t + seconds)
@@ -181,8 +181,10 @@ class SolarCharging:
         self.up.rate = (best - self.amps) * range_.watts_per_amp
         self.down.rate = -self.up.rate
         dear, cheap = self.prices.for_following(range_.phases)
+        dear, cheap = dear * self.follow.factor, cheap * self.follow.factor
         if self.up.exceeds(dear) or self.down.exceeds(cheap):
             self.amps = best
+            self.follow.changed(t)
             self.up.clear()
             self.down.clear()
             return
