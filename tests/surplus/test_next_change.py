@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from custom_components.nexblue_local.surplus.settings import (
 from .house import House, charger, settings
 
 
-def solar(sun: float, *, before: float = 0.0, **changes: object) -> House:
+def solar(sun: float, *, before: float = 0.0, **changes: Any) -> House:
     """Return a one-phase house whose sun has just changed."""
     house = House(settings(**changes))
     house.sun = before

@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.nexblue_local.surplus.readings import Status
+from custom_components.nexblue_local.surplus.readings import Changes, Status
 from custom_components.nexblue_local.surplus.settings import Mode
 
 from .house import House, charger, settings
@@ -92,3 +92,14 @@ def test_never_below_the_minimum() -> None:
     """In `solar_min` each one has its minimum, and the first gets the rest."""
     assert amps(two(0.0, Mode.SOLAR_MIN), 60) == [6.0, 6.0]
     assert amps(two(3910.0, Mode.SOLAR_MIN), 600) == [16.0, 6.0]
+
+
+def test_each_its_own_mode() -> None:
+    """A charger whose mode is another one is no part of the surplus of the others."""
+    house = House(settings(charger(), charger(id="b")))
+    house.sun = 2310.0
+    house.decide(Changes(mode={"b": Mode.FAST}))
+    assert amps(house, 1800) == [10.0, 16.0]
+    house.decide(Changes(mode={"b": Mode.MANUAL}))
+    assert house.decide().chargers[1].current_a is None
+    assert amps(house, 600) == [10.0, None]

@@ -10,7 +10,7 @@ from .phase_plan import PhasePlan
 from .phases import PhaseSwitches
 from .prices import Prices
 from .readings import NO_CAR, ChargerReading, Status
-from .settings import ChargerSettings, PhaseMode
+from .settings import SOLAR_MODES, ChargerSettings, Mode, PhaseMode
 from .solar import Range, SolarCharging, tenths_down, tenths_up
 from .wake_up import WakeUp
 from .wish import Wish
@@ -31,6 +31,9 @@ class Charger:
     def __init__(self, settings: ChargerSettings, prices: Prices) -> None:
         """Initialize a charger that was not read yet."""
         self.settings = settings
+        self.mode = settings.mode
+        self.is_entering = True
+        """Whether the surplus decides from now on, and did not before."""
         self.least_a = tenths_up(settings.min_a)
         """Lowest current in A that may be offered."""
         self.limit_to(settings.ceiling_a)
@@ -181,6 +184,26 @@ class Charger:
         return power
 
     # Decisions
+
+    @property
+    def is_solar(self) -> bool:
+        """Return whether the surplus decides."""
+        return self.mode in SOLAR_MODES
+
+    @property
+    def always_on(self) -> bool:
+        """Return whether charging never goes below the minimum."""
+        return self.mode is Mode.SOLAR_MIN
+
+    def set_mode(self, mode: Mode) -> None:
+        """Take another mode."""
+        before, self.mode = self.mode, mode
+        if before is mode or (before in SOLAR_MODES and self.is_solar):
+            return
+        self.is_entering = True
+        self.solar.turn(on=False)
+        self.plan.hold()
+        self.found_a = None
 
     def set_ceiling(self, amps: float) -> None:
         """Take another limit of the user."""

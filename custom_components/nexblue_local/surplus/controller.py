@@ -11,7 +11,7 @@ from .fuse import FuseGuard, Share
 from .meter import ABSURD_W, GridMeter, MeterState
 from .prices import PRICES
 from .readings import Changes, Reading
-from .settings import SOLAR_MODES, Mode, Settings
+from .settings import Mode, Settings
 from .simple_modes import fast, manual, off
 from .solar import tenths_down
 from .solar_mode import Sky, solar
@@ -35,29 +35,27 @@ class Controller:
     ) -> None:
         """Initialize, with what an earlier controller knew; raises InvalidState."""
         self.settings = settings
-        self.mode = settings.mode
         prices = PRICES[settings.restarts]
         self.chargers = [Charger(each, prices) for each in settings.chargers]
         self._meter = GridMeter()
         self._guard = None if settings.fuse is None else FuseGuard(settings.fuse)
         self._surplus = Surplus()
         self._t: float | None = None
-        self._is_entering = True
         self._discharging = 0.0
         if state is not None:
-            self.mode = restore(state, self.mode, self.chargers)
+            restore(state, self.chargers)
 
     def dump(self) -> dict[str, Any]:
-        """Return the mode and what was learned, to be stored as JSON."""
-        return dump(self.mode, self.chargers)
+        """Return the modes and what was learned, to be stored as JSON."""
+        return dump(self.chargers)
 
     def decide(self, reading: Reading) -> Decision:
         """Return what the chargers shall do; `reading.t` never falls."""
         t = reading.t
         seconds = 0.0 if self._t is None else min(t - self._t, LONGEST_STEP)
         self._t = t
-        if self.mode in SOLAR_MODES:
-            for charger in self.chargers:
+        for charger in self.chargers:
+            if charger.is_solar:
                 charger.solar.advance(seconds)
                 charger.plan.advance(seconds)
         if reading.changes is not None:
@@ -71,8 +69,9 @@ class Controller:
             wish = self._wish(index, sky)
             self._limit(t, index, shares, wish)
             decisions.append(_decision(t, charger, wish))
-            sky.surplus -= charger.taken(t)
-        self._is_entering = sky.meter.state is not MeterState.VALID
+            if charger.is_solar:
+                sky.surplus -= charger.taken(t)
+            charger.is_entering = sky.meter.state is not MeterState.VALID
         return Decision(t, tuple(decisions))
 
     # What is known
@@ -83,16 +82,9 @@ class Controller:
             ceiling = changes.ceiling_a.get(charger.settings.id)
             if ceiling is not None:
                 charger.set_ceiling(ceiling)
-        mode = changes.mode
-        if mode is None or mode is self.mode:
-            return
-        if not (mode in SOLAR_MODES and self.mode in SOLAR_MODES):
-            self._is_entering = True
-            for charger in self.chargers:
-                charger.solar.turn(on=False)
-                charger.plan.hold()
-                charger.found_a = None
-        self.mode = mode
+            mode = changes.mode.get(charger.settings.id)
+            if mode is not None:
+                charger.set_mode(mode)
 
     def _observe(self, reading: Reading) -> None:
         """Take what was read of the chargers."""
@@ -134,19 +126,24 @@ class Controller:
         return soc >= battery.car_first_above_soc
 
     def _sky(self, reading: Reading) -> Sky:
-        """Return what is known of the surplus, before the first charger has its part."""
+        """Return what is known of the surplus, before the first charger has its part.
+
+        What a charger in another mode takes is no surplus.
+        """
         settings = self.settings
+        taken = sum(
+            each.taken(reading.t) for each in self.chargers if not each.is_solar
+        )
         return Sky(
             t=reading.t,
             meter=self._meter,
             surplus=(self._surplus.value or 0.0)
+            - taken
             + settings.import_tolerated_w
             - settings.export_kept_w,
             discharging=self._discharging,
-            always_on=self.mode is Mode.SOLAR_MIN,
             start_threshold=settings.start_threshold_w,
             is_battery_unknown=self._is_battery_unknown,
-            is_entering=self._is_entering,
         )
 
     # What follows
@@ -154,7 +151,7 @@ class Controller:
     def _wish(self, index: int, sky: Sky) -> Wish:
         """Return what the mode wants for a charger."""
         charger = self.chargers[index]
-        match self.mode:
+        match charger.mode:
             case Mode.MANUAL:
                 return manual()
             case Mode.OFF:
@@ -170,11 +167,11 @@ class Controller:
     def _limit(self, t: float, index: int, shares: list[Share], wish: Wish) -> None:
         """Apply what limits a charger in any mode."""
         charger, share = self.chargers[index], shares[index]
-        if self._guard is not None and self.mode is not Mode.OFF:
+        if self._guard is not None and charger.mode is not Mode.OFF:
             # The phases may have been switched since.
             shares[index].phases = charger.share(t).phases
             self._update_cap(t, index, shares, self._guard)
-            if self.mode is Mode.MANUAL:
+            if charger.mode is Mode.MANUAL:
                 charger.limit_found(wish)
             elif wish.amps is not None and charger.cap.value < wish.amps:
                 wish.amps = tenths_down(charger.cap.value)

@@ -89,6 +89,7 @@ class ChargerSettings:
     """Settings of a charger."""
 
     id: str
+    mode: Mode = Mode.SOLAR
     ceiling_a: float = 16.0
     """The user's limit in A; below `min_a` there is no charging."""
     min_a: float = 6.0
@@ -122,7 +123,6 @@ class Settings:
 
     chargers: tuple[ChargerSettings, ...]
     """In the order in which they get the surplus."""
-    mode: Mode = Mode.SOLAR
     start_threshold_w: float = 0.0
     """Surplus in W above the minimum that a start needs."""
     export_kept_w: float = 0.0

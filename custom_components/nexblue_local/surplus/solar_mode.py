@@ -22,13 +22,9 @@ class Sky:
     """W that are left for the charger and those after it."""
     discharging: float
     """W that the battery gives, which are no surplus."""
-    always_on: bool
-    """Whether charging never goes below the minimum."""
     start_threshold: float
     """W above the minimum that a start needs."""
     is_battery_unknown: bool
-    is_entering: bool
-    """Whether the surplus decides from now on, and did not before."""
 
 
 def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
@@ -48,14 +44,14 @@ def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
     result = _phases(charger, sky)
     range_ = charger.range(charger.phases(sky.t))
     charging = charger.solar
-    if sky.is_entering and charger.draws and sky.surplus >= range_.least_w:
+    if charger.is_entering and charger.draws and sky.surplus >= range_.least_w:
         charging.turn(on=True)
     charging.decide(
         sky.t,
         sky.surplus,
         charger.car.amps(sky.surplus, range_.phases),
         range_,
-        always_on=sky.always_on,
+        always_on=charger.always_on,
         start_threshold=sky.start_threshold,
         may_stop=not after,
     )
@@ -81,7 +77,7 @@ def _without_meter(charger: Charger, sky: Sky) -> Wish:
     reason = Reason.BATTERY if sky.is_battery_unknown else Reason.METER_LOST
     if state is MeterState.STARTING:
         reason = Reason.STARTING
-    if sky.always_on:
+    if charger.always_on:
         return Wish(charger.least_a, reason)
     if not is_on:
         return Wish(0.0, reason)
@@ -94,7 +90,7 @@ def _without_car(charger: Charger, sky: Sky) -> Wish:
     charger.plan.hold()
     is_free = charger.status in {Status.AVAILABLE, Status.RESERVED}
     result = Wish(
-        charger.least_a if sky.always_on else 0.0,
+        charger.least_a if charger.always_on else 0.0,
         Reason.CAR if is_free else Reason.CHARGER,
     )
     if is_free and charger.switches.mode is not PhaseMode.ONE:
@@ -112,8 +108,8 @@ def _phases(charger: Charger, sky: Sky) -> Wish:
     one, three = charger.range(1), charger.range(3)
     on_three = charger.phases_in(charger.switches.mode) == 3
     plan.compare(
-        three.value(sky.surplus, always_on=sky.always_on)
-        - one.value(sky.surplus, always_on=sky.always_on),
+        three.value(sky.surplus, always_on=charger.always_on)
+        - one.value(sky.surplus, always_on=charger.always_on),
         on_three=on_three,
     )
     target = PhaseMode.ONE if on_three else PhaseMode.THREE
@@ -160,7 +156,7 @@ def _reason(charger: Charger, sky: Sky, most_w: float) -> Reason:
     if solar.is_short or not solar.is_on:
         if sky.discharging > 0 and solar.is_short:
             return Reason.BATTERY
-        if solar.is_on and not sky.always_on:
+        if solar.is_on and not charger.always_on:
             return Reason.PAUSING_SOON
         return Reason.WAITING_FOR_SUN
     if charger.wake_up.is_idle:
