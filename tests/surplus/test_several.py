@@ -95,11 +95,11 @@ def test_never_below_the_minimum() -> None:
 
 
 def test_each_its_own_mode() -> None:
-    """A charger whose mode is another one is no part of the surplus of the others."""
-    house = House(settings(charger(), charger(id="b")))
-    house.sun = 2310.0
+    """What a charger in another mode takes is no surplus of the others."""
+    house = two(2310.0)
     house.decide(Changes(mode={"b": Mode.FAST}))
+    assert amps(house, 1800) == [0.0, 16.0]
+    house.sun += 16 * 230
     assert amps(house, 1800) == [10.0, 16.0]
-    house.decide(Changes(mode={"b": Mode.MANUAL}))
-    assert house.decide().chargers[1].current_a is None
-    assert amps(house, 600) == [10.0, None]
+    house.decide(Changes(mode={"b": Mode.OFF}))
+    assert amps(house, 600) == [16.0, 0.0]
