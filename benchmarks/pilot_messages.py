@@ -238,7 +238,9 @@ def settings(fields: Fields) -> Settings:
     version = fields.get("pilot")
     if version is not None and _integer(version, "pilot") != 1:
         raise InvalidMessage("pilot must be 1")
-    given = {"chargers": (), **_given(fields, SETTINGS)}
+    given = _given(fields, SETTINGS)
+    if not given.get("chargers"):
+        raise InvalidMessage("chargers must not be empty")
     if (mode := fields.get("mode")) is not None:
         # The mode of all chargers.
         mode = _choice(Mode)(mode, "mode")

@@ -205,6 +205,23 @@ class Charger:
         self.plan.hold()
         self.found_a = None
 
+    def configure(self, settings: ChargerSettings, prices: Prices) -> None:
+        """Take other settings."""
+        self.settings = settings
+        self.least_a = tenths_up(settings.min_a)
+        self.limit_to(settings.ceiling_a)
+        self.set_mode(settings.mode)
+        self.solar.prices = prices
+        self.plan.prices = prices
+
+    @property
+    def fuse_a(self) -> float | None:
+        """Return what the fuse leaves, in A; None without a limit."""
+        if math.isinf(self.cap.value):
+            return None
+        amps = tenths_down(self.cap.value)
+        return amps if amps >= self.least_a else 0.0
+
     def set_ceiling(self, amps: float) -> None:
         """Take another limit of the user."""
         self.changed_ceiling_a = amps

@@ -34,16 +34,36 @@ class Controller:
         self, settings: Settings, state: Mapping[str, Any] | None = None
     ) -> None:
         """Initialize, with what an earlier controller knew; raises InvalidState."""
-        self.settings = settings
-        prices = PRICES[settings.restarts]
-        self.chargers = [Charger(each, prices) for each in settings.chargers]
+        self.chargers: list[Charger] = []
         self._meter = GridMeter()
         self._guard = None if settings.fuse is None else FuseGuard(settings.fuse)
         self._surplus = Surplus()
+        self.surplus_w: float | None = None
+        """W that the chargers in a solar mode could use without import."""
         self._t: float | None = None
         self._discharging = 0.0
+        self.configure(settings)
         if state is not None:
             restore(state, self.chargers)
+
+    def configure(self, settings: Settings) -> None:
+        """Take other settings, of the same house.
+
+        What is known of the meters and of chargers that remain is kept.
+        """
+        self.settings = settings
+        prices = PRICES[settings.restarts]
+        known = {charger.settings.id: charger for charger in self.chargers}
+        self.chargers = []
+        for each in settings.chargers:
+            charger = known.get(each.id) or Charger(each, prices)
+            charger.configure(each, prices)
+            self.chargers.append(charger)
+
+    @property
+    def meter_state(self) -> MeterState:
+        """Return whether the grid meter can be relied on."""
+        return self._meter.state
 
     def dump(self) -> dict[str, Any]:
         """Return the modes and what was learned, to be stored as JSON."""
@@ -134,11 +154,12 @@ class Controller:
         taken = sum(
             each.taken(reading.t) for each in self.chargers if not each.is_solar
         )
+        surplus = self._surplus.value
+        self.surplus_w = None if surplus is None else surplus - taken
         return Sky(
             t=reading.t,
             meter=self._meter,
-            surplus=(self._surplus.value or 0.0)
-            - taken
+            surplus=(self.surplus_w or 0.0)
             + settings.import_tolerated_w
             - settings.export_kept_w,
             discharging=self._discharging,
@@ -234,6 +255,7 @@ def _decision(t: float, charger: Charger, wish: Wish) -> ChargerDecision:
     return ChargerDecision(
         id=charger.settings.id,
         current_a=wish.amps,
+        fuse_a=charger.fuse_a,
         phase_mode=wish.phase_mode,
         reason=wish.reason,
         # Rounded up: at that time, it has changed.

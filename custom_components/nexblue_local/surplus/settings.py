@@ -138,7 +138,5 @@ class Settings:
         _check("start_threshold_w", self.start_threshold_w)
         _check("export_kept_w", self.export_kept_w)
         _check("import_tolerated_w", self.import_tolerated_w)
-        if not self.chargers:
-            raise InvalidSettings("chargers must not be empty")
         if len({charger.id for charger in self.chargers}) < len(self.chargers):
             raise InvalidSettings("each charger must have an id of its own")
