@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import Any, Final, Self
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
 
 from .const import (
     CONF_BATTERY,
@@ -27,6 +28,7 @@ from .const import (
     CONF_SOLAR_POWER,
     CONF_SUPPLY_PHASES,
     CONF_SWITCH_PHASES,
+    DOMAIN,
 )
 
 AUTOMATIC: Final = "automatic"
@@ -148,6 +150,13 @@ class ChargerConfig:
             priority=options[CONF_PRIORITY],
             switch_phases=options[CONF_SWITCH_PHASES],
         )
+
+
+@callback
+def async_site_entry(hass: HomeAssistant) -> ConfigEntry[Any] | None:
+    """Return the entry of the site, None if there is none that is enabled."""
+    entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+    return next(filter(is_site, entries), None)
 
 
 def is_site(entry: ConfigEntry[Any]) -> bool:
