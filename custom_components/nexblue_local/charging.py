@@ -276,7 +276,8 @@ class Charging:
         if next_change is None or at is None or abs(next_change - at).seconds >= 2:
             # It is calculated again each time, to the millisecond.
             self.next_change = next_change
-        if reason is not before or self.next_change != at:
+        if reason is not before:
+            # The time is shown with the next poll.
             self._on_change()
 
     def _rest(self, *, is_lost: bool) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-import time
+from time import monotonic
 from typing import Any, Final
 
 from homeassistant.config_entries import (
@@ -128,8 +128,8 @@ class Member:
             switches=self.switches,
         )
 
-    def reading(self) -> ChargerReading:
-        """Return what was read of the charger, as the surplus controller takes it."""
+    def reading(self, t: float) -> ChargerReading:
+        """Return what was read of the charger until a time in s."""
         values, settings = (
             self.values,
             self.control.link.settings,
@@ -140,7 +140,7 @@ class Member:
         mode = settings.phase_mode
         return ChargerReading(
             id=self.id,
-            at=self.runtime.coordinator.answered_at,
+            at=t - self.runtime.coordinator.age,
             status=None if values.status is None else STATUSES[values.status],
             power_w=powers,
             current_a=(values.current_l1, values.current_l2, values.current_l3),
@@ -169,7 +169,7 @@ class Site:
         self._meter = SiteMeter(hass, self.config)
         self._members: dict[str, Member] = {}
         self._controller = Controller(self._settings())
-        self._decided_at = time.monotonic()
+        self._decided_at = monotonic()
         self._is_due = False
         self._listeners: list[Callable[[], None]] = []
         self._published_at = 0.0
@@ -252,7 +252,7 @@ class Site:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the state for diagnostics."""
-        now = time.monotonic()
+        now = monotonic()
         reading = self.reading
         return {
             "meter_state": self.meter_state.name.lower(),
@@ -301,7 +301,7 @@ class Site:
     def async_decide(self) -> None:
         """Decide now, and hand the decisions to the chargers."""
         self._is_due = False
-        t = time.monotonic()
+        t = monotonic()
         self.reading = reading = self._meter.read(t, list(self._loads()))
         if (settings := self._settings()) != self._controller.settings:
             self._controller.configure(settings)
@@ -315,7 +315,7 @@ class Site:
                 house_at=reading.house_at,
                 battery_w=reading.battery_w,
                 battery_soc=reading.battery_soc,
-                chargers=tuple(each.reading() for each in self._members.values()),
+                chargers=tuple(each.reading(t) for each in self._members.values()),
             )
         )
         now = dt_util.utcnow()
@@ -428,7 +428,7 @@ async def async_end_site(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
 
 def _switches(budget: PhaseBudget) -> tuple[float, ...]:
     """Return when the phases were switched, on the monotonic clock."""
-    t, now = time.monotonic(), dt_util.utcnow()
+    t, now = monotonic(), dt_util.utcnow()
     return tuple(t - (now - at).total_seconds() for _, at in budget.switches)
 
 

@@ -171,7 +171,8 @@ class Charger:
     def powers(self, t: float, since: float) -> tuple[float, float]:
         """Return the least and the greatest power in W it may have had since then."""
         least, most = self.car.powers_since(since - MEMORY)
-        if self.has_car and t - self.answered_at < FOLLOWS_WITHIN:
+        is_told = self.has_car and self.answer is not None
+        if is_told and t - self.answered_at < FOLLOWS_WITHIN:
             expected = self.car.watts(self.answer or 0.0, self.phases(t))
             least, most = min(least, expected), max(most, expected)
         return (least if self.is_readable else 0.0), most
