@@ -32,10 +32,10 @@ class LimitedBy(StrEnum):
     ENERGY_REACHED = "energy_reached"
     BATTERY = "battery"
     WAITING_FOR_SUN = "waiting_for_sun"
+    PAUSING_SOON = "pausing_soon"
     PAUSED = "paused"
     APP_MAXIMUM = "app_maximum"
     HOST_REDUCES_CURRENT = "host_reduces_current"
-    PAUSING_SOON = "pausing_soon"
     PHASE_BUDGET = "phase_budget"
     SUN = "sun"
     CURRENT_LIMIT = "current_limit"
@@ -48,7 +48,6 @@ SITE_SOURCES: Final = (Source.SURPLUS, Source.FUSE)
 REACHED_LIMITS: Final = (
     LimitedBy.APP_MAXIMUM,
     LimitedBy.CURRENT_LIMIT,
-    LimitedBy.PAUSING_SOON,
     LimitedBy.PHASE_BUDGET,
     LimitedBy.SUN,
     LimitedBy.FUSE,
@@ -153,12 +152,12 @@ CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
     LimitedBy.ENERGY_REACHED: lambda now: now.source == Source.ENERGY,
     LimitedBy.BATTERY: _site_pauses(Reason.BATTERY),
     LimitedBy.WAITING_FOR_SUN: _waits_for_sun,
+    LimitedBy.PAUSING_SOON: _site_pauses(Reason.PAUSING_SOON),
     LimitedBy.PAUSED: _is_paused,
     LimitedBy.APP_MAXIMUM: _is_at_app_maximum,
     LimitedBy.HOST_REDUCES_CURRENT: _charger_reports(
         WaitingReasons.HOST_REDUCES_CURRENT
     ),
-    LimitedBy.PAUSING_SOON: _site_limits(Reason.PAUSING_SOON),
     LimitedBy.PHASE_BUDGET: _site_limits(Reason.PHASE_BUDGET),
     LimitedBy.SUN: _site_limits(Reason.SUN),
     LimitedBy.CURRENT_LIMIT: lambda now: now.is_at_limit,

@@ -1,7 +1,6 @@
 """The site: decides for all chargers, from what the meters of the house say."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final
@@ -21,14 +20,13 @@ from homeassistant.helpers.event import (
 )
 from homeassistant.util import dt as dt_util
 
-from .charging import Charging
 from .const import DOMAIN
-from .control.controller import Controller as ChargerControl
 from .control.phase_budget import PhaseBudget
 from .control.settings import PhaseMode
 from .coordinator import NexBlueConfigEntry, NexBlueRuntimeData
 from .modbus.enums import ChargePointState
-from .modbus.registers import Reading as ChargerValues
+from .modbus.snapshot import Snapshot
+from .modbus_link import control_settings
 from .phase_currents import LEAST_VOLTAGE, ChargerLoad
 from .repairs import async_create_fuse_issue
 from .site_config import SiteConfig, is_site
@@ -84,61 +82,40 @@ DEFAULTS: Final[dict[str, Any]] = {
 type SiteConfigEntry = ConfigEntry[Site]
 
 
-@dataclass(kw_only=True)
 class Member:
-    """A charger of the site."""
+    """A charger of the site.
 
-    id: str
-    runtime: NexBlueRuntimeData
-    switches: tuple[float, ...]
-    """When the phases were switched before it joined, in s."""
-    unsubscribe: CALLBACK_TYPE = field(default=lambda: None)
+    What was read is converted once, because the meter reports more often.
+    """
 
-    @property
-    def charging(self) -> Charging:
-        """Return what limits the charger."""
-        return self.runtime.controller.charging
+    def __init__(self, entry_id: str, runtime: NexBlueRuntimeData) -> None:
+        """Initialize the member for a charger that is set up."""
+        self.id = entry_id
+        self.runtime = runtime
+        self.charging = runtime.controller.charging
+        self.control = runtime.controller.control
+        self.unsubscribe: CALLBACK_TYPE = lambda: None
+        self._switches = _switches(self.control.state.phases.budget)
+        self._data: Snapshot | None = None
+        self._settings: ChargerSettings | None = None
+        self._choices: tuple[Any, ...] = ()
 
-    @property
-    def control(self) -> ChargerControl:
-        """Return the control of the charger."""
-        return self.runtime.controller.control
-
-    @property
-    def values(self) -> ChargerValues:
-        """Return what was last read of the charger."""
-        return self.runtime.coordinator.data.reading
-
-    def settings(self) -> ChargerSettings:
-        """Return the settings of the charger as they are now."""
-        charging = self.charging
-        control = self.control
-        ceiling = charging.ceiling
-        phase_mode = control.link.settings.phase_mode or PhaseMode.ADAPTIVE
-        return ChargerSettings(
-            id=self.id,
-            mode=charging.mode,
-            ceiling_a=charging.ceiling_to_adopt if ceiling is None else ceiling,
-            min_a=charging.config.min_current,
-            supply_phases=charging.config.supply_phases or _phases_with_voltage(self),
-            can_switch=charging.config.switch_phases
-            and control.state.desired.phase_mode not in PINNED,
-            rotation=charging.config.rotation,
-            phase_mode=PHASE_MODES[phase_mode],
-            switches=self.switches,
-        )
-
-    def reading(self, t: float) -> ChargerReading:
-        """Return what was read of the charger until a time in s."""
-        values, settings = (
-            self.values,
-            self.control.link.settings,
-        )
+    def update(self, t: float) -> None:
+        """Convert what was read of the charger until a time in s, if that is new."""
+        data = self.runtime.coordinator.data
+        if data is self._data:
+            return
+        self._data, values = data, data.reading
+        settings = control_settings(data.settings)
+        self.power_w = max(0.0, values.power or 0.0)
+        self.load = ChargerLoad.from_reading(values, self.charging.config)
+        others = (values.voltage_l2, values.voltage_l3)
+        self._has_three_phases = any(v is None or v >= LEAST_VOLTAGE for v in others)
         powers = (values.power_l1, values.power_l2, values.power_l3)
         if None in powers:
             powers = (values.power, 0.0, 0.0)
         mode = settings.phase_mode
-        return ChargerReading(
+        self.reading = ChargerReading(
             id=self.id,
             at=t - self.runtime.coordinator.age,
             status=None if values.status is None else STATUSES[values.status],
@@ -149,12 +126,32 @@ class Member:
             phase_mode=None if mode is None else PHASE_MODES[mode],
         )
 
-
-def _phases_with_voltage(member: Member) -> int:
-    """Return on how many phases the charger measures a voltage: 1 or 3."""
-    values = member.values
-    others = (values.voltage_l2, values.voltage_l3)
-    return 3 if any(v is None or v >= LEAST_VOLTAGE for v in others) else 1
+    def settings(self) -> ChargerSettings:
+        """Return the settings of the charger as they are now."""
+        charging, config = self.charging, self.charging.config
+        ceiling = charging.ceiling
+        choices = (
+            charging.mode,
+            charging.ceiling_to_adopt if ceiling is None else ceiling,
+            config.supply_phases or (3 if self._has_three_phases else 1),
+            config.switch_phases
+            and self.control.state.desired.phase_mode not in PINNED,
+        )
+        if self._settings is None or choices != self._choices:
+            self._choices = choices
+            mode, ceiling_a, supply_phases, can_switch = choices
+            self._settings = ChargerSettings(
+                id=self.id,
+                mode=mode,
+                ceiling_a=ceiling_a,
+                min_a=config.min_current,
+                supply_phases=supply_phases,
+                can_switch=can_switch,
+                rotation=config.rotation,
+                phase_mode=self.reading.phase_mode or SurplusPhaseMode.ADAPTIVE,
+                switches=self._switches,
+            )
+        return self._settings
 
 
 class Site:
@@ -221,7 +218,7 @@ class Site:
         reading = self.reading
         if reading.grid_w is None or reading.solar_w is None:
             return None
-        cars = sum(load.power_w for load in self._loads())
+        cars = sum(each.power_w for each in self._members.values())
         return reading.grid_w + reading.solar_w + (reading.battery_w or 0.0) - cars
 
     @property
@@ -302,7 +299,10 @@ class Site:
         """Decide now, and hand the decisions to the chargers."""
         self._is_due = False
         t = monotonic()
-        self.reading = reading = self._meter.read(t, list(self._loads()))
+        for each in self._members.values():
+            each.update(t)
+        loads = [each.load for each in self._members.values()]
+        self.reading = reading = self._meter.read(t, loads)
         if (settings := self._settings()) != self._controller.settings:
             self._controller.configure(settings)
         self._count_energy(t)
@@ -315,12 +315,13 @@ class Site:
                 house_at=reading.house_at,
                 battery_w=reading.battery_w,
                 battery_soc=reading.battery_soc,
-                chargers=tuple(each.reading(t) for each in self._members.values()),
+                chargers=tuple(each.reading for each in self._members.values()),
             )
         )
         now = dt_util.utcnow()
-        for each in decision.chargers:
-            self._members[each.id].charging.apply(each, _next_change(each, t, now))
+        for answer in decision.chargers:
+            charging = self._members[answer.id].charging
+            charging.apply(answer, _next_change(answer, t, now))
         if t - self._published_at >= PUBLISH_EVERY:
             self._published_at = t
             self._publish()
@@ -337,23 +338,15 @@ class Site:
         seconds, self._decided_at = t - self._decided_at, t
         if self.reading.grid_w is None or seconds > LONGEST_STEP:
             return
-        powers = {
-            each.id: max(0.0, each.values.power or 0.0)
-            for each in self._members.values()
-        }
-        total = sum(powers.values())
+        total = sum(each.power_w for each in self._members.values())
         if total <= 0:
             return
         other = max(0.0, self.reading.grid_w) + max(0.0, self.reading.battery_w or 0.0)
         share = max(0.0, 1.0 - other / total)
         for each in self._members.values():
-            each.charging.solar_energy += powers[each.id] * share * seconds / 3.6e6
+            each.charging.solar_energy += each.power_w * share * seconds / 3.6e6
 
     # What it consists of.
-
-    def _loads(self) -> Iterator[ChargerLoad]:
-        for each in self._members.values():
-            yield ChargerLoad.from_reading(each.values, each.charging.config)
 
     def _settings(self) -> Settings:
         """Return the settings of the surplus controller as they are now."""
@@ -394,11 +387,8 @@ class Site:
             if member is None or member.runtime is not runtime:
                 if member is not None:
                     member.unsubscribe()
-                member = Member(
-                    id=entry.entry_id,
-                    runtime=runtime,
-                    switches=_switches(runtime.controller.control.state.phases.budget),
-                )
+                member = Member(entry.entry_id, runtime)
+                member.update(monotonic())
                 member.unsubscribe = runtime.coordinator.async_add_listener(
                     self._decide_soon
                 )
