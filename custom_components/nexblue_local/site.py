@@ -29,7 +29,7 @@ from .modbus.snapshot import Snapshot
 from .modbus_link import control_settings
 from .phase_currents import LEAST_VOLTAGE, ChargerLoad
 from .repairs import async_create_fuse_issue
-from .site_config import SiteConfig, is_site
+from .site_config import SiteConfig, async_charger_entries, is_site
 from .site_meter import MeterReading, SiteMeter
 from .surplus.controller import Controller
 from .surplus.decision import ChargerDecision
@@ -373,8 +373,8 @@ class Site:
         """Have the chargers that are loaded as members, in the order of priority."""
         entries: list[NexBlueConfigEntry] = [
             entry
-            for entry in self._hass.config_entries.async_entries(DOMAIN)
-            if entry.state is ConfigEntryState.LOADED and not is_site(entry)
+            for entry in async_charger_entries(self._hass)
+            if entry.state is ConfigEntryState.LOADED
         ]
         before, self._members = self._members, {}
         entries.sort(
@@ -409,8 +409,8 @@ async def async_end_site(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
 
     Chargers that are not set up notice it when they are.
     """
-    for charger in hass.config_entries.async_entries(DOMAIN):
-        if charger.state is ConfigEntryState.LOADED and not is_site(charger):
+    for charger in async_charger_entries(hass):
+        if charger.state is ConfigEntryState.LOADED:
             await charger.runtime_data.controller.charging.async_end()
     if SiteConfig.from_entry(entry).main_fuse is not None:
         async_create_fuse_issue(hass)

@@ -153,6 +153,13 @@ class ChargerConfig:
 
 
 @callback
+def async_charger_entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
+    """Return the entries of chargers that are enabled."""
+    entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+    return [entry for entry in entries if not is_site(entry)]
+
+
+@callback
 def async_site_entry(hass: HomeAssistant) -> ConfigEntry[Any] | None:
     """Return the entry of the site, None if there is none that is enabled."""
     entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
