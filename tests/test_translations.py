@@ -39,17 +39,30 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "binary_sensor": (
         *binary_sensor.DESCRIPTIONS,
         *binary_sensor.CONTROL_DESCRIPTIONS,
+        binary_sensor.METER_LOST_DESCRIPTION,
     ),
     "button": button.DESCRIPTIONS,
     "event": (event.DESCRIPTION,),
-    "number": number.DESCRIPTIONS,
-    "select": (select.DESCRIPTION,),
+    "number": (
+        *number.DESCRIPTIONS,
+        number.ENERGY_DESCRIPTION,
+        *number.SITE_DESCRIPTIONS,
+    ),
+    "select": (
+        select.DESCRIPTION,
+        select.CHARGE_MODE_DESCRIPTION,
+        select.RESTARTS_DESCRIPTION,
+    ),
     "sensor": (
         *sensor.DESCRIPTIONS,
         *sensor.CONTROL_DESCRIPTIONS,
         sensor.LIMITED_BY_DESCRIPTION,
+        sensor.NEXT_CHANGE_DESCRIPTION,
+        sensor.SOLAR_ENERGY_DESCRIPTION,
+        sensor.SOLAR_SHARE_DESCRIPTION,
+        *sensor.SITE_DESCRIPTIONS,
     ),
-    "switch": (switch.DESCRIPTION,),
+    "switch": (switch.DESCRIPTION, switch.FAST_DESCRIPTION),
 }
 
 

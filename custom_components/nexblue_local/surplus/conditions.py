@@ -21,9 +21,9 @@ class Conditions:
     discharging: float
     """W that the battery gives, which are no surplus."""
     always_on: bool
-    """Whether charging never goes below the minimum."""
+    """Whether the charger never goes below the minimum."""
     start_threshold: float
     """W above the minimum that a start needs."""
     is_battery_unknown: bool
     is_entering: bool
-    """Whether the surplus decides from now on, and did not before."""
+    """Whether the surplus decides on the charger from now on, and did not before."""
