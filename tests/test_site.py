@@ -8,12 +8,16 @@ from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import charging
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.diagnostics import (
+    async_get_config_entry_diagnostics,
+)
 from simulator import Car, SimulatedCharger, Simulator
 
 from .commands import intent, stored
@@ -31,6 +35,8 @@ from .site import (
     state,
     with_fuse,
 )
+from .test_services import device_of
+from .test_triggers import automate, triggered
 
 type Build = Callable[..., Awaitable[Home]]
 
@@ -413,3 +419,102 @@ async def test_no_site(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Without a site, a charger has no entities of one."""
     assert hass.states.get("select.nexblue_delta_max_charge_mode") is None
     assert hass.states.get("sensor.nexblue_delta_max_next_change_expected") is None
+
+
+async def test_triggers(hass: HomeAssistant, build: Build) -> None:
+    """What the site decides starts automations."""
+    home = await build()
+    (entry,) = home.entries
+    calls = await automate(
+        hass,
+        [device_of(hass, entry), device_of(hass, home.site)],
+        "charge_mode_changed",
+        "meter_lost",
+        "surplus_crossed_threshold",
+        "waiting_for_sun",
+    )
+    await home.run(20)
+    await choose(hass, entry, "off")
+    assert triggered(calls) == []
+    await choose(hass, entry, "solar")
+    await home.run(20)
+    assert sorted(triggered(calls)) == ["charge_mode_changed", "waiting_for_sun"]
+    home.sun = 2000.0
+    await home.run(30)
+    home.grid = "unavailable"
+    await home.run(20)
+    assert triggered(calls) == ["surplus_crossed_threshold", "meter_lost"]
+
+
+@pytest.mark.parametrize("mode", ["solar", "off"])
+async def test_conditions(hass: HomeAssistant, build: Build, mode: str) -> None:
+    """An automation runs only if all of them are met."""
+    home = await build()
+    (entry,) = home.entries
+    devices = [device_of(hass, entry), device_of(hass, home.site)]
+    above = {"type": "above", "value": {"number": 1, "unit_of_measurement": "kW"}}
+
+    def condition(name: str, **options: Any) -> dict[str, Any]:
+        return {
+            "condition": f"nexblue_local.{name}",
+            "target": {"device_id": devices},
+            "options": options,
+        }
+
+    calls = await automate(
+        hass,
+        devices,
+        "surplus_crossed_threshold",
+        conditions=[
+            condition("charge_mode_is", mode=["solar", "solar_min"]),
+            condition("surplus_is", threshold=above),
+            condition("is_waiting_for_sun"),
+            {"condition": "not", "conditions": [condition("meter_is_lost")]},
+        ],
+    )
+    await choose(hass, entry, mode)
+    await home.run(20)
+    # Not enough for a car that may use three phases.
+    home.sun = 2000.0
+    await home.run(30)
+    is_met = mode == "solar"
+    assert triggered(calls) == (["surplus_crossed_threshold"] if is_met else [])
+
+
+async def test_diagnostics(hass: HomeAssistant, build: Build) -> None:
+    """They say what the meter says, and what is decided, without a serial number."""
+    home = await in_sun(build)
+    found = await async_get_config_entry_diagnostics(hass, home.site)
+    assert found["meter_state"] == "valid"
+    assert found["surplus_w"] == pytest.approx(2320, abs=99)
+    assert found["chargers"][0]["reason"] == "sun"
+    assert "NB10" not in str(found)
+    (entry,) = home.entries
+    of_charger = await async_get_config_entry_diagnostics(hass, entry)
+    assert of_charger["charging"]["mode"] == "solar"
+
+
+async def test_other_settings_of_the_site(hass: HomeAssistant, build: Build) -> None:
+    """They apply at once, and the limits stay meanwhile."""
+    home = await in_sun(build)
+    (charger,) = home.simulators
+    await set_number(hass, home.site, "export_kept", 690)
+    await home.run(120)
+    assert limit(charger) == pytest.approx(7.0, abs=0.5)
+    await choose(hass, home.site, "few", "restarts")
+    assert home.site.options == {"export_kept": 690, "restarts": "few"}
+    await hass.config_entries.async_reload(home.site.entry_id)
+    assert state(hass, home.site, "export_kept") == "690.0"
+    assert state(hass, home.site, "restarts") == "few"
+
+
+async def test_actions_leave_the_site_alone(hass: HomeAssistant, build: Build) -> None:
+    """Its device is no charger."""
+    home = await build()
+    with pytest.raises(ServiceValidationError):
+        await hass.services.async_call(
+            DOMAIN,
+            "set_limits",
+            {"device_id": device_of(hass, home.site), "current_limit": 8},
+            blocking=True,
+        )
