@@ -12,8 +12,8 @@ simulated weeks of `tests/control/test_weeks.py` have it.
 import argparse
 import asyncio
 from collections import Counter
+from collections.abc import Mapping, Sequence
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 import random
 import sys
@@ -37,56 +37,20 @@ LONGEST_PAUSE = 4.0
 """Longest time in s between two events."""
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command to an entity."""
+NUMBERS: Mapping[str, float] = {
+    "current_limit": 1,
+    "fallback_limit": 1,
+    "fallback_timeout": 60,
+}
+"""Settings that are numbers, with the unit of the entity in that of the register."""
 
-    setting: str
-    """Its field of the settings (holding registers 1000-1007)."""
-    entity: str
-    service: str
-    value: float
-    """The value of the register."""
-    shown: float | None = None
-    """The value of the entity, None if the service takes none."""
-
-
-def _command_of(choose: random.Random) -> Command:
-    """Return a random command."""
-    limit = choose.choice((0.0, *(tenths / 10 for tenths in range(60, 161))))
-    fallback = choose.choice((0.0, 6.0, 8.0, 10.0, 16.0))
-    minutes = choose.choice((0.5, 1.0, 5.0))
-    is_on = choose.choice((True, False))
-    return choose.choice(
-        (
-            *(
-                Command(
-                    "current_limit", "current_limit", "number.set_value", limit, limit
-                ),
-            )
-            * 5,
-            Command(
-                "fallback_limit",
-                "fallback_limit",
-                "number.set_value",
-                fallback,
-                fallback,
-            ),
-            Command(
-                "fallback_timeout",
-                "fallback_timeout",
-                "number.set_value",
-                60 * minutes,
-                minutes,
-            ),
-            Command(
-                "start_stop",
-                "charging",
-                f"switch.turn_{'on' if is_on else 'off'}",
-                is_on,
-            ),
-        )
-    )
+VALUES: Mapping[str, Sequence[float]] = {
+    "current_limit": (0.0, *(tenths / 10 for tenths in range(60, 161))),
+    "fallback_limit": (0.0, 6.0, 8.0, 10.0, 16.0),
+    "fallback_timeout": (30, 60, 300),
+    "start_stop": (0, 1),
+}
+"""What is asked for, by setting, in the unit of its register."""
 
 
 class Soak:
@@ -160,11 +124,7 @@ class Soak:
         self.events["looks"] += 1
         if states[self._key("power")] == "unavailable":
             self.events["looks while unavailable"] += 1
-        for setting, unit in (
-            ("current_limit", 1),
-            ("fallback_limit", 1),
-            ("fallback_timeout", 60),
-        ):
+        for setting, unit in NUMBERS.items():
             with contextlib.suppress(ValueError):
                 self.judge.check_shown(
                     setting, float(states[self._key(setting)]) * unit
@@ -172,12 +132,17 @@ class Soak:
         self.judge.check_writes()
 
     async def _command(self) -> None:
-        command = _command_of(self._random)
-        domain, service = command.service.split(".")
-        data: dict[str, Any] = {"entity_id": self._entities[self._key(command.entity)]}
-        if command.shown is not None:
-            data["value"] = command.shown
-        self.judge.commanded(command.setting, command.value)
+        setting = self._random.choice((*VALUES, "current_limit", "current_limit"))
+        value = self._random.choice(VALUES[setting])
+        data: dict[str, Any] = {}
+        if setting in NUMBERS:
+            domain, service, entity = "number", "set_value", setting
+            data["value"] = value / NUMBERS[setting]
+        else:
+            domain, entity = "switch", "charging"
+            service = "turn_on" if value else "turn_off"
+        data["entity_id"] = self._entities[self._key(entity)]
+        self.judge.commanded(setting, value)
         error = None
         try:
             await self._home.call(
@@ -185,7 +150,7 @@ class Soak:
             )
         except RuntimeError as failure:
             error = failure.args[0].get("translation_key") or str(failure)
-        self.judge.answered(command.setting, command.value, error)
+        self.judge.answered(setting, value, error)
 
     async def _cut(self) -> None:
         self.events["connections cut"] += 1

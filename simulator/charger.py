@@ -248,32 +248,27 @@ class SimulatedCharger:
     def input_words(self) -> dict[int, int]:
         """Return the words of all input registers."""
         self.advance()
-        return (
-            self._identity_words() | self._clock().encode(self._date_layout)
-        ) | self._reading_words()
+        date_layout = self.habits.date_layout or self.layout
+        clock_words = self._clock().encode(date_layout)
+        return self._identity_words() | clock_words | self._reading_words()
 
     def _identity_words(self) -> dict[int, int]:
-        habits = self.habits
-        is_lower = habits.changes_letter_case and self.power_ups % 2 == 0
+        serial_number = self.serial_number
+        if self.habits.changes_letter_case and self.power_ups % 2 == 0:
+            serial_number = serial_number.lower()
         identity = Identity(
             brand="NexBlue",
             model=self.model,
-            serial_number=self.serial_number.lower()
-            if is_lower
-            else self.serial_number,
+            serial_number=serial_number,
             firmware_version="04.00.19",
             mapping_version=0x0100,
             connector_count=1,
             hardware_version="1.2",
         )
         words = identity.encode(self.layout)
-        if habits.padding_0xff:
+        if self.habits.padding_0xff:
             return {a: _padded_0xff(a, word) for a, word in words.items()}
         return words
-
-    @property
-    def _date_layout(self) -> Layout:
-        return self.habits.date_layout or self.layout
 
     def _clock(self) -> Clock:
         now = self.wall_clock()

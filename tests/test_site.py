@@ -18,15 +18,17 @@ from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
 )
+from custom_components.nexblue_local.modbus.enums import PhaseMode
 from simulator import Car, SimulatedCharger, Simulator
 
-from .commands import intent, stored
+from .commands import core, intent, stored
 from .conftest import entry_for, timing
 from .site import (
     Clock,
     Home,
     choose,
     driven,
+    entity_id,
     limit,
     limit_writes,
     set_number,
@@ -518,3 +520,61 @@ async def test_actions_leave_the_site_alone(hass: HomeAssistant, build: Build) -
             {"device_id": device_of(hass, home.site), "current_limit": 8},
             blocking=True,
         )
+
+
+async def test_phases(hass: HomeAssistant, build: Build) -> None:
+    """They follow the surplus within the budget, and then are the user's again."""
+    home = await build(phases=3)
+    (charger,), (entry,) = home.simulators, home.entries
+    phase_mode = charger.charger.settings
+    await home.run(20)
+    await choose(hass, entry, "solar")
+    home.sun = 2320.0
+    await home.run(900)
+    assert phase_mode["phase_mode"] is PhaseMode.SINGLE_PHASE
+    assert limit(charger) == pytest.approx(10.0, abs=1.0)
+    assert intent(entry) == {"current_limit": 16.0}
+    assert state(hass, entry, "phase_switches_left") == "0"
+    await choose(hass, entry, "manual")
+    await home.run(30)
+    # Too soon after the switch.
+    assert phase_mode["phase_mode"] is PhaseMode.SINGLE_PHASE
+    assert limit(charger) == 16.0
+    for made in core(entry).state.phases.budget.switches:
+        core(entry).state.phases.budget.switches.remove(made)
+    await home.run(30)
+    await asyncio.sleep(0.2)
+    assert phase_mode["phase_mode"] is PhaseMode.ADAPTIVE
+
+
+async def test_phases_of_the_user(hass: HomeAssistant, build: Build) -> None:
+    """A phase mode that was chosen stays."""
+    home = await build(phases=3)
+    (charger,), (entry,) = home.simulators, home.entries
+    select = {"entity_id": entity_id(hass, entry, "phase_mode")}
+    await hass.services.async_call(
+        "select", "select_option", select | {"option": "three_phase"}, blocking=True
+    )
+    await choose(hass, entry, "solar")
+    home.sun = 2320.0
+    await home.run(900)
+    assert charger.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
+    assert limit(charger) == 0.0
+
+
+async def test_five_chargers_under_a_fuse(build: Build) -> None:
+    """Those with the lowest priority give way first, and the fuse holds."""
+    home = await build(chargers=5, **with_fuse(40.0))
+    await home.run(20)
+    for entry in home.entries:
+        await choose(home.hass, entry, "fast")
+    await home.run(200)
+    limits = [limit(each) for each in home.simulators]
+    assert limits[0] == 16.0
+    assert sum(limits) <= 39.0
+    assert limits == sorted(limits, reverse=True)
+    home.house_a = (25.0, 0.0, 0.0)
+    await home.step()
+    limits = [limit(each) for each in home.simulators]
+    assert sum(limits) <= 14.0
+    assert limits[0] >= 6.0

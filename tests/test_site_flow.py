@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.config_entries import (
     SOURCE_IGNORE,
@@ -17,8 +18,13 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import CONF_MODBUS, DOMAIN
 from custom_components.nexblue_local.energy_dashboard import site_answers
+from custom_components.nexblue_local.phase_currents import ChargerLoad
 from custom_components.nexblue_local.site_check import Sentence, sentences, wrong_sign
-from custom_components.nexblue_local.site_config import ChargerConfig, SiteConfig
+from custom_components.nexblue_local.site_config import (
+    ChargerConfig,
+    SiteConfig,
+    async_follow_renames,
+)
 from custom_components.nexblue_local.site_meter import MeterReading
 from simulator import Car, SimulatedCharger, Simulator
 from tests.conftest import SERIAL, entry_data, entry_for, user_enters
@@ -160,9 +166,9 @@ async def test_all_sensors(hass: HomeAssistant) -> None:
         "- The solar panels produce 0 W.",
         "- The battery **charges** with 500 W.",
         "- The battery level is 60 %.",
-        "- Phase L1 carries 1.2 A of 25 A.",
-        "- Phase L2 carries 1.3 A of 25 A.",
-        "- Phase L3 carries -2.5 A of 25 A.",
+        "- Phase L1 imports 1.2 A. The main fuse allows 25 A.",
+        "- Phase L2 imports 1.3 A. The main fuse allows 25 A.",
+        "- Phase L3 exports 2.5 A. The main fuse allows 25 A.",
     ]
     result = await submit(hass, check, {})
     assert result["data"] == {"site": data}
@@ -352,12 +358,12 @@ TWO_PHASES = SiteConfig.from_answers(
 
 
 @pytest.mark.parametrize(
-    ("config", "reading", "car", "expected"),
+    ("config", "reading", "chargers", "expected"),
     [
         (
             CONFIG,
             MeterReading(),
-            None,
+            [],
             [
                 Sentence.GRID_UNKNOWN,
                 Sentence.CAR_UNKNOWN,
@@ -378,7 +384,7 @@ TWO_PHASES = SiteConfig.from_answers(
                 house_a=(4.0, None, None),
                 unsigned_phases=(1,),
             ),
-            0.0,
+            [ChargerLoad(voltage_v=(230.0, None, None))],
             [
                 (Sentence.GRID_EXPORTS, {"power": "420 W"}),
                 (Sentence.GRID_OLD, {"minutes": "3"}),
@@ -386,29 +392,65 @@ TWO_PHASES = SiteConfig.from_answers(
                 (Sentence.SOLAR, {"power": "1 W"}),
                 (Sentence.BATTERY_DISCHARGES, {"power": "2.5 kW"}),
                 (Sentence.BATTERY_SOC, {"soc": "5"}),
-                (Sentence.PHASE, {"phase": "1", "current": "4.0", "fuse": "20"}),
+                (
+                    Sentence.PHASE_IMPORTS,
+                    {"phase": "1", "current": "4.0", "fuse": "20"},
+                ),
                 (Sentence.PHASES_UNSIGNED, {"phases": "L1"}),
             ],
         ),
         (
             TWO_PHASES,
-            MeterReading(grid_w=3.0, grid_at=999.0, house_a=(1.0, None, 2.0)),
-            0.0,
+            MeterReading(grid_w=3.0, grid_at=999.0, house_a=(1.0, None, -2.0)),
+            [ChargerLoad(power_w=900.0), ChargerLoad(power_w=100.0)],
+            [
+                Sentence.GRID_BALANCED,
+                (Sentence.CAR, {"power": "1.0 kW"}),
+                Sentence.PHASE_IMPORTS,
+                (
+                    Sentence.PHASE_EXPORTS,
+                    {"phase": "3", "current": "2.0", "fuse": "20"},
+                ),
+                (Sentence.PHASE_UNMEASURED, {"phase": "2"}),
+            ],
+        ),
+        (
+            CONFIG,
+            MeterReading(
+                grid_w=1.0, grid_at=999.0, solar_w=0.0, battery_w=-5.0, battery_soc=1.0
+            ),
+            [],
+            [
+                Sentence.GRID_BALANCED,
+                Sentence.CAR_UNKNOWN,
+                Sentence.SOLAR,
+                Sentence.BATTERY_RESTS,
+                Sentence.BATTERY_SOC,
+                Sentence.PHASES_UNKNOWN,
+            ],
+        ),
+        (
+            # One phase is measured, and the charger shows that there are more.
+            SiteConfig.from_answers(
+                answers(fuse={"main_fuse": 20.0, "house_current_l1": "sensor.l1"})
+            ),
+            MeterReading(grid_w=3.0, grid_at=999.0, house_a=(1.0, None, None)),
+            [ChargerLoad(voltage_v=(230.0, 230.0, 230.0))],
             [
                 Sentence.GRID_BALANCED,
                 Sentence.CAR,
-                Sentence.PHASE,
-                Sentence.PHASE,
+                Sentence.PHASE_IMPORTS,
                 (Sentence.PHASE_UNMEASURED, {"phase": "2"}),
+                (Sentence.PHASE_UNMEASURED, {"phase": "3"}),
             ],
         ),
         (
             SiteConfig.from_answers(answers(fuse={"main_fuse": 20.0})),
             MeterReading(grid_w=3000.0, grid_at=999.0),
-            0.0,
+            [],
             [
                 (Sentence.GRID_IMPORTS, {"power": "3.0 kW"}),
-                Sentence.CAR,
+                Sentence.CAR_UNKNOWN,
                 Sentence.PHASES_SHARED,
             ],
         ),
@@ -417,11 +459,11 @@ TWO_PHASES = SiteConfig.from_answers(
 def test_sentences(
     config: SiteConfig,
     reading: MeterReading,
-    car: float | None,
+    chargers: list[ChargerLoad],
     expected: list[Sentence | tuple[Sentence, dict[str, str]]],
 ) -> None:
     """The check says what is known, and what is not."""
-    found = list(sentences(config, reading, car, 1000.0))
+    found = list(sentences(config, reading, chargers, 1000.0))
     assert len(found) == len(expected)
     for sentence, wanted in zip(found, expected, strict=True):
         assert wanted in (sentence, sentence[0])
@@ -638,6 +680,28 @@ async def test_reconfigure(hass: HomeAssistant, site_entry: MockConfigEntry) -> 
     await hass.async_block_till_done()
     assert site_entry.data == {"site": changed}
     assert site_entry.options == {"restarts": "few"}
+
+
+async def test_renamed_sensor(hass: HomeAssistant, site_entry: MockConfigEntry) -> None:
+    """The site follows a sensor that the user renames."""
+    registry = er.async_get(hass)
+    hass.states.async_remove(GRID)
+    for entity_id in (GRID, "sensor.other"):
+        created = registry.async_get_or_create("sensor", "meter", entity_id)
+        registry.async_update_entity(created.entity_id, new_entity_id=entity_id)
+    stop = async_follow_renames(hass, site_entry, [GRID, "sensor.solar"])
+    with patch.object(hass.config_entries, "async_schedule_reload") as reload:
+        registry.async_update_entity("sensor.other", new_entity_id="sensor.another")
+        registry.async_update_entity(GRID, name="Grid")
+        await hass.async_block_till_done()
+        reload.assert_not_called()
+        registry.async_update_entity(GRID, new_entity_id="sensor.main_meter")
+        await hass.async_block_till_done()
+        reload.assert_called_once_with(site_entry.entry_id)
+    stop()
+    config = SiteConfig.from_entry(site_entry)
+    assert config.grid.power == "sensor.main_meter"
+    assert config.solar == "sensor.solar"
 
 
 async def test_options_of_a_charger(

@@ -50,7 +50,7 @@ from .modbus.registers import Identity
 from .options_flow import NexBlueOptionsFlow, whole_number
 from .phase_currents import ChargerLoad
 from .repairs import Issue, async_has_issue, escape_markdown
-from .site_check import async_as_list, sentences, wrong_sign
+from .site_check import async_as_list, car_power, sentences, wrong_sign
 from .site_config import ChargerConfig, SiteConfig, is_site
 from .site_flow import (
     SITE_TITLE,
@@ -271,17 +271,18 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             self._answers = answers
         config = SiteConfig.from_answers(self._answers)
         chargers = self._charger_loads()
-        car = sum(charger.power_w for charger in chargers) if chargers else None
         now = self.hass.loop.time()
         reading = SiteMeter(self.hass, config).read(now, chargers)
-        wrong = wrong_sign(reading, car, is_dark=not sun.is_up(self.hass))
+        wrong = wrong_sign(
+            reading, car_power(chargers), is_dark=not sun.is_up(self.hass)
+        )
         return self.async_show_form(
             step_id="check",
             data_schema=check_schema(self._answers),
             errors={} if wrong is None else {wrong: SiteError.WRONG_SIGN},
             description_placeholders={
                 "meters": await async_as_list(
-                    self.hass, sentences(config, reading, car, now)
+                    self.hass, sentences(config, reading, chargers, now)
                 )
             },
             last_step=True,

@@ -79,13 +79,13 @@ def signed_current(current: float, voltage: float, power: float | None) -> float
 
 
 def shared_currents(
-    power: float, chargers: Sequence[ChargerLoad]
+    other: float, chargers: Sequence[ChargerLoad]
 ) -> tuple[float, float, float]:
-    """Return the highest currents in A that the phases can have at a power in W.
+    """Return the highest currents in A that the phases can have.
 
-    Chargers measure theirs; whatever else uses power is assumed on every phase.
+    Chargers measure theirs. The `other` power in W that the house uses is assumed on
+    every phase.
     """
-    other = max(0.0, power - sum(charger.power_w for charger in chargers))
     l1, l2, l3 = (
         other / phase_voltage(phase, chargers)
         + sum(charger.current_a[phase] for charger in chargers)

@@ -1,6 +1,6 @@
 """What the meters of a site say now, in sentences, and whether it can be true."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -8,6 +8,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.translation import async_get_translations
 
 from .const import CONF_INVERT_BATTERY_POWER, CONF_INVERT_GRID_POWER, DOMAIN
+from .phase_currents import ChargerLoad
 from .site_config import SiteConfig
 from .site_meter import MeterReading
 
@@ -42,7 +43,8 @@ class Sentence(StrEnum):
     BATTERY_UNKNOWN = "battery_unknown"
     BATTERY_SOC = "battery_soc"
     BATTERY_SOC_UNKNOWN = "battery_soc_unknown"
-    PHASE = "phase"
+    PHASE_IMPORTS = "phase_imports"
+    PHASE_EXPORTS = "phase_exports"
     PHASES_UNKNOWN = "phases_unknown"
     PHASES_SHARED = "phases_shared"
     PHASE_UNMEASURED = "phase_unmeasured"
@@ -58,10 +60,19 @@ def format_power(power: float) -> str:
     return f"{watts:.0f} W" if watts < 1000 else f"{watts / 1000:.1f} kW"
 
 
+def car_power(chargers: Sequence[ChargerLoad]) -> float | None:
+    """Return what the cars take in W, None if no charger can be read."""
+    return sum(charger.power_w for charger in chargers) if chargers else None
+
+
 def sentences(
-    config: SiteConfig, reading: MeterReading, car_w: float | None, now: float
+    config: SiteConfig,
+    reading: MeterReading,
+    chargers: Sequence[ChargerLoad],
+    now: float,
 ) -> Iterator[Said]:
-    """Yield what the meters say at time `now`, and what the cars take in W."""
+    """Yield what the meters say at time `now`, and what the cars take."""
+    car_w = car_power(chargers)
     yield from _grid(reading, now)
     yield (
         (Sentence.CAR_UNKNOWN, {})
@@ -76,7 +87,7 @@ def sentences(
         )
     yield from _battery(config, reading)
     if config.main_fuse is not None:
-        yield from _phases(config, reading)
+        yield from _phases(config, reading, chargers)
 
 
 def _grid(reading: MeterReading, now: float) -> Iterator[Said]:
@@ -116,7 +127,9 @@ def _battery(config: SiteConfig, reading: MeterReading) -> Iterator[Said]:
         )
 
 
-def _phases(config: SiteConfig, reading: MeterReading) -> Iterator[Said]:
+def _phases(
+    config: SiteConfig, reading: MeterReading, chargers: Sequence[ChargerLoad]
+) -> Iterator[Said]:
     """Yield what is known of the phases, which the main fuse protects."""
     measured = [sensor is not None for sensor in config.house_currents]
     if not any(measured):
@@ -129,15 +142,20 @@ def _phases(config: SiteConfig, reading: MeterReading) -> Iterator[Said]:
         if current is not None:
             values = {
                 "phase": str(phase),
-                "current": f"{current:.1f}",
+                "current": f"{abs(current):.1f}",
                 "fuse": f"{config.main_fuse:g}",
             }
-            yield Sentence.PHASE, values
-    # A house with one phase has nothing else to measure.
-    if not all(measured) and sum(measured) > 1:
-        for phase, is_measured in enumerate(measured, 1):
-            if not is_measured:
-                yield Sentence.PHASE_UNMEASURED, {"phase": str(phase)}
+            yield (
+                Sentence.PHASE_EXPORTS if current < 0 else Sentence.PHASE_IMPORTS,
+                values,
+            )
+    for phase, is_measured in enumerate(measured):
+        # A house with one phase has nothing else to measure.
+        exists = sum(measured) > 1 or any(
+            charger.voltage_v[phase] is not None for charger in chargers
+        )
+        if exists and not is_measured:
+            yield Sentence.PHASE_UNMEASURED, {"phase": str(phase + 1)}
     if reading.unsigned_phases:
         phases = ", ".join(f"L{phase}" for phase in reading.unsigned_phases)
         yield Sentence.PHASES_UNSIGNED, {"phases": phases}

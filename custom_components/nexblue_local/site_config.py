@@ -1,12 +1,14 @@
 """What the config entries say about the site, and about chargers as part of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, Final, Self
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers.entity_registry import EventEntityRegistryUpdatedData
+from homeassistant.helpers.event import async_track_entity_registry_updated_event
 
 from .const import (
     CONF_BATTERY,
@@ -169,3 +171,33 @@ def async_site_entry(hass: HomeAssistant) -> ConfigEntry[Any] | None:
 def is_site(entry: ConfigEntry[Any]) -> bool:
     """Return whether an entry is that of the site, and not of a charger."""
     return CONF_SITE in entry.data
+
+
+@callback
+def async_follow_renames(
+    hass: HomeAssistant, entry: ConfigEntry[Any], entity_ids: Iterable[str]
+) -> CALLBACK_TYPE:
+    """Reload the site with the new ID when one of the entities is renamed.
+
+    Returns the callback that ends this.
+    """
+
+    def follow(answers: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+        return {
+            key: follow(value, old, new)
+            if isinstance(value, Mapping)
+            else (new if value == old else value)
+            for key, value in answers.items()
+        }
+
+    @callback
+    def updated(event: Event[EventEntityRegistryUpdatedData]) -> None:
+        data = event.data
+        if data["action"] != "update" or "old_entity_id" not in data:
+            return
+        hass.config_entries.async_update_entry(
+            entry, data=follow(entry.data, data["old_entity_id"], data["entity_id"])
+        )
+        hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    return async_track_entity_registry_updated_event(hass, entity_ids, updated)

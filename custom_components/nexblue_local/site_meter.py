@@ -1,5 +1,6 @@
 """What the sensors of a site say, in one unit and with one sign."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
@@ -29,6 +30,9 @@ from .phase_currents import (
     signed_current,
 )
 from .site_config import PowerSensors, SiteConfig
+
+SETTLING: Final = 15.0
+"""s in which meter and chargers show the same change of a car's current."""
 
 EXPORTING: Final = -200.0
 """W of a house that exports, whose currents should show it."""
@@ -171,6 +175,7 @@ class SiteMeter:
         """Initialize for the entities that are registered now."""
         self._hass = hass
         self._config = config
+        self._others: deque[tuple[float, float]] = deque()
         self._seen: dict[str, tuple[dict[str, float], float]] = {}
         meter = same_device(hass, config.grid.power)
         self._phases = [
@@ -213,7 +218,8 @@ class SiteMeter:
                 unsigned = self._unsigned(house_a)
         elif config.main_fuse is not None and grid_w is not None:
             generated = max(solar_w or 0.0, 0.0) + max(battery_w or 0.0, 0.0)
-            house_a = shared_currents(grid_w + generated, chargers)
+            other = self._other_power(t, grid_w + generated, chargers)
+            house_a = shared_currents(other, chargers)
             house_at = grid_at
         return MeterReading(
             grid_w=grid_w,
@@ -275,6 +281,20 @@ class SiteMeter:
             ),
             min(showing) if showing else max(reported),
         )
+
+    def _other_power(
+        self, t: float, power: float, chargers: Sequence[ChargerLoad]
+    ) -> float:
+        """Return what the house uses beside the chargers in W: the least of 15 s.
+
+        Meter and chargers are not read at the same moment. When a car changes its
+        current, the difference would be taken for load of the house, on each phase.
+        """
+        other = max(0.0, power - sum(charger.power_w for charger in chargers))
+        while self._others and self._others[0][0] <= t - SETTLING:
+            self._others.popleft()
+        self._others.append((t, other))
+        return min(other for _, other in self._others)
 
     def _read_phases(
         self, t: float, grid_w: float | None, chargers: Sequence[ChargerLoad]

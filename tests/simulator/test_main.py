@@ -18,6 +18,9 @@ from simulator.announcement import SERVICE_TYPE
 
 UNIT = 33
 
+# Starting the process takes most of it, on a busy machine.
+pytestmark = pytest.mark.timeout(120)
+
 
 class Command:
     """A running `python -m simulator`."""
@@ -34,7 +37,7 @@ class Command:
 
     async def line(self) -> str:
         """Return the next line of its output."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             return (await self.stdout.readline()).decode()
 
     async def type(self, command: str) -> None:
@@ -128,7 +131,7 @@ async def test_impostor(socket_enabled: None) -> None:
     ):
         await command.line()
         browser = AsyncServiceBrowser(client.zeroconf, SERVICE_TYPE, handlers=[found])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             while True:
                 if len(names) == 2:
                     break
