@@ -8,21 +8,27 @@ from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import charging
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.diagnostics import (
+    async_get_config_entry_diagnostics,
+)
+from custom_components.nexblue_local.modbus.enums import PhaseMode
 from simulator import Car, SimulatedCharger, Simulator
 
-from .commands import intent, stored
+from .commands import core, intent, stored
 from .conftest import entry_for, timing
 from .site import (
     Clock,
     Home,
     choose,
     driven,
+    entity_id,
     limit,
     limit_writes,
     set_number,
@@ -31,6 +37,8 @@ from .site import (
     state,
     with_fuse,
 )
+from .test_services import device_of
+from .test_triggers import automate, triggered
 
 type Build = Callable[..., Awaitable[Home]]
 
@@ -413,3 +421,160 @@ async def test_no_site(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Without a site, a charger has no entities of one."""
     assert hass.states.get("select.nexblue_delta_max_charge_mode") is None
     assert hass.states.get("sensor.nexblue_delta_max_next_change_expected") is None
+
+
+async def test_triggers(hass: HomeAssistant, build: Build) -> None:
+    """What the site decides starts automations."""
+    home = await build()
+    (entry,) = home.entries
+    calls = await automate(
+        hass,
+        [device_of(hass, entry), device_of(hass, home.site)],
+        "charge_mode_changed",
+        "meter_lost",
+        "surplus_crossed_threshold",
+        "waiting_for_sun",
+    )
+    await home.run(20)
+    await choose(hass, entry, "off")
+    assert triggered(calls) == []
+    await choose(hass, entry, "solar")
+    await home.run(20)
+    assert sorted(triggered(calls)) == ["charge_mode_changed", "waiting_for_sun"]
+    home.sun = 2000.0
+    await home.run(30)
+    home.grid = "unavailable"
+    await home.run(20)
+    assert triggered(calls) == ["surplus_crossed_threshold", "meter_lost"]
+
+
+@pytest.mark.parametrize("mode", ["solar", "off"])
+async def test_conditions(hass: HomeAssistant, build: Build, mode: str) -> None:
+    """An automation runs only if all of them are met."""
+    home = await build()
+    (entry,) = home.entries
+    devices = [device_of(hass, entry), device_of(hass, home.site)]
+    above = {"type": "above", "value": {"number": 1, "unit_of_measurement": "kW"}}
+
+    def condition(name: str, **options: Any) -> dict[str, Any]:
+        return {
+            "condition": f"nexblue_local.{name}",
+            "target": {"device_id": devices},
+            "options": options,
+        }
+
+    calls = await automate(
+        hass,
+        devices,
+        "surplus_crossed_threshold",
+        conditions=[
+            condition("charge_mode_is", mode=["solar", "solar_min"]),
+            condition("surplus_is", threshold=above),
+            condition("is_waiting_for_sun"),
+            {"condition": "not", "conditions": [condition("meter_is_lost")]},
+        ],
+    )
+    await choose(hass, entry, mode)
+    await home.run(20)
+    # Not enough for a car that may use three phases.
+    home.sun = 2000.0
+    await home.run(30)
+    is_met = mode == "solar"
+    assert triggered(calls) == (["surplus_crossed_threshold"] if is_met else [])
+
+
+async def test_diagnostics(hass: HomeAssistant, build: Build) -> None:
+    """They say what the meter says, and what is decided, without a serial number."""
+    home = await in_sun(build)
+    found = await async_get_config_entry_diagnostics(hass, home.site)
+    assert found["meter_state"] == "valid"
+    assert found["surplus_w"] == pytest.approx(2320, abs=99)
+    assert found["chargers"][0]["reason"] == "sun"
+    assert "NB10" not in str(found)
+    (entry,) = home.entries
+    of_charger = await async_get_config_entry_diagnostics(hass, entry)
+    assert of_charger["charging"]["mode"] == "solar"
+
+
+async def test_other_settings_of_the_site(hass: HomeAssistant, build: Build) -> None:
+    """They apply at once, and the limits stay meanwhile."""
+    home = await in_sun(build)
+    (charger,) = home.simulators
+    await set_number(hass, home.site, "export_kept", 690)
+    await home.run(120)
+    assert limit(charger) == pytest.approx(7.0, abs=0.5)
+    await choose(hass, home.site, "few", "restarts")
+    assert home.site.options == {"export_kept": 690, "restarts": "few"}
+    await hass.config_entries.async_reload(home.site.entry_id)
+    assert state(hass, home.site, "export_kept") == "690.0"
+    assert state(hass, home.site, "restarts") == "few"
+
+
+async def test_actions_leave_the_site_alone(hass: HomeAssistant, build: Build) -> None:
+    """Its device is no charger."""
+    home = await build()
+    with pytest.raises(ServiceValidationError):
+        await hass.services.async_call(
+            DOMAIN,
+            "set_limits",
+            {"device_id": device_of(hass, home.site), "current_limit": 8},
+            blocking=True,
+        )
+
+
+async def test_phases(hass: HomeAssistant, build: Build) -> None:
+    """They follow the surplus within the budget, and then are the user's again."""
+    home = await build(phases=3)
+    (charger,), (entry,) = home.simulators, home.entries
+    phase_mode = charger.charger.settings
+    await home.run(20)
+    await choose(hass, entry, "solar")
+    home.sun = 2320.0
+    await home.run(900)
+    assert phase_mode["phase_mode"] is PhaseMode.SINGLE_PHASE
+    assert limit(charger) == pytest.approx(10.0, abs=1.0)
+    assert intent(entry) == {"current_limit": 16.0}
+    assert state(hass, entry, "phase_switches_left") == "0"
+    await choose(hass, entry, "manual")
+    await home.run(30)
+    # Too soon after the switch.
+    assert phase_mode["phase_mode"] is PhaseMode.SINGLE_PHASE
+    assert limit(charger) == 16.0
+    for made in core(entry).state.phases.budget.switches:
+        core(entry).state.phases.budget.switches.remove(made)
+    await home.run(30)
+    await asyncio.sleep(0.2)
+    assert phase_mode["phase_mode"] is PhaseMode.ADAPTIVE
+
+
+async def test_phases_of_the_user(hass: HomeAssistant, build: Build) -> None:
+    """A phase mode that was chosen stays."""
+    home = await build(phases=3)
+    (charger,), (entry,) = home.simulators, home.entries
+    select = {"entity_id": entity_id(hass, entry, "phase_mode")}
+    await hass.services.async_call(
+        "select", "select_option", select | {"option": "three_phase"}, blocking=True
+    )
+    await choose(hass, entry, "solar")
+    home.sun = 2320.0
+    await home.run(900)
+    assert charger.charger.settings["phase_mode"] is PhaseMode.THREE_PHASE
+    assert limit(charger) == 0.0
+
+
+async def test_five_chargers_under_a_fuse(build: Build) -> None:
+    """Those with the lowest priority give way first, and the fuse holds."""
+    home = await build(chargers=5, **with_fuse(40.0))
+    await home.run(20)
+    for entry in home.entries:
+        await choose(home.hass, entry, "fast")
+    await home.run(200)
+    limits = [limit(each) for each in home.simulators]
+    assert limits[0] == 16.0
+    assert sum(limits) <= 39.0
+    assert limits == sorted(limits, reverse=True)
+    home.house_a = (25.0, 0.0, 0.0)
+    await home.step()
+    limits = [limit(each) for each in home.simulators]
+    assert sum(limits) <= 14.0
+    assert limits[0] >= 6.0

@@ -25,7 +25,12 @@ from custom_components.nexblue_local.const import CONF_SUPPLY_PHASES, DOMAIN
 from custom_components.nexblue_local.control.controller import ERRORS
 from custom_components.nexblue_local.modbus import errors
 from custom_components.nexblue_local.options_flow import OPTIONS_SCHEMA
-from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA, FIXABLE, Issue
+from custom_components.nexblue_local.repairs import (
+    FALLBACK_SCHEMA,
+    FIXABLE,
+    FUSE_NOT_PROTECTED,
+    Issue,
+)
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
 from custom_components.nexblue_local.site_check import Sentence
 from custom_components.nexblue_local.site_config import SUPPLY_PHASES
@@ -159,8 +164,12 @@ async def test_services(hass: HomeAssistant) -> None:
 
 def test_issues() -> None:
     """Each issue has a title, and a description or the steps that fix it."""
-    assert set(TEXTS["issues"]) == {str(issue) for issue in Issue}
-    for issue, texts in TEXTS["issues"].items():
+    issues = dict(TEXTS["issues"])
+    of_site = issues.pop(FUSE_NOT_PROTECTED)
+    assert of_site["title"]
+    assert of_site["fix_flow"]["step"]["confirm"]["description"]
+    assert set(issues) == {str(issue) for issue in Issue}
+    for issue, texts in issues.items():
         assert texts["title"]
         assert ("fix_flow" in texts) == (Issue(issue) in FIXABLE)
         assert ("description" in texts) != ("fix_flow" in texts)

@@ -34,7 +34,7 @@ from .modbus.snapshot import Snapshot
 from .repairs import async_delete_fuse_issue
 from .services import async_setup_services
 from .site import Site, SiteConfigEntry, async_end_site
-from .site_config import is_site
+from .site_config import async_follow_renames, is_site
 from .site_entity import async_remove_site_entities
 from .storage import LearnedStore, async_release_removed
 
@@ -93,6 +93,7 @@ async def _setup_site(hass: HomeAssistant, entry: SiteConfigEntry) -> bool:
     """Set up the site."""
     site = entry.runtime_data = Site(hass, entry)
     entry.async_on_unload(site.async_stop)
+    entry.async_on_unload(async_follow_renames(hass, entry, site.config.entity_ids))
     await site.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, SITE_PLATFORMS)
     if site.config.main_fuse is not None:
