@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+import sys
 import time
 
 from . import aims, pictures, report, variants
@@ -18,7 +19,7 @@ CEILING = 16.0  # A, to which the aims apply
 QUICK = "winter"  # the shortest day
 
 
-def arguments(words: Sequence[str] | None) -> argparse.Namespace:
+def arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
     usual = Setup()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.solar")
@@ -35,18 +36,20 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--meter-interval", type=int, default=usual.meter_interval, metavar="S")
     add("--meter-lag", type=int, default=usual.meter_lag, metavar="S")
     add("--noise", type=float, default=usual.noise, metavar="W", help="of the meter")
-    add("--flicker", type=float, default=usual.flicker, metavar="W", help="of a load")
+    add("--flicker", type=float, default=usual.flicker, metavar="W", help="of a hob")
     add("--car", choices=variants.CARS, default="usual")
-    return parser.parse_args(words)
+    return parser.parse_args()
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Print the tables for each home."""
-    options = arguments(words)
+    options = arguments()
     if options.pictures:
         pictures.write(options.pictures)
         return
     days = recorded(options.days) if options.days else synthetic()
+    if not days:
+        sys.exit(f"There are no CSV files in {options.days}")
     if options.quick:
         days = [day for day in days if day.name == QUICK] or days[:1]
         options.seeds, options.ceiling = 1, [CEILING]

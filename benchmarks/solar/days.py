@@ -16,6 +16,8 @@ FLAT_HOUSE = 300.0  # W, of a recorded day that has solar alone
 KETTLE_WATTS = (1200.0, 2000.0, 2800.0)
 KETTLE_EVERY = 3000.0  # s, mean
 KETTLE_LASTS = (60.0, 300.0)  # s
+HOB_EVERY = 7200.0  # s, mean
+HOB_LASTS = 1800.0  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Day:
         """Return this day in a home with one or three phases and random loads.
 
         A three-phase home has three times the panels. `flicker` is the power in W
-        of a load that switches on and off every few seconds.
+        of a hob, none with 0.
         """
         rng = random.Random(f"{self.name} {seed}")
         house = self.house + kettles(len(self), rng)
@@ -55,13 +57,16 @@ def kettles(duration: int, rng: random.Random) -> Watts:
 
 
 def flickering(duration: int, watts: float, rng: random.Random) -> Watts:
-    """Return a load that is on for 2-10 s and off for 2-20 s, as a hob is."""
+    """Return the load of a hob: now and then, on and off every few seconds."""
     load = np.zeros(duration)
-    at = rng.uniform(2, 20)
+    at = rng.expovariate(1 / HOB_EVERY)
     while at < duration:
-        ends = at + rng.uniform(2, 10)
-        load[int(at) : int(ends)] = watts
-        at = ends + rng.uniform(2, 20)
+        cooked = at + HOB_LASTS
+        while at < cooked:
+            ends = at + rng.uniform(2, 10)
+            load[int(at) : int(ends)] = watts
+            at = ends + rng.uniform(2, 20)
+        at += rng.expovariate(1 / HOB_EVERY)
     return load
 
 

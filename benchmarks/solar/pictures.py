@@ -17,7 +17,7 @@ PICTURES = (("clear summer", 1), ("broken clouds", 3), ("cloudy morning", 3))
 """Days and phases of the homes."""
 
 POINT = 120  # s that a point is the mean of
-WIDTH, LEFT, RIGHT = 860, 46, 10
+WIDTH, LEFT, RIGHT = 860, 46, 20
 TOP, UPPER, GAP, LOWER, BOTTOM = 52, 210, 14, 110, 30
 """Heights from above: title, solar and car, space, grid, hours."""
 HEIGHT = TOP + UPPER + GAP + LOWER + BOTTOM

@@ -34,7 +34,7 @@ def all_variants(setup: Setup) -> dict[str, Setup]:
         **needed(setup),
         "meter 1 s late": replace(setup, meter_lag=1),
         "noise of 50 W": replace(setup, noise=50.0),
-        "1500 W flickering": replace(setup, flicker=1500.0),
+        "hob of 1500 W": replace(setup, flicker=1500.0),
         **{
             f"car: {name}": replace(setup, car=car)
             for name, car in CARS.items()

@@ -1,5 +1,7 @@
 """Cars that draw less than offered, need more, or sleep."""
 
+import itertools
+
 from custom_components.nexblue_local.surplus.decision import Reason
 from custom_components.nexblue_local.surplus.readings import Status
 from custom_components.nexblue_local.surplus.settings import Mode
@@ -90,7 +92,7 @@ def test_waking_up_is_bounded() -> None:
     assert (decision.current_a, decision.reason) == (6.0, Reason.CAR)
     amps = [each.chargers[0].current_a for each in driven.decisions]
     assert {6.0, 8.0, 10.0} == set(amps)
-    assert sum(a != b for a, b in zip(amps, amps[1:], strict=False)) <= 9
+    assert sum(a != b for a, b in itertools.pairwise(amps)) <= 9
 
 
 def test_no_wake_up_after_the_end() -> None:

@@ -8,22 +8,20 @@ import pytest
 
 from custom_components.nexblue_local.surplus.decision import ChargerDecision
 from custom_components.nexblue_local.surplus.readings import Reading
-from custom_components.nexblue_local.surplus.settings import (
-    Fuse,
-    Mode,
-    PhaseMode,
-)
+from custom_components.nexblue_local.surplus.settings import Fuse, Mode, PhaseMode
 
 from .house import House, charger, settings
 
 
-def solar(sun: float, *, before: float = 0.0, **changes: Any) -> House:
+def solar(
+    sun: float, *, before: float = 0.0, wait: float = 20.0, **changes: Any
+) -> House:
     """Return a one-phase house whose sun has just changed."""
     house = House(settings(**changes))
     house.sun = before
     house.run(1200)
     house.sun = sun
-    house.run(20)
+    house.run(wait)
     return house
 
 
@@ -76,7 +74,7 @@ CASES: dict[str, Callable[[], House]] = {
     "stop": lambda: solar(0.0, before=2300.0),
     "slow stop": lambda: solar(1200.0, before=2300.0),
     "up": lambda: solar(2346.0, before=2310.0),
-    "down": lambda: solar(2285.0, before=2310.0),
+    "down": lambda: solar(2285.0, before=2310.0, wait=5),
     "start three": lambda: three_phases(5000.0, before=0.0),
     "to three": lambda: three_phases(7000.0, before=2300.0),
     "to one": lambda: three_phases(2000.0, before=7000.0),

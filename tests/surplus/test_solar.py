@@ -1,17 +1,14 @@
 """Starting, following the surplus and stopping."""
 
 from dataclasses import replace
+import itertools
 from typing import Any
 
 import pytest
 
 from custom_components.nexblue_local.surplus.decision import Reason
 from custom_components.nexblue_local.surplus.readings import Changes, Status
-from custom_components.nexblue_local.surplus.settings import (
-    Battery,
-    Mode,
-    Restarts,
-)
+from custom_components.nexblue_local.surplus.settings import Battery, Mode, Restarts
 
 from .house import House, charger, settings
 
@@ -136,7 +133,7 @@ def test_noise_is_not_followed() -> None:
         driven.sun = 2310.0 + (20.0 if index % 2 else -20.0)
         driven.decide()
     amps = [each.chargers[0].current_a for each in driven.decisions[first:]]
-    assert sum(a != b for a, b in zip(amps, amps[1:], strict=False)) <= 2
+    assert sum(a != b for a, b in itertools.pairwise(amps)) <= 2
 
 
 @pytest.mark.parametrize(
@@ -239,7 +236,7 @@ def test_a_late_meter() -> None:
     driven.sun = 3010.0
     driven.run(1200)
     amps = [each.chargers[0].current_a for each in driven.decisions]
-    changes = sum(a != b for a, b in zip(amps, amps[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(amps))
     assert amps[-1] == 13.0
     assert changes <= 2
 

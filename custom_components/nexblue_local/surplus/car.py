@@ -14,7 +14,7 @@ DRAWS_W: Final = 100.0
 """W from which a phase is in use."""
 STEADY_FOR: Final = 20.0
 """s after which a car has followed a change of the offer."""
-SEEN_FOR: Final = 60.0
+SEEN_FOR: Final = 30.0
 """s for which a car is seen on one phase until that is believed."""
 LARGEST_GAP: Final = 2.0
 """A that a car draws less than offered; if it is more, the car is at its maximum."""

@@ -5,15 +5,16 @@ from typing import Final
 
 from .car import MEMORY, Car, currents
 from .decision import Reason
-from .fuse import Cap, Share
+from .fuse import Cap, Load
 from .phase_plan import PhasePlan
 from .phases import PhaseSwitches
 from .prices import Prices
 from .readings import NO_CAR, ChargerReading, Status
+from .rounding import tenths_down, tenths_up
+from .setpoint import Setpoint
 from .settings import SOLAR_MODES, ChargerSettings, Mode, PhaseMode
-from .solar import Range, SolarCharging, tenths_down, tenths_up
+from .solar import Range, SolarCharging
 from .wake_up import WakeUp
-from .wish import Wish
 
 OLDEST_READ: Final = 30.0
 """s after which a charger counts as unreachable."""
@@ -56,7 +57,10 @@ class Charger:
         """When it paused so that one before it did not have to, in s."""
         self.found_a: float | None = None
         """What the fuse found offered in `manual` and limits since, in A."""
+        self.offered_since = -math.inf
+        """Since when it has been offered any current, in s."""
         self._read_at = -math.inf
+        self._last_read: ChargerReading | None = None
         self._reduced_since: float | None = None
         for t in sorted(settings.switches):
             self.switches.record(t)
@@ -73,11 +77,11 @@ class Charger:
     def observe(self, t: float, reading: ChargerReading | None) -> None:
         """Take what is known of the charger at a time in s."""
         self.reading = reading = reading or ChargerReading(id=self.settings.id)
-        at = reading.at
+        at = None if reading.at is None else min(reading.at, t)
         self.is_readable = at is not None and t - at <= OLDEST_READ
-        if at is not None and at > self._read_at:
-            self._read_at = at
-            self._read(min(at, t), reading)
+        if at is not None and at >= self._read_at and reading != self._last_read:
+            self._read_at, self._last_read = at, reading
+            self._read(at, reading)
         if not self.is_readable:
             self.switches.give_up()
 
@@ -133,7 +137,7 @@ class Charger:
             and self.car.one_phase_in is not PhaseMode.THREE
         )
 
-    def share(self, t: float) -> Share:
+    def load(self, t: float) -> Load:
         """Return the charger's part in the load of the house."""
         possible = self.switches.possible(t)
         is_one = self.settings.supply_phases == 1 or (
@@ -143,7 +147,7 @@ class Charger:
         own = [0.0, 0.0, 0.0]
         for phase, amps in zip(rotation, currents(self.reading), strict=True):
             own[phase - 1] = amps
-        return Share(
+        return Load(
             phases=(rotation[0] - 1,) if is_one else (0, 1, 2),
             own_a=(own[0], own[1], own[2]),
         )
@@ -180,31 +184,13 @@ class Charger:
     def taken(self, t: float) -> float:
         """Return the power in W that those after it cannot use."""
         power = self.car.power_w
-        if self.has_car and self.answer and t - self.answered_at < TAKEN_FOR:
+        since = self.answered_at if self.draws else self.offered_since
+        since = max(since, self.switches.asked_at)
+        if self.has_car and self.answer and t - since < TAKEN_FOR:
             power = max(power, self.car.watts(self.answer, self.phases(t)))
         return power
 
     # Decisions
-
-    @property
-    def is_solar(self) -> bool:
-        """Return whether the surplus decides."""
-        return self.mode in SOLAR_MODES
-
-    @property
-    def always_on(self) -> bool:
-        """Return whether charging never goes below the minimum."""
-        return self.mode is Mode.SOLAR_MIN
-
-    def set_mode(self, mode: Mode) -> None:
-        """Take another mode."""
-        before, self.mode = self.mode, mode
-        if before is mode or (before in SOLAR_MODES and self.is_solar):
-            return
-        self.is_entering = True
-        self.solar.turn(on=False)
-        self.plan.hold()
-        self.found_a = None
 
     def configure(self, settings: ChargerSettings, prices: Prices) -> None:
         """Take other settings."""
@@ -223,6 +209,21 @@ class Charger:
         amps = tenths_down(self.cap.value)
         return amps if amps >= self.least_a else 0.0
 
+    @property
+    def is_solar(self) -> bool:
+        """Return whether the surplus decides."""
+        return self.mode in SOLAR_MODES
+
+    def set_mode(self, mode: Mode) -> None:
+        """Take another mode."""
+        before, self.mode = self.mode, mode
+        if before is mode or (before in SOLAR_MODES and self.is_solar):
+            return
+        self.is_entering = True
+        self.solar.turn(on=False)
+        self.plan.hold()
+        self.found_a = None
+
     def set_ceiling(self, amps: float) -> None:
         """Take another limit of the user."""
         self.changed_ceiling_a = amps
@@ -236,7 +237,7 @@ class Charger:
             self.car.awake_a = min(amps, self.least_a + extra)
         self.wake_up.update(t, self.status, amps - self.least_a, draws=self.draws)
 
-    def limit_found(self, wish: Wish) -> None:
+    def limit_found(self, setpoint: Setpoint) -> None:
         """Limit what is offered in `manual`, as the fuse demands it, and no more."""
         cap, offered = self.cap, self.reading.offered_a
         if self.found_a is None and (offered is None or offered > cap.value + 0.05):
@@ -244,25 +245,27 @@ class Charger:
         if self.found_a is not None and cap.value >= self.found_a:
             self.found_a = None
         if self.found_a is not None:
-            wish.amps = tenths_down(min(cap.value, self.ceiling_a))
-            wish.reason = Reason.FUSE
-            wish.changes.append(cap.rises_at)
+            setpoint.amps = tenths_down(min(cap.value, self.ceiling_a))
+            setpoint.reason = Reason.FUSE
+            setpoint.changes.append(cap.changes_at(self.least_a))
 
-    def limit_unreadable(self, wish: Wish) -> None:
+    def limit_unreadable(self, setpoint: Setpoint) -> None:
         """Offer no more than before to a charger that cannot be read."""
-        if self.is_readable or wish.amps is None:
+        if self.is_readable or setpoint.amps is None:
             return
         before = self.answer
         if before is None:
             before = self.reading.offered_a or 0.0
-            if wish.reason is Reason.STARTING:
-                before = wish.amps
-        if wish.amps > before:
-            wish.amps = tenths_down(before) if before >= self.least_a else 0.0
-            wish.reason = Reason.CHARGER
+            if setpoint.reason is Reason.STARTING:
+                before = setpoint.amps
+        if setpoint.amps > before:
+            setpoint.amps = tenths_down(before) if before >= self.least_a else 0.0
+            setpoint.reason = Reason.CHARGER
 
     def answered(self, t: float, amps: float | None) -> None:
         """Note what was decided."""
         if amps is None or self.answer is None or abs(amps - self.answer) > 0.04:
             self.answered_at = t
+            if amps and not self.answer:
+                self.offered_since = t
         self.answer = amps

@@ -1,22 +1,24 @@
 """The surplus controller: readings in, decisions out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 import math
 from typing import Any, Final
 
 from .charger import Charger
+from .conditions import Conditions
 from .decision import ChargerDecision, Decision, Reason
 from .estimate import Surplus
-from .fuse import FuseGuard, Share
+from .fuse import FuseGuard, Load
 from .meter import ABSURD_W, GridMeter, MeterState
 from .prices import PRICES
 from .readings import Changes, Reading
+from .rounding import tenths_down
+from .setpoint import Setpoint
 from .settings import Mode, Settings
 from .simple_modes import fast, manual, off
-from .solar import tenths_down
-from .solar_mode import Sky, solar
+from .solar_mode import solar
 from .state import dump, restore
-from .wish import Wish
 
 LONGEST_STEP: Final = 60.0
 """s; a longer time between two readings tells nothing about what was wasted."""
@@ -38,9 +40,9 @@ class Controller:
         self._meter = GridMeter()
         self._guard = None if settings.fuse is None else FuseGuard(settings.fuse)
         self._surplus = Surplus()
+        self._t: float | None = None
         self.surplus_w: float | None = None
         """W that the chargers in a solar mode could use without import."""
-        self._t: float | None = None
         self._discharging = 0.0
         self.configure(settings)
         if state is not None:
@@ -74,24 +76,20 @@ class Controller:
         t = reading.t
         seconds = 0.0 if self._t is None else min(t - self._t, LONGEST_STEP)
         self._t = t
-        for charger in self.chargers:
-            if charger.is_solar:
-                charger.solar.advance(seconds)
-                charger.plan.advance(seconds)
         if reading.changes is not None:
             self._change(reading.changes)
         self._observe(reading)
         self._measure(reading)
-        shares = [charger.share(t) for charger in self.chargers]
-        sky = self._sky(reading)
+        loads = [charger.load(t) for charger in self.chargers]
+        conditions = self._conditions(t, seconds)
         decisions = []
         for index, charger in enumerate(self.chargers):
-            wish = self._wish(index, sky)
-            self._limit(t, index, shares, wish)
-            decisions.append(_decision(t, charger, wish))
+            setpoint = self._setpoint(index, conditions)
+            self._limit(t, index, loads, setpoint)
+            decisions.append(_decision(t, charger, setpoint))
             if charger.is_solar:
-                sky.surplus -= charger.taken(t)
-            charger.is_entering = sky.meter.state is not MeterState.VALID
+                conditions.surplus -= charger.taken(t)
+            charger.is_entering = conditions.meter is not MeterState.VALID
         return Decision(t, tuple(decisions))
 
     # What is known
@@ -145,20 +143,19 @@ class Controller:
             return False
         return soc >= battery.car_first_above_soc
 
-    def _sky(self, reading: Reading) -> Sky:
+    def _conditions(self, t: float, seconds: float) -> Conditions:
         """Return what is known of the surplus, before the first charger has its part.
 
         What a charger in another mode takes is no surplus.
         """
-        settings = self.settings
-        taken = sum(
-            each.taken(reading.t) for each in self.chargers if not each.is_solar
-        )
-        surplus = self._surplus.value
+        settings, surplus = self.settings, self._surplus.value
+        taken = sum(each.taken(t) for each in self.chargers if not each.is_solar)
         self.surplus_w = None if surplus is None else surplus - taken
-        return Sky(
-            t=reading.t,
-            meter=self._meter,
+        return Conditions(
+            t=t,
+            seconds=seconds,
+            meter=self._meter.state,
+            meter_lost_at=self._meter.next_change_at,
             surplus=(self.surplus_w or 0.0)
             + settings.import_tolerated_w
             - settings.export_kept_w,
@@ -169,7 +166,7 @@ class Controller:
 
     # What follows
 
-    def _wish(self, index: int, sky: Sky) -> Wish:
+    def _setpoint(self, index: int, conditions: Conditions) -> Setpoint:
         """Return what the mode wants for a charger."""
         charger = self.chargers[index]
         match charger.mode:
@@ -178,52 +175,62 @@ class Controller:
             case Mode.OFF:
                 return off()
             case Mode.FAST:
-                return fast(charger, sky.t)
+                return fast(charger, conditions.t)
             case _:
                 after = [
                     each for each in self.chargers[index + 1 :] if each.solar.is_on
                 ]
-                return solar(charger, sky, after)
+                own = replace(
+                    conditions,
+                    always_on=charger.mode is Mode.SOLAR_MIN,
+                    is_entering=charger.is_entering,
+                )
+                return solar(charger, own, after)
 
-    def _limit(self, t: float, index: int, shares: list[Share], wish: Wish) -> None:
+    def _limit(
+        self, t: float, index: int, loads: list[Load], setpoint: Setpoint
+    ) -> None:
         """Apply what limits a charger in any mode."""
-        charger, share = self.chargers[index], shares[index]
+        charger, load = self.chargers[index], loads[index]
         if self._guard is not None and charger.mode is not Mode.OFF:
             # The phases may have been switched since.
-            shares[index].phases = charger.share(t).phases
-            self._update_cap(t, index, shares, self._guard)
+            loads[index].phases = charger.load(t).phases
+            self._update_cap(t, index, loads, self._guard)
             if charger.mode is Mode.MANUAL:
-                charger.limit_found(wish)
-            elif wish.amps is not None and charger.cap.value < wish.amps:
-                wish.amps = tenths_down(charger.cap.value)
-                wish.reason = Reason.FUSE
-                wish.changes = [charger.cap.rises_at, *wish.changes]
-            if wish.amps is not None and wish.amps < charger.least_a:
-                wish.amps = 0.0
-        charger.limit_unreadable(wish)
-        charger.answered(t, wish.amps)
+                charger.limit_found(setpoint)
+            elif setpoint.amps is not None and charger.cap.value < setpoint.amps:
+                setpoint.amps = tenths_down(charger.cap.value)
+                setpoint.reason = Reason.FUSE
+                setpoint.changes = [
+                    charger.cap.changes_at(charger.least_a),
+                    *setpoint.changes,
+                ]
+            if setpoint.amps is not None and setpoint.amps < charger.least_a:
+                setpoint.amps = 0.0
+        charger.limit_unreadable(setpoint)
+        charger.answered(t, setpoint.amps)
         if charger.has_car:
-            amps = charger.reading.offered_a if wish.amps is None else wish.amps
-            share.reserved_a = amps or 0.0
+            amps = charger.reading.offered_a if setpoint.amps is None else setpoint.amps
+            load.reserved_a = amps or 0.0
 
     def _update_cap(
-        self, t: float, index: int, shares: list[Share], guard: FuseGuard
+        self, t: float, index: int, loads: list[Load], guard: FuseGuard
     ) -> None:
         """Find what the fuse leaves for a charger."""
         charger = self.chargers[index]
-        left = guard.left(shares, index)
+        left = guard.left(loads, index)
         if left is None:
             charger.cap.limit_unknown(t, charger.least_a, is_old=guard.is_old)
             return
         charger.cap.known()
-        if shares[index].gives_way:
+        if loads[index].gives_way:
             left = min(left, 0.0)
         elif left < charger.least_a and charger.answer:
-            left = self._free(t, index, shares, guard) or left
+            left = self._free(t, index, loads, guard) or left
         charger.cap.limit(t, left)
 
     def _free(
-        self, t: float, index: int, shares: list[Share], guard: FuseGuard
+        self, t: float, index: int, loads: list[Load], guard: FuseGuard
     ) -> float | None:
         """Have chargers further down give way, so that this one need not pause.
 
@@ -231,33 +238,33 @@ class Controller:
         """
         least = self.chargers[index].least_a
         freed = []
-        for after in reversed(range(index + 1, len(shares))):
+        for after in reversed(range(index + 1, len(loads))):
             charger = self.chargers[after]
             is_freeing = t - charger.gave_way_at < FREED_WITHIN
             if not charger.is_readable or not (charger.answer or is_freeing):
                 continue
             freed.append(after)
-            shares[after].gives_way = True
-            left = guard.left(shares, index)
+            loads[after].gives_way = True
+            left = guard.left(loads, index)
             if left is not None and left >= least:
                 for each in freed:
                     if self.chargers[each].answer:
                         self.chargers[each].gave_way_at = t
                 return least
         for each in freed:
-            shares[each].gives_way = False
+            loads[each].gives_way = False
         return None
 
 
-def _decision(t: float, charger: Charger, wish: Wish) -> ChargerDecision:
-    """Return the decision that a wish has become."""
-    changes = [at for at in wish.changes if at is not None and at > t]
+def _decision(t: float, charger: Charger, setpoint: Setpoint) -> ChargerDecision:
+    """Return the decision that a setpoint has become."""
+    changes = [at for at in setpoint.changes if at is not None and at > t]
     return ChargerDecision(
         id=charger.settings.id,
-        current_a=wish.amps,
+        current_a=setpoint.amps,
         fuse_a=charger.fuse_a,
-        phase_mode=wish.phase_mode,
-        reason=wish.reason,
+        phase_mode=setpoint.phase_mode,
+        reason=setpoint.reason,
         # Rounded up: at that time, it has changed.
         next_change_at=math.ceil(min(changes) * 1000) / 1000 if changes else None,
     )

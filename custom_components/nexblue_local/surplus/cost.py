@@ -18,8 +18,9 @@ class Cost:
     rate: float = 0.0
     """W by which the other decision would be better."""
 
-    def advance(self, seconds: float) -> None:
-        """Add what was wasted at the present rate."""
+    def advance(self, rate: float, seconds: float) -> None:
+        """Take the rate in W, and add what was wasted in the last seconds."""
+        self.rate = rate
         self.wh = max(0.0, self.wh + self.rate * seconds / 3600)
 
     def clear(self) -> None:

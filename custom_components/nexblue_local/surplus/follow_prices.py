@@ -6,8 +6,8 @@ from typing import Final
 
 FORGOTTEN_WITHIN: Final = 1800.0
 """s in which a change fades."""
-FREE: Final = 20.0
-"""Changes not yet faded at which the price begins to rise: 40 an hour."""
+FREE: Final = 17.0
+"""Changes not yet faded at which the price begins to rise: 34 an hour."""
 EXPONENT: Final = 3.0
 
 

@@ -3,11 +3,13 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 import math
 from typing import Final
 
 from .meter import Reports
 from .readings import Phases
+from .rounding import tenths_down
 from .settings import Fuse
 
 RISES_AFTER: Final = 60.0
@@ -18,7 +20,7 @@ ABSURD_A: Final = 2000.0
 
 
 @dataclass(slots=True)
-class Share:
+class Load:
     """One charger's part in the load of the house."""
 
     phases: tuple[int, ...]
@@ -37,8 +39,8 @@ class Cap:
 
     value: float = math.inf
     """A."""
-    rises_at: float | None = None
-    """When it rises if everything stays as it is, in s."""
+    _unknown_until: float | None = None
+    """When charging pauses if the house current stays unknown, in s."""
     _lows: deque[tuple[float, float]] = field(default_factory=deque)
     """Caps of the last 60 s that no later one is below, and when they were seen."""
     _missing_since: float | None = None
@@ -51,8 +53,8 @@ class Cap:
         lows.append((t, value))
         while len(lows) > 1 and t - lows[0][0] >= RISES_AFTER:
             lows.popleft()
-        since, self.value = lows[0]
-        self.rises_at = since + RISES_AFTER if len(lows) > 1 else None
+        self.value = lows[0][1]
+        self._unknown_until = None
 
     def limit_unknown(self, t: float, min_a: float, *, is_old: bool) -> None:
         """Take that the house current is unknown: the minimum, after 60 s nothing."""
@@ -61,10 +63,22 @@ class Cap:
         pause_at = self._missing_since + OLDEST
         if is_old or t >= pause_at:
             self.limit(t, 0.0)
-            self.rises_at = None
         else:
             self.limit(t, min_a)
-            self.rises_at = pause_at
+            self._unknown_until = pause_at
+
+    def changes_at(self, least: float) -> float | None:
+        """Return when another current results if everything stays as it is, in s.
+
+        Below `least`, in A, it is none.
+        """
+        if self._unknown_until is not None:
+            return self._unknown_until
+        now = tenths_down(self.value)
+        for (since, _), (_, value) in pairwise(self._lows):
+            if tenths_down(value) >= max(least, now + 0.1):
+                return since + RISES_AFTER
+        return None
 
     def known(self) -> None:
         """Take that the house current is known."""
@@ -96,7 +110,7 @@ class FuseGuard:
         if age <= min(self._reports.missing_after, OLDEST):
             self.currents = currents
 
-    def left(self, shares: Sequence[Share], index: int) -> float | None:
+    def left(self, loads: Sequence[Load], index: int) -> float | None:
         """Return the A that a charger may use, None if its phases are not measured.
 
         What those before it are offered and do not draw yet is taken, and what those
@@ -104,14 +118,14 @@ class FuseGuard:
         """
         if self.currents is None:
             return None
-        share = shares[index]
+        load = loads[index]
         left = None
-        for phase in share.phases:
+        for phase in load.phases:
             house = self.currents[phase]
             if house is None:
                 continue
-            amps = self.fuse.usable_a - (house - share.own_a[phase])
-            for position, other in enumerate(shares):
+            amps = self.fuse.usable_a - (house - load.own_a[phase])
+            for position, other in enumerate(loads):
                 if position == index or phase not in other.phases:
                     continue
                 if position < index:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .cost import Cost
-from .long_view import LongView
+from .fading_mean import FadingMean
 from .prices import Prices
 
 LEAST_ADVANTAGE: Final = 250.0
@@ -25,26 +25,21 @@ class PhasePlan:
     cost: Cost = field(default_factory=Cost)
     advantage: float = 0.0
     """W by which three phases are better now."""
-    _view: LongView = field(default_factory=lambda: LongView(VIEW))
+    _view: FadingMean = field(default_factory=lambda: FadingMean(VIEW))
     _on_three: bool = False
-
-    def advance(self, seconds: float) -> None:
-        """Let the present number of phases cost something."""
-        self.cost.advance(seconds)
-        self._view.advance(seconds, self.advantage)
 
     def hold(self) -> None:
         """Stop comparing, as the surplus is not known."""
         self.cost.clear()
-        self.advantage = self._view.mean
 
-    def compare(self, advantage: float, *, on_three: bool) -> None:
-        """Take by how many W three phases are better now."""
+    def compare(self, advantage: float, seconds: float, *, on_three: bool) -> None:
+        """Take by how many W three phases are better, and were for some seconds."""
         if on_three is not self._on_three:
             self.cost.clear()
             self._on_three = on_three
         self.advantage = advantage
-        self.cost.rate = -advantage if on_three else advantage
+        self.cost.advance(-advantage if on_three else advantage, seconds)
+        self._view.advance(seconds, advantage)
 
     @property
     def _lock_out_price(self) -> float:

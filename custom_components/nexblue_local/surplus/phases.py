@@ -36,6 +36,8 @@ class PhaseSwitches:
     """When it was asked for, in s."""
     is_shown: bool = True
     """Whether the mode that was asked for was read since."""
+    _is_given_up: bool = False
+    _is_read: bool = False
 
     def record(self, t: float) -> None:
         """Count a switch."""
@@ -48,8 +50,9 @@ class PhaseSwitches:
         self.in_session = max(self.in_session, in_session)
 
     def observe(self, t: float, mode: PhaseMode) -> None:
-        """Take the phase mode that was read."""
-        if mode is self.mode:
+        """Take the phase mode that was read; the first one is no switch."""
+        if mode is self.mode or not self._is_read:
+            self.mode, self._is_read = mode, True
             return
         self.mode = mode
         if mode is self.asked and not self.is_shown and t - self.asked_at < LATE:
@@ -62,17 +65,19 @@ class PhaseSwitches:
 
     def ask(self, t: float, mode: PhaseMode) -> None:
         """Count a switch that is asked for now."""
-        self.asked, self.asked_at, self.is_shown = mode, t, False
+        self.asked, self.asked_at = mode, t
+        self.is_shown = self._is_given_up = False
         self.record(t)
 
     def waiting(self, t: float) -> PhaseMode | None:
         """Return the mode that was asked for while it may still be read."""
-        is_waiting = not self.is_shown and t - self.asked_at < SHOWN_WITHIN
-        return self.asked if is_waiting else None
+        if self.is_shown or self._is_given_up or t - self.asked_at >= SHOWN_WITHIN:
+            return None
+        return self.asked
 
     def give_up(self) -> None:
         """Stop asking: the charger cannot be reached."""
-        self.asked_at = min(self.asked_at, self.asked_at - SHOWN_WITHIN)
+        self._is_given_up = True
 
     def possible(self, t: float) -> PhaseMode | None:
         """Return a mode other than the read one that the charger may change to."""

@@ -5,9 +5,9 @@ from typing import Final
 
 from .settings import Restarts
 
-
 SQUARE_ROOT: Final = {1: 1.0, 3: 3**0.5}
 FOURTH_ROOT: Final = {1: 1.0, 3: 3**0.25}
+STOP_FACTOR: Final = {1: 1.0, 3: 3**1.1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +20,10 @@ class Prices:
     """To offer less; times the square root of the phases."""
     start: float = 6.5
     """Times the fourth root of the phases."""
-    stop: float = 31.0
-    """To pause; times the square root of the phases."""
+    stop: float = 24.0
+    """To pause; times the power of 1.1 of the phases, as three import three times."""
     to_three: float = 130.0
-    to_one: float = 90.0
+    to_one: float = 55.0
     """Plus the lock-out that follows."""
 
     def for_start(self, phases: int) -> float:
@@ -32,7 +32,7 @@ class Prices:
 
     def for_stop(self, phases: int) -> float:
         """Return the price of a pause."""
-        return self.stop * SQUARE_ROOT[phases]
+        return self.stop * STOP_FACTOR[phases]
 
     def for_following(self, phases: int) -> tuple[float, float]:
         """Return the prices of offering more and of offering less."""
@@ -41,8 +41,8 @@ class Prices:
 
 
 PRICES: Final = {
-    Restarts.FEW: Prices(start=20.0, stop=100.0),
+    Restarts.FEW: Prices(start=20.0, stop=75.0),
     Restarts.BALANCED: Prices(),
-    Restarts.MANY: Prices(start=3.0, stop=10.0),
+    Restarts.MANY: Prices(start=3.0, stop=7.0),
 }
 """What a start and a stop cost, by the user's choice."""

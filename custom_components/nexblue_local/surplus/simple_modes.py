@@ -3,25 +3,25 @@
 from .charger import Charger
 from .decision import Reason
 from .phases import SHOWN_WITHIN
+from .setpoint import Setpoint
 from .settings import PhaseMode
-from .wish import Wish
 
 
-def manual() -> Wish:
+def manual() -> Setpoint:
     """Leave the charger alone."""
-    return Wish(None, Reason.MANUAL)
+    return Setpoint(None, Reason.MANUAL)
 
 
-def off() -> Wish:
+def off() -> Setpoint:
     """Pause."""
-    return Wish(0.0, Reason.OFF)
+    return Setpoint(0.0, Reason.OFF)
 
 
-def fast(charger: Charger, t: float) -> Wish:
+def fast(charger: Charger, t: float) -> Setpoint:
     """Charge with the user's limit, on three phases as soon as they are allowed."""
     if not charger.most_a:
-        return Wish(0.0, Reason.CEILING)
-    result = Wish(charger.most_a, Reason.FAST)
+        return Setpoint(0.0, Reason.CEILING)
+    result = Setpoint(charger.most_a, Reason.FAST)
     switches = charger.switches
     if not (charger.is_readable and charger.has_car and charger.may_switch):
         return result

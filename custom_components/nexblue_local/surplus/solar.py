@@ -1,35 +1,33 @@
 """Whether a car charges with the surplus, and with how much."""
 
 from dataclasses import dataclass, field
-import math
+from typing import Final
 
+from .conditions import Conditions
 from .cost import Cost
+from .fading_mean import FadingMean
 from .follow_prices import FollowPrices
-from .long_view import LongView
 from .prices import Prices
+from .rounding import tenths_down
 
-
-STOP_AT = 0.77
-"""Share of the minimum power below which charging is worth less than it imports."""
-BAND = 0.15
-USUAL_AT = 0.64
-"""Share of the minimum power that a start needs on average."""
-IMPORT_COST = 3.0
-VIEW = 900.0
+USUAL_SHARE: Final = 0.5
+"""Share of the minimum power that the surplus has to exceed on average for a start."""
+UNUSUAL: Final = 16.0
+"""How much more a start costs while the surplus is not usually enough."""
+VIEW: Final = 900.0
 """s in which a former surplus fades."""
-EXCESS_AT = 0.3
-FADE = 2.5
-LEAST_SEEN = -1000.0
-
-
-def tenths_down(amps: float) -> float:
-    """Return a current rounded down to 0.1 A."""
-    return round(math.floor(amps * 10 + 1e-6) / 10, 1)
-
-
-def tenths_up(amps: float) -> float:
-    """Return a current rounded up to 0.1 A."""
-    return round(math.ceil(amps * 10 - 1e-6) / 10, 1)
+LEAST_COUNTED: Final = -1000.0
+"""W: a greater lack of surplus counts as this one in the average."""
+WASTED_ABOVE: Final = 0.3
+"""Share of the minimum power above which surplus is wasted without charging."""
+FORGOTTEN: Final = 2.0
+"""How much faster what was wasted is forgotten, while there is too little surplus."""
+WORTH_HOLDING: Final = 0.8
+"""Share of the minimum power down to which charging goes on for long."""
+HELD: Final = 0.15
+"""Share of the imported power that counts meanwhile, so that it ends."""
+IMPORT_COST: Final = 3.0
+"""What imported energy costs against solar energy, when phases are compared."""
 
 
 @dataclass(slots=True)
@@ -38,7 +36,7 @@ class Range:
 
     phases: int
     least_a: float
-    """A, on the grid of 0.1 A."""
+    """A, in steps of 0.1."""
     most_a: float
     least_w: float
     """W drawn at `least_a`."""
@@ -46,10 +44,7 @@ class Range:
     watts_per_amp: float
 
     def value(self, surplus: float, *, always_on: bool) -> float:
-        """Return what W of surplus are worth on these phases, in W.
-
-        A pause is free.
-        """
+        """Return what a surplus in W is worth on these phases, in W. A pause is free."""
         surplus = max(0.0, surplus)
         if surplus >= self.least_w:
             return min(surplus, self.most_w)
@@ -66,34 +61,24 @@ class SolarCharging:
     amps: float = 0.0
     """What the car is offered while on, in A; 0 until that is decided."""
     next_change_at: float | None = None
-    phases: int = 0
-    """Phases for which this was decided; 0 before the first decision."""
+    """When this changes if everything stays as it is, in s."""
     is_short: bool = False
     """Whether the surplus is below the minimum."""
     is_due_to_stop: bool = False
-    """Whether it would have stopped, if it may have."""
-    follow: FollowPrices = field(default_factory=FollowPrices)
-    surplus: float = 0.0
-    view: LongView = field(default_factory=lambda: LongView(VIEW))
-    start: Cost = field(default_factory=Cost)
-    stop: Cost = field(default_factory=Cost)
-    up: Cost = field(default_factory=Cost)
-    down: Cost = field(default_factory=Cost)
-
-    def advance(self, seconds: float) -> None:
-        """Let the present decision cost something."""
-        self.view.advance(seconds, self.surplus)
-        if self.is_on:
-            self.stop.advance(seconds)
-            self.up.advance(seconds)
-            self.down.advance(seconds)
-        else:
-            self.start.advance(seconds)
+    """Whether it would have stopped, if it were allowed to."""
+    _phases: int = 0
+    """Phases for which this was decided; 0 before the first decision."""
+    _usual: FadingMean = field(default_factory=lambda: FadingMean(VIEW))
+    _follow: FollowPrices = field(default_factory=FollowPrices)
+    _start: Cost = field(default_factory=Cost)
+    _stop: Cost = field(default_factory=Cost)
+    _up: Cost = field(default_factory=Cost)
+    _down: Cost = field(default_factory=Cost)
 
     def hold(self) -> None:
         """Stop comparing, as the surplus is not known."""
         self.next_change_at = None
-        for cost in (self.start, self.stop, self.up, self.down):
+        for cost in (self._start, self._stop, self._up, self._down):
             cost.clear()
 
     def turn(self, *, on: bool) -> None:
@@ -102,93 +87,100 @@ class SolarCharging:
         self.hold()
 
     def decide(
-        self,
-        t: float,
-        surplus: float,
-        wanted_a: float,
-        range_: Range,
-        *,
-        always_on: bool,
-        start_threshold: float,
-        may_stop: bool,
+        self, conditions: Conditions, range_: Range, wanted_a: float, *, may_stop: bool
     ) -> None:
         """Compare the present decision with what it could be.
 
-        `wanted_a` is the current in A with which the car would draw the surplus in W.
+        `wanted_a` is the current in A with which the car would draw the surplus.
         """
-        self.surplus = min(max(surplus, LEAST_SEEN), range_.most_w)
+        surplus = conditions.surplus
         self.is_short = surplus < range_.least_w
-        best = min(max(tenths_down(wanted_a), range_.least_a), range_.most_a)
         self.is_due_to_stop = False
-        if self.phases and self.phases != range_.phases:
+        self.next_change_at = None
+        counted = min(max(surplus, LEAST_COUNTED), range_.most_w)
+        self._usual.advance(conditions.seconds, counted)
+        if self._phases and self._phases != range_.phases:
             # The price of this change is paid: nothing else waits.
             self.turn(on=self.is_on)
-            self.start.wh = self.prices.for_start(range_.phases)
-        self.phases = range_.phases
+            self._start.wh = self.prices.for_start(range_.phases)
+        self._phases = range_.phases
         if not self.is_on:
-            self._decide_start(t, surplus, best, range_, always_on, start_threshold)
+            self._decide_start(conditions, range_, counted)
         if self.is_on:
-            self._decide_rest(t, surplus, best, range_, always_on, may_stop)
+            self._decide_stop(conditions, range_, may_stop=may_stop)
+        if self.is_on:
+            self._follow_surplus(conditions, range_, wanted_a)
 
     def _decide_start(
-        self,
-        t: float,
-        surplus: float,
-        best: float,
-        range_: Range,
-        always_on: bool,
-        start_threshold: float,
+        self, conditions: Conditions, range_: Range, counted: float
     ) -> None:
-        needed = range_.least_w + start_threshold
-        excess = min(surplus, range_.most_w) - EXCESS_AT * range_.least_w
-        is_enough = surplus >= needed
-        if not is_enough:
-            excess = min(FADE*excess, 0.0)
-        self.start.rate = excess
-        usual = USUAL_AT * range_.least_w
+        """Start if enough was wasted, and the surplus is usually enough."""
+        needed = range_.least_w + conditions.start_threshold
+        wasted = counted - WASTED_ABOVE * range_.least_w
+        if conditions.surplus < needed:
+            wasted = min(0.0, FORGOTTEN * wasted)
+        self._start.advance(wasted, conditions.seconds)
         price = self.prices.for_start(range_.phases)
-        if always_on or (self.start.exceeds(price) and self.view.mean > usual):
+        usual = USUAL_SHARE * range_.least_w
+        unusual_price = UNUSUAL * price
+        is_worth_it = self._start.exceeds(unusual_price) or (
+            self._start.exceeds(price) and self._usual.mean > usual
+        )
+        if conditions.always_on or is_worth_it:
             self.turn(on=True)
             return
-        at = self.start.exceeds_at(t, price)
-        seconds = self.view.exceeds_in(usual, self.surplus)
-        if at is not None and seconds is not None:
-            self.next_change_at = max(at, t + seconds)
+        paid_at = self._start.exceeds_at(conditions.t, price)
+        usual_in = self._usual.exceeds_in(usual, counted)
+        self.next_change_at = self._start.exceeds_at(conditions.t, unusual_price)
+        if (
+            paid_at is not None
+            and self.next_change_at is not None
+            and usual_in is not None
+        ):
+            usual_at = max(paid_at, conditions.t + usual_in)
+            self.next_change_at = min(usual_at, self.next_change_at)
 
-    def _decide_rest(
-        self,
-        t: float,
-        surplus: float,
-        best: float,
-        range_: Range,
-        always_on: bool,
-        may_stop: bool,
+    def _decide_stop(
+        self, conditions: Conditions, range_: Range, *, may_stop: bool
     ) -> None:
+        """Stop if enough was imported."""
+        imported = range_.least_w - conditions.surplus
+        if imported > 0:
+            lacking = WORTH_HOLDING * range_.least_w - conditions.surplus
+            imported = max(lacking, HELD * imported)
+        if conditions.always_on:
+            imported = 0.0
+        self._stop.advance(imported, conditions.seconds)
+        price = self.prices.for_stop(range_.phases)
+        if not self._stop.exceeds(price):
+            self.next_change_at = self._stop.exceeds_at(conditions.t, price)
+        elif may_stop:
+            self.turn(on=False)
+        else:
+            self.is_due_to_stop = True
+
+    def _follow_surplus(
+        self, conditions: Conditions, range_: Range, wanted_a: float
+    ) -> None:
+        """Offer more or less if enough was exported or imported."""
+        best = min(max(tenths_down(wanted_a), range_.least_a), range_.most_a)
         if not self.amps:
             self.amps = best
         self.amps = min(max(self.amps, range_.least_a), range_.most_a)
-        short = range_.least_w - surplus
-        if short > 0:
-            short = max(STOP_AT * range_.least_w - surplus, BAND * short)
-        self.stop.rate = 0.0 if always_on else short
-        if self.stop.exceeds(price := self.prices.for_stop(range_.phases)):
-            if may_stop:
-                self.turn(on=False)
-                return
-            self.is_due_to_stop = True
-        self.next_change_at = self.stop.exceeds_at(t, price)
         # Rates of the same size: noise that averages to nothing changes nothing.
-        self.up.rate = (best - self.amps) * range_.watts_per_amp
-        self.down.rate = -self.up.rate
+        watts = (best - self.amps) * range_.watts_per_amp
+        self._up.advance(watts, conditions.seconds)
+        self._down.advance(-watts, conditions.seconds)
         dear, cheap = self.prices.for_following(range_.phases)
-        dear, cheap = dear * self.follow.factor, cheap * self.follow.factor
-        if self.up.exceeds(dear) or self.down.exceeds(cheap):
+        dear, cheap = dear * self._follow.factor, cheap * self._follow.factor
+        if self._up.exceeds(dear) or self._down.exceeds(cheap):
             self.amps = best
-            self.follow.changed(t)
-            self.up.clear()
-            self.down.clear()
+            self._follow.changed(conditions.t)
+            self._up.clear()
+            self._down.clear()
             return
-        for at in (self.up.exceeds_at(t, dear), self.down.exceeds_at(t, cheap)):
+        for cost, price in ((self._up, dear), (self._down, cheap)):
+            at = cost.exceeds_at(conditions.t, price)
             if at is not None:
-                earlier = self.next_change_at
-                self.next_change_at = at if earlier is None else min(at, earlier)
+                stop_at = self.next_change_at
+                self.next_change_at = at if stop_at is None else min(at, stop_at)

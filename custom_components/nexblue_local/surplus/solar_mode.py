@@ -1,33 +1,20 @@
 """What the surplus means for one charger."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from .charger import Charger
+from .conditions import Conditions
 from .decision import Reason
-from .meter import GridMeter, MeterState
+from .meter import MeterState
 from .phases import SHOWN_WITHIN
 from .readings import Status
+from .setpoint import Setpoint
 from .settings import PhaseMode
-from .wish import Wish
 
 
-@dataclass(slots=True)
-class Sky:
-    """What is known of the surplus at one time, in a solar mode."""
-
-    t: float
-    meter: GridMeter
-    surplus: float
-    """W that are left for the charger and those after it."""
-    discharging: float
-    """W that the battery gives, which are no surplus."""
-    start_threshold: float
-    """W above the minimum that a start needs."""
-    is_battery_unknown: bool
-
-
-def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
+def solar(
+    charger: Charger, conditions: Conditions, after: Sequence[Charger]
+) -> Setpoint:
     """Return what the surplus means for a charger.
 
     `after` are the chargers that charge and give way before this one pauses.
@@ -35,72 +22,69 @@ def solar(charger: Charger, sky: Sky, after: Sequence[Charger]) -> Wish:
     if not charger.most_a:
         charger.solar.turn(on=False)
         charger.plan.hold()
-        return Wish(0.0, Reason.CEILING)
-    if sky.meter.state is not MeterState.VALID:
-        return _without_meter(charger, sky)
+        return Setpoint(0.0, Reason.CEILING)
+    if conditions.meter is not MeterState.VALID:
+        return _without_meter(charger, conditions)
     if not charger.has_car:
-        return _without_car(charger, sky)
-    charger.update_wake_up(sky.t)
-    result = _phases(charger, sky)
-    range_ = charger.range(charger.phases(sky.t))
+        return _without_car(charger, conditions)
+    charger.update_wake_up(conditions.t)
+    result = _phases(charger, conditions)
+    range_ = charger.range(charger.phases(conditions.t))
     charging = charger.solar
-    if charger.is_entering and charger.draws and sky.surplus >= range_.least_w:
+    if (
+        conditions.is_entering
+        and charger.draws
+        and conditions.surplus >= range_.least_w
+    ):
         charging.turn(on=True)
-    charging.decide(
-        sky.t,
-        sky.surplus,
-        charger.car.amps(sky.surplus, range_.phases),
-        range_,
-        always_on=charger.always_on,
-        start_threshold=sky.start_threshold,
-        may_stop=not after,
-    )
+    wanted = charger.car.amps(conditions.surplus, range_.phases)
+    charging.decide(conditions, range_, wanted, may_stop=not after)
     if charging.is_due_to_stop and after:
         after[-1].solar.turn(on=False)
     result.amps = charging.amps if charging.is_on else 0.0
     result.changes += [charging.next_change_at, charger.wake_up.next_change_at]
     if result.reason is not Reason.PHASE_BUDGET:
-        result.reason = _reason(charger, sky, range_.most_w)
+        result.reason = _reason(charger, conditions, range_.most_w)
     return result
 
 
-def _without_meter(charger: Charger, sky: Sky) -> Wish:
+def _without_meter(charger: Charger, conditions: Conditions) -> Setpoint:
     """Return at most the minimum, or nothing once the meter is lost."""
     solar = charger.solar
-    state = sky.meter.state
+    state = conditions.meter
     is_on = solar.is_on and state is MeterState.MISSING
     if solar.is_on is not is_on:
         solar.turn(on=is_on)
     solar.hold()
     charger.plan.hold()
     solar.amps = charger.least_a
-    reason = Reason.BATTERY if sky.is_battery_unknown else Reason.METER_LOST
+    reason = Reason.BATTERY if conditions.is_battery_unknown else Reason.METER_LOST
     if state is MeterState.STARTING:
         reason = Reason.STARTING
-    if charger.always_on:
-        return Wish(charger.least_a, reason)
+    if conditions.always_on:
+        return Setpoint(charger.least_a, reason)
     if not is_on:
-        return Wish(0.0, reason)
-    return Wish(charger.least_a, reason, changes=[sky.meter.next_change_at])
+        return Setpoint(0.0, reason)
+    return Setpoint(charger.least_a, reason, changes=[conditions.meter_lost_at])
 
 
-def _without_car(charger: Charger, sky: Sky) -> Wish:
+def _without_car(charger: Charger, conditions: Conditions) -> Setpoint:
     """Return a pause, and one phase for the next session to begin with."""
     charger.solar.turn(on=False)
     charger.plan.hold()
     is_free = charger.status in {Status.AVAILABLE, Status.RESERVED}
-    result = Wish(
-        charger.least_a if charger.always_on else 0.0,
+    result = Setpoint(
+        charger.least_a if conditions.always_on else 0.0,
         Reason.CAR if is_free else Reason.CHARGER,
     )
     if is_free and charger.switches.mode is not PhaseMode.ONE:
-        _switch(charger, sky.t, PhaseMode.ONE, sky.t, result)
+        _switch(charger, conditions.t, PhaseMode.ONE, conditions.t, result)
     return result
 
 
-def _phases(charger: Charger, sky: Sky) -> Wish:
+def _phases(charger: Charger, conditions: Conditions) -> Setpoint:
     """Return the phases that are best for the surplus."""
-    result = Wish(0.0, Reason.SUN)
+    result = Setpoint(0.0, Reason.SUN)
     if not charger.may_switch or charger.wake_up.is_idle:
         charger.plan.hold()
         return result
@@ -108,17 +92,22 @@ def _phases(charger: Charger, sky: Sky) -> Wish:
     one, three = charger.range(1), charger.range(3)
     on_three = charger.phases_in(charger.switches.mode) == 3
     plan.compare(
-        three.value(sky.surplus, always_on=charger.always_on)
-        - one.value(sky.surplus, always_on=charger.always_on),
+        three.value(conditions.surplus, always_on=conditions.always_on)
+        - one.value(conditions.surplus, always_on=conditions.always_on),
+        conditions.seconds,
         on_three=on_three,
     )
     target = PhaseMode.ONE if on_three else PhaseMode.THREE
-    _switch(charger, sky.t, target, plan.due_at(sky.t), result)
+    _switch(charger, conditions.t, target, plan.due_at(conditions.t), result)
     return result
 
 
 def _switch(
-    charger: Charger, t: float, target: PhaseMode, due_at: float | None, result: Wish
+    charger: Charger,
+    t: float,
+    target: PhaseMode,
+    due_at: float | None,
+    result: Setpoint,
 ) -> None:
     """Switch the phases, or say from when that will be due and allowed."""
     switches = charger.switches
@@ -150,21 +139,21 @@ def _switch(
     result.changes.append(t + SHOWN_WITHIN)
 
 
-def _reason(charger: Charger, sky: Sky, most_w: float) -> Reason:
+def _reason(charger: Charger, conditions: Conditions, most_w: float) -> Reason:
     """Return why the car gets what the surplus decided."""
     solar, car = charger.solar, charger.car
     if solar.is_short or not solar.is_on:
-        if sky.discharging > 0 and solar.is_short:
+        if conditions.discharging > 0 and solar.is_short:
             return Reason.BATTERY
-        if solar.is_on and not charger.always_on:
+        if solar.is_on and not conditions.always_on:
             return Reason.PAUSING_SOON
         return Reason.WAITING_FOR_SUN
     if charger.wake_up.is_idle:
         return Reason.CAR
-    if not charger.is_readable or charger.is_reduced(sky.t):
+    if not charger.is_readable or charger.is_reduced(conditions.t):
         return Reason.CHARGER
     if car.most_a is not None and solar.amps > car.most_a:
         return Reason.CAR
-    if sky.surplus > most_w and solar.amps >= charger.most_a:
+    if conditions.surplus > most_w and solar.amps >= charger.most_a:
         return Reason.CEILING
     return Reason.SUN

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 import math
 
+
 @dataclass(slots=True)
-class LongView:
+class FadingMean:
     """An exponentially fading mean, right from the first value on."""
 
     fades_within: float

@@ -7,7 +7,7 @@ from .settings import PhaseMode
 
 
 @dataclass(slots=True)
-class Wish:
+class Setpoint:
     """What a charger shall do, and when that changes."""
 
     amps: float | None
