@@ -172,9 +172,8 @@ def _settings(rng: random.Random) -> Settings:
 def _changes(rng: random.Random, settings: Settings) -> Changes:
     """Make up what a user changes."""
     charger = rng.choice(settings.chargers)
-    mode = rng.choice([None, Mode.SOLAR, *Mode])
     return Changes(
-        mode={} if mode is None else {charger.id: mode},
+        mode={charger.id: rng.choice([Mode.SOLAR, *Mode])},
         ceiling_a={charger.id: rng.choice([0.0, 8.0, 16.0])},
     )
 

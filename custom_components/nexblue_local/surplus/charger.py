@@ -192,21 +192,6 @@ class Charger:
 
     # Decisions
 
-    @property
-    def is_solar(self) -> bool:
-        """Return whether the surplus decides."""
-        return self.mode in SOLAR_MODES
-
-    def set_mode(self, mode: Mode) -> None:
-        """Take another mode."""
-        before, self.mode = self.mode, mode
-        if before is mode or (before in SOLAR_MODES and self.is_solar):
-            return
-        self.is_entering = True
-        self.solar.turn(on=False)
-        self.plan.hold()
-        self.found_a = None
-
     def configure(self, settings: ChargerSettings, prices: Prices) -> None:
         """Take other settings."""
         self.settings = settings
@@ -223,6 +208,21 @@ class Charger:
             return None
         amps = tenths_down(self.cap.value)
         return amps if amps >= self.least_a else 0.0
+
+    @property
+    def is_solar(self) -> bool:
+        """Return whether the surplus decides."""
+        return self.mode in SOLAR_MODES
+
+    def set_mode(self, mode: Mode) -> None:
+        """Take another mode."""
+        before, self.mode = self.mode, mode
+        if before is mode or (before in SOLAR_MODES and self.is_solar):
+            return
+        self.is_entering = True
+        self.solar.turn(on=False)
+        self.plan.hold()
+        self.found_a = None
 
     def set_ceiling(self, amps: float) -> None:
         """Take another limit of the user."""

@@ -1,6 +1,7 @@
 """The surplus controller: readings in, decisions out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 import math
 from typing import Any, Final
 
@@ -39,9 +40,9 @@ class Controller:
         self._meter = GridMeter()
         self._guard = None if settings.fuse is None else FuseGuard(settings.fuse)
         self._surplus = Surplus()
+        self._t: float | None = None
         self.surplus_w: float | None = None
         """W that the chargers in a solar mode could use without import."""
-        self._t: float | None = None
         self._discharging = 0.0
         self.configure(settings)
         if state is not None:
@@ -83,8 +84,6 @@ class Controller:
         conditions = self._conditions(t, seconds)
         decisions = []
         for index, charger in enumerate(self.chargers):
-            conditions.always_on = charger.mode is Mode.SOLAR_MIN
-            conditions.is_entering = charger.is_entering
             setpoint = self._setpoint(index, conditions)
             self._limit(t, index, loads, setpoint)
             decisions.append(_decision(t, charger, setpoint))
@@ -149,9 +148,8 @@ class Controller:
 
         What a charger in another mode takes is no surplus.
         """
-        settings = self.settings
+        settings, surplus = self.settings, self._surplus.value
         taken = sum(each.taken(t) for each in self.chargers if not each.is_solar)
-        surplus = self._surplus.value
         self.surplus_w = None if surplus is None else surplus - taken
         return Conditions(
             t=t,
@@ -162,10 +160,8 @@ class Controller:
             + settings.import_tolerated_w
             - settings.export_kept_w,
             discharging=self._discharging,
-            always_on=False,
             start_threshold=settings.start_threshold_w,
             is_battery_unknown=self._is_battery_unknown,
-            is_entering=False,
         )
 
     # What follows
@@ -184,7 +180,12 @@ class Controller:
                 after = [
                     each for each in self.chargers[index + 1 :] if each.solar.is_on
                 ]
-                return solar(charger, conditions, after)
+                own = replace(
+                    conditions,
+                    always_on=charger.mode is Mode.SOLAR_MIN,
+                    is_entering=charger.is_entering,
+                )
+                return solar(charger, own, after)
 
     def _limit(
         self, t: float, index: int, loads: list[Load], setpoint: Setpoint
