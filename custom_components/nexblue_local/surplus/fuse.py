@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice
 import math
 from typing import Final
 
@@ -29,8 +29,6 @@ class Load:
     """What it draws on each phase of the house, in A."""
     reserved_a: float = 0.0
     """What it is offered in this decision, in A; 0 without a car."""
-    gives_way: bool = False
-    """Whether it pauses so that one before it does not have to."""
 
 
 @dataclass(slots=True)
@@ -42,26 +40,29 @@ class Cap:
     _unknown_until: float | None = None
     """When charging pauses if the house current stays unknown, in s."""
     _lows: deque[tuple[float, float]] = field(default_factory=deque)
-    """Caps of the last 60 s that no later one is below, and when they were seen."""
+    """Caps, rising, and since when none was below each, in s."""
     _missing_since: float | None = None
 
     def limit(self, t: float, value: float) -> None:
         """Take what the fuse leaves now: less at once, more after 60 s."""
-        lows = self._lows
+        lows, since = self._lows, t
         while lows and lows[-1][1] >= value:
-            lows.pop()
-        lows.append((t, value))
-        while len(lows) > 1 and t - lows[0][0] >= RISES_AFTER:
+            since, _ = lows.pop()
+        lows.append((since, value))
+        while len(lows) > 1 and t - lows[1][0] >= RISES_AFTER:
             lows.popleft()
         self.value = lows[0][1]
         self._unknown_until = None
 
-    def limit_unknown(self, t: float, min_a: float, *, is_old: bool) -> None:
-        """Take that the house current is unknown: the minimum, after 60 s nothing."""
+    def limit_unknown(self, t: float, min_a: float, old_at: float) -> None:
+        """Take that the house current is unknown: the minimum, after 60 s nothing.
+
+        At `old_at`, in s, the last report is 60 s old.
+        """
         if self._missing_since is None:
             self._missing_since = t
-        pause_at = self._missing_since + OLDEST
-        if is_old or t >= pause_at:
+        pause_at = min(self._missing_since + OLDEST, old_at)
+        if t >= pause_at:
             self.limit(t, 0.0)
         else:
             self.limit(t, min_a)
@@ -75,7 +76,7 @@ class Cap:
         if self._unknown_until is not None:
             return self._unknown_until
         now = tenths_down(self.value)
-        for (since, _), (_, value) in pairwise(self._lows):
+        for since, value in islice(self._lows, 1, None):
             if tenths_down(value) >= max(least, now + 0.1):
                 return since + RISES_AFTER
         return None
@@ -92,29 +93,27 @@ class FuseGuard:
     fuse: Fuse
     currents: Phases | None = None
     """A of each phase; None while they are missing."""
-    is_old: bool = False
-    """Whether the last report is so old that charging pauses."""
+    old_at: float = math.inf
+    """When the last report is so old that charging pauses, in s."""
     _reports: Reports = field(default_factory=Reports)
 
     def update(self, t: float, currents: Phases | None, at: float | None) -> None:
         """Take the currents in A that were reported at a time in s."""
         self.currents = None
-        self.is_old = False
+        self.old_at = math.inf
         if currents is None or at is None or at > t:
             return
         if any(a is not None and not abs(a) <= ABSURD_A for a in currents):
             return
         self._reports.add(at)
-        age = t - at
-        self.is_old = age > OLDEST
-        if age <= min(self._reports.missing_after, OLDEST):
+        self.old_at = at + OLDEST
+        if t - at <= min(self._reports.missing_after, OLDEST):
             self.currents = currents
 
     def left(self, loads: Sequence[Load], index: int) -> float | None:
         """Return the A that a charger may use, None if its phases are not measured.
 
-        What those before it are offered and do not draw yet is taken, and what those
-        after it will free is not.
+        What those before it are offered and do not draw yet is taken.
         """
         if self.currents is None:
             return None
@@ -125,12 +124,8 @@ class FuseGuard:
             if house is None:
                 continue
             amps = self.fuse.usable_a - (house - load.own_a[phase])
-            for position, other in enumerate(loads):
-                if position == index or phase not in other.phases:
-                    continue
-                if position < index:
+            for other in loads[:index]:
+                if phase in other.phases:
                     amps -= max(0.0, other.reserved_a - other.own_a[phase])
-                elif other.gives_way:
-                    amps += other.own_a[phase]
             left = amps if left is None else min(left, amps)
         return left
