@@ -220,6 +220,10 @@ async def test_the_users_limit(hass: HomeAssistant, build: Build) -> None:
     home = await in_sun(build)
     (charger,), (entry,) = home.simulators, home.entries
     await set_number(hass, entry, "current_limit", 8)
+    event = hass.states.get(entity_id(hass, entry, "control_event"))
+    assert event is not None
+    assert event.attributes["event_type"] == "ceiling_changed"
+    assert event.attributes["limit"] == 8.0
     await home.run(10)
     assert limit(charger) == 8.0
     assert state(hass, entry, "charge_mode") == "solar"
