@@ -10,10 +10,14 @@ from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
 
-from custom_components.nexblue_local import charging
+from custom_components.nexblue_local import charging, site
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
@@ -216,6 +220,10 @@ async def test_the_users_limit(hass: HomeAssistant, build: Build) -> None:
     home = await in_sun(build)
     (charger,), (entry,) = home.simulators, home.entries
     await set_number(hass, entry, "current_limit", 8)
+    event = hass.states.get(entity_id(hass, entry, "control_event"))
+    assert event is not None
+    assert event.attributes["event_type"] == "ceiling_changed"
+    assert event.attributes["limit"] == 8.0
     await home.run(10)
     assert limit(charger) == 8.0
     assert state(hass, entry, "charge_mode") == "solar"
@@ -583,3 +591,17 @@ async def test_five_chargers_under_a_fuse(build: Build) -> None:
     limits = [limit(each) for each in home.simulators]
     assert sum(limits) <= 14.0
     assert limits[0] >= 6.0
+
+
+async def test_each_report_decides(build: Build) -> None:
+    """A report decides at once, also if nothing has changed; so does the time."""
+    home = await build()
+    decided = home.site.runtime_data
+    home.clock.t += 1
+    home.report()
+    await settle()
+    assert decided._decided_at == home.clock.t
+    home.clock.t += 1
+    async_fire_time_changed(home.hass, dt_util.utcnow() + site.DECIDE_EVERY)
+    await settle()
+    assert decided._decided_at == home.clock.t

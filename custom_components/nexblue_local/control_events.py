@@ -16,6 +16,11 @@ MAX_PENDING: Final = 5
 class ControlEventType(StrEnum):
     """What happened to control of a charger."""
 
+    CEILING_CHANGED = "ceiling_changed"
+    """The user's limit was changed while the charge mode decides below it.
+
+    Its attribute `limit` is the new limit in A.
+    """
     FALLBACK_ENGAGED = "fallback_engaged"
     """The charger switched to its fallback limit."""
     RESTORED = "restored"

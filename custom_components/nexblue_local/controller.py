@@ -28,6 +28,7 @@ from .modbus.snapshot import Snapshot
 from .modbus_link import ModbusLink, observation
 from .site_config import ChargerConfig, async_site_entry
 from .storage import control_store
+from .surplus.settings import SOLAR_MODES
 
 TIMING = Timing()
 
@@ -164,6 +165,10 @@ class ChargerController:
         """
         with self._translated_errors():
             await self.control.set(wanted, lease)
+        if wanted.current_limit is not None and self.charging.mode in SOLAR_MODES:
+            # Otherwise it would look as if nothing had happened.
+            event_type = ControlEventType.CEILING_CHANGED
+            self._on_event(ControlEvent(event_type, {"limit": wanted.current_limit}))
 
     async def async_release(self, fallback_limit: float | None = None) -> None:
         """Write the fallback limit in A and clear all requested settings.
