@@ -118,9 +118,11 @@ async def add_by_address(home: HomeAssistantProcess, port: int) -> None:
     """Add the charger by its address, as a user does."""
     flows = "/api/config/config_entries/flow"
     flow = await home.post(flows, {"handler": DOMAIN})
-    await home.post(
-        f"{flows}/{flow['flow_id']}", {"host": HOST, "port": port, "unit_id": 200}
-    )
+    for answer in (
+        {"next_step_id": "charger"},
+        {"host": HOST, "port": port, "unit_id": 200},
+    ):
+        await home.post(f"{flows}/{flow['flow_id']}", answer)
 
 
 async def configured_entry(home: HomeAssistantProcess) -> str | None:

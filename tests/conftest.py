@@ -8,8 +8,10 @@ import logging
 from typing import Any
 from unittest.mock import PropertyMock, patch
 
+from homeassistant.config_entries import SOURCE_USER, ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers.entity import Entity
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -103,6 +105,20 @@ def entry_for(simulator: Simulator, **options: int) -> MockConfigEntry:
         data=entry_data(simulator),
         options=options,
     )
+
+
+async def user_enters(hass: HomeAssistant, data: dict[str, Any]) -> ConfigFlowResult:
+    """Enter an address in the form that adds a charger."""
+    menu = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    assert menu["type"] is FlowResultType.MENU
+    form = await hass.config_entries.flow.async_configure(
+        menu["flow_id"], {"next_step_id": "charger"}
+    )
+    assert form["type"] is FlowResultType.FORM
+    assert not form["errors"]
+    return await hass.config_entries.flow.async_configure(form["flow_id"], data)
 
 
 async def requested(simulator: Simulator) -> None:

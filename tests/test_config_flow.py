@@ -27,7 +27,7 @@ from custom_components.nexblue_local.const import CONF_MODBUS, CONF_UNIT_ID, DOM
 from custom_components.nexblue_local.modbus import transport
 from custom_components.nexblue_local.modbus.connection_pool import Endpoint
 from simulator import Fault, FaultKind, SimulatedCharger, Simulator
-from tests.conftest import HOST, SERIAL, entry_data, entry_for
+from tests.conftest import HOST, SERIAL, entry_data, entry_for, user_enters
 
 
 @pytest.fixture(autouse=True)
@@ -41,16 +41,6 @@ def address(simulator: Simulator, **changes: Any) -> dict[str, Any]:
     """Return what a user enters for a simulated charger."""
     entered: dict[str, Any] = entry_data(simulator, **changes)[CONF_MODBUS]
     return entered
-
-
-async def user_enters(hass: HomeAssistant, data: dict[str, Any]) -> ConfigFlowResult:
-    """Enter an address in the form that adds a charger."""
-    form = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_USER}
-    )
-    assert form["type"] is FlowResultType.FORM
-    assert not form["errors"]
-    return await hass.config_entries.flow.async_configure(form["flow_id"], data)
 
 
 async def discover(
@@ -344,7 +334,8 @@ async def test_added_while_its_card_waits(
     assert len(hass.config_entries.flow.async_progress()) == 1
     result = await user_enters(hass, address(simulator))
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert hass.config_entries.flow.async_progress() == []
+    (follows,) = hass.config_entries.flow.async_progress()
+    assert follows["context"]["source"] == SOURCE_USER
 
 
 @pytest.mark.parametrize(

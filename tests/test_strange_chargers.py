@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import time
 from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
@@ -27,8 +27,8 @@ from simulator import (
 from simulator.charger import POWER_ON
 from simulator.habits import AS_DOCUMENTED
 from tests.commands import PREFIX, STOP, entity_id_of, intent, number, writes
-from tests.conftest import SERIAL, entry_for, timing
-from tests.test_config_flow import address, discover, user_enters
+from tests.conftest import SERIAL, entry_for, timing, user_enters
+from tests.test_config_flow import address, discover
 from tests.test_init import poll, state
 
 LIMITS = (6.3, 10.4, 9.7, 8.8, 12.1)
@@ -96,12 +96,8 @@ async def test_short_reads(
 ) -> None:
     """Reads are halved until they are answered, also in the config flow."""
     simulator.charger.habits = Habits(max_read=max_read)
-    flow = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_USER}
-    )
-    result = await hass.config_entries.flow.async_configure(
-        flow["flow_id"],
-        {"host": simulator.host, "port": simulator.port, "unit_id": 200},
+    result = await user_enters(
+        hass, {"host": simulator.host, "port": simulator.port, "unit_id": 200}
     )
     assert result["type"] is (
         # A serial number of 12 registers cannot be read in two.
@@ -188,12 +184,8 @@ async def test_letter_case_of_the_serial_number(
     await asyncio.sleep(0.2)
     await poll(hass, entry)
     assert entry.runtime_data.coordinator.last_update_success
-    flow = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_USER}
-    )
-    result = await hass.config_entries.flow.async_configure(
-        flow["flow_id"],
-        {"host": "localhost", "port": simulator.port, "unit_id": 200},
+    result = await user_enters(
+        hass, {"host": "localhost", "port": simulator.port, "unit_id": 200}
     )
     assert result["reason"] == "already_configured"
     await hass.async_block_till_done()

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
@@ -20,11 +21,15 @@ from custom_components.nexblue_local import (
 )
 from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS, INVALID_HOST
-from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.const import CONF_SUPPLY_PHASES, DOMAIN
 from custom_components.nexblue_local.control.controller import ERRORS
 from custom_components.nexblue_local.modbus import errors
+from custom_components.nexblue_local.options_flow import OPTIONS_SCHEMA
 from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA, FIXABLE, Issue
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
+from custom_components.nexblue_local.site_check import Sentence
+from custom_components.nexblue_local.site_config import SUPPLY_PHASES
+from custom_components.nexblue_local.site_flow import SiteError, site_schema
 from custom_components.nexblue_local.trigger import TRIGGERS
 
 INTEGRATION = Path(sensor.__file__).parent
@@ -94,7 +99,11 @@ def test_errors() -> None:
     limits = ("current_limit", "fallback_limit", "fallback_timeout", "safe_limit")
     keys |= {f"{name}_out_of_range" for name in limits}
     assert set(TEXTS["exceptions"]) == keys
-    assert set(TEXTS["config"]["error"]) == {*FLOW_ERRORS.values(), INVALID_HOST}
+    assert set(TEXTS["config"]["error"]) == {
+        *FLOW_ERRORS.values(),
+        INVALID_HOST,
+        *SiteError,
+    }
 
 
 @pytest.mark.parametrize(
@@ -154,10 +163,31 @@ def test_issues() -> None:
 
 def test_steps() -> None:
     """Each step of the flows has a title, and no step without code has."""
-    source = (INTEGRATION / "config_flow.py").read_text()
+    files = ("config_flow", "options_flow")
+    source = "".join((INTEGRATION / f"{name}.py").read_text() for name in files)
     shown = set(re.findall(r'step_id="(\w+)"', source))
     steps = TEXTS["config"]["step"] | TEXTS["options"]["step"]
     assert set(steps) == shown
     for step in steps.values():
         assert step["title"]
         assert set(step.get("data", {})) == set(step.get("data_description", {}))
+    menu = TEXTS["config"]["step"]["user"]
+    assert set(menu["menu_options"]) == set(menu["menu_option_descriptions"])
+    assert set(TEXTS["options"]["step"]["init"]["data"]) == set(OPTIONS_SCHEMA.schema)
+    phases = TEXTS["selector"][CONF_SUPPLY_PHASES]["options"]
+    assert set(phases) == set(SUPPLY_PHASES)
+
+
+async def test_site_form(hass: HomeAssistant) -> None:
+    """Each field of the site has its texts, and each sentence of the check."""
+    step = TEXTS["config"]["step"]["site"]
+    form = site_schema(hass, {}).schema
+    parts = {key: part for key, part in form.items() if isinstance(part, section)}
+    assert set(step["data"]) == set(form) - set(parts)
+    assert set(step["sections"]) == set(parts)
+    for key, part in parts.items():
+        texts = step["sections"][key]
+        assert texts["name"]
+        assert set(texts["data"]) == set(texts["data_description"])
+        assert set(texts["data"]) == set(part.schema.schema)
+    assert set(TEXTS["common"]) == set(Sentence)

@@ -1,4 +1,4 @@
-"""The flows that add, discover and reconfigure chargers."""
+"""The flows that add, discover and reconfigure chargers, and the site."""
 
 from dataclasses import replace
 from ipaddress import ip_address
@@ -7,32 +7,33 @@ import time
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
-    OptionsFlowWithReload,
+    FlowType,
 )
-from homeassistant.const import CONF_HOST, CONF_PORT, CONF_SCAN_INTERVAL, UnitOfTime
+from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import callback
-from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
-    TextSelector,
-)
+from homeassistant.helpers import sun
+from homeassistant.helpers.selector import TextSelector
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
 from .address import ModbusAddress, modbus_address
 from .const import (
+    CONF_SITE,
     CONF_UNIT_ID,
     DEFAULT_PORT,
-    DEFAULT_SCAN_INTERVAL,
     DEFAULT_UNIT_ID,
     DOMAIN,
+    SITE_UNIQUE_ID,
 )
 from .coordinator import NexBlueConfigEntry, charger_name
 from .domain_data import TurnedDown, async_get_domain_data
+from .energy_dashboard import async_energy_answers
 from .links import async_is_announced, async_read_identity
 from .modbus.errors import (
     BadAnswer,
@@ -46,7 +47,20 @@ from .modbus.errors import (
     Refused,
 )
 from .modbus.registers import Identity
+from .options_flow import NexBlueOptionsFlow, whole_number
+from .phase_currents import ChargerLoad
 from .repairs import Issue, async_has_issue, escape_markdown
+from .site_check import async_as_list, car_power, sentences, wrong_sign
+from .site_config import ChargerConfig, SiteConfig, is_site
+from .site_flow import (
+    SITE_TITLE,
+    SiteError,
+    check_schema,
+    find_problem,
+    site_schema,
+    with_signs,
+)
+from .site_meter import SiteMeter
 
 FLOW_ERRORS: dict[type[ChargerError], str] = {
     CannotConnect: "cannot_connect",
@@ -62,34 +76,22 @@ FLOW_ERRORS: dict[type[ChargerError], str] = {
 
 INVALID_HOST = "invalid_host"
 
+ADD_SITE = {"next_step_id": "site"}
+"""What the menu of the first step answers when the user adds the site."""
+
 _URL = re.compile(r"https?://([^/?#@]+)/?", re.IGNORECASE)
 _HOST = re.compile(r"[\w.:%-]{1,253}", re.ASCII)
 _LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)", re.ASCII)
 
 
-def _whole_number(low: int, high: int, unit: str | None = None) -> vol.All[int]:
-    """Return a validator and selector of whole numbers in a box."""
-    config = NumberSelectorConfig(min=low, max=high, mode=NumberSelectorMode.BOX)
-    if unit is not None:
-        config["unit_of_measurement"] = unit
-    return vol.All(NumberSelector(config), vol.Coerce(int))
-
-
 UNIT_ID_FIELD = {
-    vol.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): _whole_number(1, 247)
+    vol.Required(CONF_UNIT_ID, default=DEFAULT_UNIT_ID): whole_number(1, 247)
 }
 ADDRESS_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=DEFAULT_PORT): _whole_number(1, 65535),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): whole_number(1, 65535),
         **UNIT_ID_FIELD,
-    }
-)
-OPTIONS_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_SCAN_INTERVAL, default=DEFAULT_SCAN_INTERVAL): _whole_number(
-            1, 60, UnitOfTime.SECONDS
-        )
     }
 )
 
@@ -128,13 +130,15 @@ def _clean_address(user_input: dict[str, Any]) -> dict[str, str]:
 
 
 class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Add, discover or reconfigure a charger."""
+    """Add, discover or reconfigure a charger, or the site."""
 
     VERSION = 1
 
     _identity: Identity
     _address: ModbusAddress
     _errors: dict[str, str]
+    _answers: dict[str, Any]
+    """The answers of the site form."""
 
     @staticmethod
     @callback
@@ -142,6 +146,13 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_get_options_flow(config_entry: NexBlueConfigEntry) -> NexBlueOptionsFlow:
         """Return the options flow."""
         return NexBlueOptionsFlow()
+
+    @classmethod
+    @callback
+    @override
+    def async_supports_options_flow(cls, config_entry: ConfigEntry[Any]) -> bool:
+        """Return whether an entry has options, which is whether it is a charger."""
+        return not is_site(config_entry)
 
     async def _async_identify(self, address: ModbusAddress) -> dict[str, str]:
         """Set the unique ID to the serial number of the charger at an address.
@@ -182,6 +193,16 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
+        """Ask what to add; the flow that follows the first charger has an answer."""
+        if user_input == ADD_SITE:
+            return await self.async_step_site()
+        if self._site_entry() is not None:
+            return await self.async_step_charger()
+        return self.async_show_menu(step_id="user", menu_options=["charger", "site"])
+
+    async def async_step_charger(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
         """Add the charger at an address that the user enters."""
         errors: dict[str, str] = {}
         if user_input is not None and not (errors := _clean_address(user_input)):
@@ -190,16 +211,116 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._abort_if_unique_id_configured(updates=address.as_entry_data())
                 return self._async_create(address)
         return self.async_show_form(
-            step_id="user",
+            step_id="charger",
             data_schema=self.add_suggested_values_to_schema(ADDRESS_SCHEMA, user_input),
             errors=errors,
         )
 
+    @override
+    async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
+        """Offer to set up the site after the first charger was added."""
+        if self._async_current_entries(include_ignore=False) == [
+            result["result"]
+        ] and not is_site(result["result"]):
+            flow = await self.hass.config_entries.flow.async_init(
+                DOMAIN, context={"source": SOURCE_USER}, data=ADD_SITE
+            )
+            result["next_flow"] = (FlowType.CONFIG_FLOW, flow["flow_id"])
+        return result
+
+    def _site_entry(self) -> ConfigEntry[Any] | None:
+        return next(filter(is_site, self._async_current_entries()), None)
+
+    async def async_step_site(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the sensors of the house and its main fuse."""
+        errors: dict[str, str] = {}
+        placeholders: dict[str, str] = {}
+        if user_input is not None:
+            if (problem := find_problem(self.hass, user_input)) is None:
+                self._answers = user_input
+                return await self.async_step_check()
+            errors[problem.field] = problem.error
+            placeholders["sensor"] = problem.sensor
+            answers = user_input
+        elif self.source == SOURCE_RECONFIGURE:
+            answers = self._get_reconfigure_entry().data[CONF_SITE]
+        elif self._site_entry() is not None:
+            return self.async_abort(reason="site_already_configured")
+        else:
+            answers = await async_energy_answers(self.hass)
+        return self.async_show_form(
+            step_id="site",
+            data_schema=self.add_suggested_values_to_schema(
+                site_schema(self.hass, answers), answers
+            ),
+            errors=errors,
+            description_placeholders=placeholders,
+            last_step=False,
+        )
+
+    async def async_step_check(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show what the meters say, until the user leaves the signs as they are."""
+        if user_input is not None:
+            answers = with_signs(self._answers, user_input)
+            if answers == self._answers:
+                return await self._async_save_site()
+            self._answers = answers
+        config = SiteConfig.from_answers(self._answers)
+        chargers = self._charger_loads()
+        now = self.hass.loop.time()
+        reading = SiteMeter(self.hass, config).read(now, chargers)
+        wrong = wrong_sign(
+            reading, car_power(chargers), is_dark=not sun.is_up(self.hass)
+        )
+        return self.async_show_form(
+            step_id="check",
+            data_schema=check_schema(self._answers),
+            errors={} if wrong is None else {wrong: SiteError.WRONG_SIGN},
+            description_placeholders={
+                "meters": await async_as_list(
+                    self.hass, sentences(config, reading, chargers, now)
+                )
+            },
+            last_step=True,
+        )
+
+    def _charger_loads(self) -> list[ChargerLoad]:
+        """Return what the chargers that can be read draw now."""
+        entries: list[NexBlueConfigEntry] = (
+            self.hass.config_entries.async_loaded_entries(DOMAIN)
+        )
+        return [
+            ChargerLoad.from_reading(
+                entry.runtime_data.coordinator.data.reading,
+                ChargerConfig.from_entry(entry),
+            )
+            for entry in entries
+            if not is_site(entry) and entry.runtime_data.coordinator.last_update_success
+        ]
+
+    async def _async_save_site(self) -> ConfigFlowResult:
+        data = {CONF_SITE: self._answers}
+        if self.source == SOURCE_RECONFIGURE:
+            return self.async_update_reload_and_abort(
+                self._get_reconfigure_entry(), data_updates=data, reason="site_updated"
+            )
+        # With a unique ID any earlier, a flow that waits would be taken for a
+        # discovery, and would abort the one that the user starts.
+        await self.async_set_unique_id(SITE_UNIQUE_ID, raise_on_progress=False)
+        self._abort_if_unique_id_configured(error="site_already_configured")
+        return self.async_create_entry(title=SITE_TITLE, data=data)
+
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Change the address of a charger."""
+        """Change the address of a charger, or the sensors of the site."""
         entry: NexBlueConfigEntry = self._get_reconfigure_entry()
+        if is_site(entry):
+            return await self.async_step_site()
         present = modbus_address(entry)
         errors: dict[str, str] = {}
         if user_input is not None and not (errors := _clean_address(user_input)):
@@ -354,20 +475,3 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
                 CONF_PORT: int(address[CONF_PORT]),
             }
         return self.async_create_entry(title=user_input["title"], data=data)
-
-
-class NexBlueOptionsFlow(OptionsFlowWithReload):
-    """Change the options of a charger."""
-
-    async def async_step_init(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Ask for the options."""
-        if user_input is not None:
-            return self.async_create_entry(data=user_input)
-        return self.async_show_form(
-            step_id="init",
-            data_schema=self.add_suggested_values_to_schema(
-                OPTIONS_SCHEMA, self.config_entry.options
-            ),
-        )

@@ -12,3 +12,31 @@ CONF_UNIT_ID: Final = "unit_id"
 DEFAULT_PORT: Final = 502
 DEFAULT_SCAN_INTERVAL: Final = 5  # seconds
 DEFAULT_UNIT_ID: Final = 200
+
+# The site: one config entry, beside those of the chargers.
+CONF_SITE: Final = "site"
+SITE_UNIQUE_ID: Final = "site"
+CONF_GRID_POWER: Final = "grid_power"
+CONF_INVERT_GRID_POWER: Final = "invert_grid_power"
+CONF_GRID_EXPORT_POWER: Final = "grid_export_power"
+CONF_BATTERY: Final = "battery"
+CONF_BATTERY_POWER: Final = "battery_power"
+CONF_INVERT_BATTERY_POWER: Final = "invert_battery_power"
+CONF_BATTERY_CHARGE_POWER: Final = "battery_charge_power"
+CONF_BATTERY_SOC: Final = "battery_soc"
+CONF_FUSE: Final = "fuse"
+CONF_MAIN_FUSE: Final = "main_fuse"
+CONF_HOUSE_CURRENTS: Final = (
+    "house_current_l1",
+    "house_current_l2",
+    "house_current_l3",
+)
+CONF_SOLAR: Final = "solar"
+CONF_SOLAR_POWER: Final = "solar_power"
+
+# Options of a charger.
+CONF_SUPPLY_PHASES: Final = "supply_phases"
+CONF_PHASE_ROTATION: Final = "phase_rotation"
+CONF_MIN_CURRENT: Final = "min_current"
+CONF_PRIORITY: Final = "priority"
+CONF_SWITCH_PHASES: Final = "switch_phases"
