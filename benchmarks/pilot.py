@@ -44,7 +44,8 @@ class Pilot:
         if messages.wants_dump(fields):
             self._t = t
             return {"t": t, "state": self._controller.dump()}
-        reading = messages.reading(fields)
+        chargers = [each.id for each in self._controller.settings.chargers]
+        reading = messages.reading(fields, chargers)
         self._t = t
         return messages.answer(self._controller.decide(reading))
 

@@ -1,6 +1,7 @@
 """The lines of `benchmarks.pilot`: JSON in, settings and readings out, and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 import json
 import math
@@ -172,8 +173,11 @@ def _ceiling(value: object, name: str) -> float:
     return amps
 
 
-def _changes(value: object, name: str) -> Changes:
-    return Changes(**_given(_object(value, name), CHANGES))
+def _changes(value: object, name: str, chargers: Iterable[str]) -> Changes:
+    given = _given(_object(value, name), CHANGES)
+    if "mode" in given:
+        given["mode"] = dict.fromkeys(chargers, given["mode"])
+    return Changes(**given)
 
 
 type Converters = Mapping[str, Callable[[Any, str], object]]
@@ -190,7 +194,6 @@ CHARGER_SETTINGS: Final[Converters] = {
     "switches": _numbers,
 }
 SETTINGS: Final[Converters] = {
-    "mode": _choice(Mode),
     "start_threshold_w": _number,
     "export_kept_w": _number,
     "import_tolerated_w": _number,
@@ -236,7 +239,15 @@ def settings(fields: Fields) -> Settings:
     if version is not None and _integer(version, "pilot") != 1:
         raise InvalidMessage("pilot must be 1")
     given = _given(fields, SETTINGS)
-    return Settings(**{"chargers": (), **given})
+    if not given.get("chargers"):
+        raise InvalidMessage("chargers must not be empty")
+    if (mode := fields.get("mode")) is not None:
+        # The mode of all chargers.
+        mode = _choice(Mode)(mode, "mode")
+        given["chargers"] = tuple(
+            replace(each, mode=mode) for each in given["chargers"]
+        )
+    return Settings(**given)
 
 
 def state(fields: Fields) -> Fields | None:
@@ -256,12 +267,12 @@ def wants_dump(fields: Fields) -> bool:
     return value is not None and _boolean(value, "dump")
 
 
-def reading(fields: Fields) -> Reading:
-    """Return the reading in a line; raises ValueError."""
+def reading(fields: Fields, chargers: Iterable[str]) -> Reading:
+    """Return the reading in a line, for chargers by their id; raises ValueError."""
     changes = fields.get("set")
     return Reading(
         t=time(fields),
-        changes=None if changes is None else _changes(changes, "set"),
+        changes=None if changes is None else _changes(changes, "set", chargers),
         **_given(fields, READING),
     )
 

@@ -25,7 +25,12 @@ from custom_components.nexblue_local.const import CONF_SUPPLY_PHASES, DOMAIN
 from custom_components.nexblue_local.control.controller import ERRORS
 from custom_components.nexblue_local.modbus import errors
 from custom_components.nexblue_local.options_flow import OPTIONS_SCHEMA
-from custom_components.nexblue_local.repairs import FALLBACK_SCHEMA, FIXABLE, Issue
+from custom_components.nexblue_local.repairs import (
+    FALLBACK_SCHEMA,
+    FIXABLE,
+    FUSE_NOT_PROTECTED,
+    Issue,
+)
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
 from custom_components.nexblue_local.site_check import Sentence
 from custom_components.nexblue_local.site_config import SUPPLY_PHASES
@@ -39,17 +44,30 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "binary_sensor": (
         *binary_sensor.DESCRIPTIONS,
         *binary_sensor.CONTROL_DESCRIPTIONS,
+        binary_sensor.METER_LOST_DESCRIPTION,
     ),
     "button": button.DESCRIPTIONS,
     "event": (event.DESCRIPTION,),
-    "number": number.DESCRIPTIONS,
-    "select": (select.DESCRIPTION,),
+    "number": (
+        *number.DESCRIPTIONS,
+        number.ENERGY_DESCRIPTION,
+        *number.SITE_DESCRIPTIONS,
+    ),
+    "select": (
+        select.DESCRIPTION,
+        select.CHARGE_MODE_DESCRIPTION,
+        select.RESTARTS_DESCRIPTION,
+    ),
     "sensor": (
         *sensor.DESCRIPTIONS,
         *sensor.CONTROL_DESCRIPTIONS,
         sensor.LIMITED_BY_DESCRIPTION,
+        sensor.NEXT_CHANGE_DESCRIPTION,
+        sensor.SOLAR_ENERGY_DESCRIPTION,
+        sensor.SOLAR_SHARE_DESCRIPTION,
+        *sensor.SITE_DESCRIPTIONS,
     ),
-    "switch": (switch.DESCRIPTION,),
+    "switch": (switch.DESCRIPTION, switch.FAST_DESCRIPTION),
 }
 
 
@@ -146,8 +164,12 @@ async def test_services(hass: HomeAssistant) -> None:
 
 def test_issues() -> None:
     """Each issue has a title, and a description or the steps that fix it."""
-    assert set(TEXTS["issues"]) == {str(issue) for issue in Issue}
-    for issue, texts in TEXTS["issues"].items():
+    issues = dict(TEXTS["issues"])
+    of_site = issues.pop(FUSE_NOT_PROTECTED)
+    assert of_site["title"]
+    assert of_site["fix_flow"]["step"]["confirm"]["description"]
+    assert set(issues) == {str(issue) for issue in Issue}
+    for issue, texts in issues.items():
         assert texts["title"]
         assert ("fix_flow" in texts) == (Issue(issue) in FIXABLE)
         assert ("description" in texts) != ("fix_flow" in texts)

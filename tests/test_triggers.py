@@ -29,8 +29,20 @@ from tests.test_services import device_of
 pytestmark = pytest.mark.usefixtures("quick_commands")
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "charge_mode_changed": {"mode": ["solar", "fast"]},
+    "surplus_crossed_threshold": {
+        "threshold": {
+            "type": "above",
+            "value": {"number": 1.5, "unit_of_measurement": "kW"},
+        }
+    },
+}
+"""What the user has to say about a trigger."""
+
+
 async def automate(
-    hass: HomeAssistant, device: str, *triggers: str, **automation: Any
+    hass: HomeAssistant, device: str | list[str], *triggers: str, **automation: Any
 ) -> list[ServiceCall]:
     """Set up an automation, and return the list of its actions to come."""
     calls: list[ServiceCall] = async_mock_service(hass, "test", "triggered")
@@ -43,7 +55,7 @@ async def automate(
                     {
                         "trigger": f"nexblue_local.{trigger}",
                         "target": {"device_id": device},
-                        "options": {"behavior": "each"},
+                        "options": {"behavior": "each", **OPTIONS.get(trigger, {})},
                         "id": trigger,
                     }
                     for trigger in triggers

@@ -1,7 +1,7 @@
-"""NexBlue EV chargers on the local network, over Modbus TCP."""
+"""NexBlue EV chargers on the local network, and the house that they belong to."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
@@ -31,7 +31,11 @@ from .domain_data import async_get_domain_data
 from .links import async_open_modbus
 from .modbus.errors import BadAnswer, InUse, WrongCharger
 from .modbus.snapshot import Snapshot
+from .repairs import async_delete_fuse_issue
 from .services import async_setup_services
+from .site import Site, SiteConfigEntry, async_end_site
+from .site_config import async_follow_renames, is_site
+from .site_entity import async_remove_site_entities
 from .storage import LearnedStore, async_release_removed
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -44,6 +48,13 @@ PLATFORMS = [
     Platform.SELECT,
     Platform.SENSOR,
     Platform.SWITCH,
+]
+
+SITE_PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.NUMBER,
+    Platform.SELECT,
+    Platform.SENSOR,
 ]
 
 RESTORE_RETRY: Final = 5.0
@@ -62,14 +73,35 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
     @callback
     def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
-        if entry.domain == DOMAIN and entry.disabled_by is not None:
+        if entry.domain != DOMAIN or entry.disabled_by is None:
+            return
+        if is_site(entry):
+            hass.async_create_task(async_end_site(hass, entry))
+        else:
             async_clear_issues(hass, entry)
 
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
     return True
 
 
-async def async_setup_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
+async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bool:
+    """Set up the site or a charger."""
+    return await (_setup_site if is_site(entry) else _setup_charger)(hass, entry)
+
+
+async def _setup_site(hass: HomeAssistant, entry: SiteConfigEntry) -> bool:
+    """Set up the site."""
+    site = entry.runtime_data = Site(hass, entry)
+    entry.async_on_unload(site.async_stop)
+    entry.async_on_unload(async_follow_renames(hass, entry, site.config.entity_ids))
+    await site.async_start()
+    await hass.config_entries.async_forward_entry_setups(entry, SITE_PLATFORMS)
+    if site.config.main_fuse is not None:
+        async_delete_fuse_issue(hass)
+    return True
+
+
+async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
     """Set up a charger."""
     data = async_get_domain_data(hass)
     if cancel := data.retries.pop(entry.entry_id, None):
@@ -143,8 +175,10 @@ def _async_retry_soon(
     )
 
 
-async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
-    """Unload a charger."""
+async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bool:
+    """Unload the site or a charger."""
+    if is_site(entry):
+        return await hass.config_entries.async_unload_platforms(entry, SITE_PLATFORMS)
     async_reset_in_use_timer(hass, entry)
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
@@ -153,7 +187,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> 
     return True
 
 
-async def async_remove_entry(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
+async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Release control, and delete the stored settings and the repair issues."""
+    if is_site(entry):
+        await async_end_site(hass, entry)
+        async_remove_site_entities(hass)
+        return
     async_clear_issues(hass, entry)
     await async_release_removed(hass, entry)

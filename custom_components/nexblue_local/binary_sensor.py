@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.binary_sensor import (
     BinarySensorDeviceClass,
     BinarySensorEntity,
     BinarySensorEntityDescription,
 )
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .controller import ChargerController
-from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity, NexBlueEntity
 from .modbus.enums import (
     ChargePointState,
@@ -25,6 +25,9 @@ from .modbus.enums import (
 )
 from .modbus.registers import Reading
 from .modbus.snapshot import Snapshot
+from .site_config import is_site
+from .site_entity import SiteEntity
+from .surplus.meter import MeterState
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
@@ -180,12 +183,22 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlBinarySensorDescription, ...] = (
 )
 
 
+METER_LOST_DESCRIPTION = BinarySensorEntityDescription(
+    key="meter_lost", device_class=BinarySensorDeviceClass.PROBLEM
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant,
-    entry: NexBlueConfigEntry,
+    entry: ConfigEntry[Any],
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the binary sensors of a charger."""
+    """Set up the binary sensors of the site or of a charger."""
+    if is_site(entry):
+        async_add_entities(
+            [MeterLostSensor(entry=entry, description=METER_LOST_DESCRIPTION)]
+        )
+        return
     async_add_entities(
         NexBlueBinarySensor(entry=entry, description=description)
         for description in DESCRIPTIONS
@@ -214,3 +227,14 @@ class NexBlueControlBinarySensor(NexBlueControlEntity, BinarySensorEntity):
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
         self._attr_is_on = self.entity_description.is_on_fn(self._controller)
+
+
+class MeterLostSensor(SiteEntity, BinarySensorEntity):
+    """Whether the grid meter cannot be relied on."""
+
+    @override
+    def _update(self) -> None:
+        state = self.site.meter_state
+        self._attr_is_on = (
+            None if state is MeterState.STARTING else state is not MeterState.VALID
+        )

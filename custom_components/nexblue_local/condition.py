@@ -1,44 +1,87 @@
-"""Conditions: whether a vehicle is connected, whether it is charging."""
+"""Conditions: what vehicles and chargers do, and what the site decides."""
 
-from typing import ClassVar, override
+from typing import Any, ClassVar, override
 
-from homeassistant.const import STATE_ON
+from homeassistant.const import CONF_MODE, CONF_OPTIONS, STATE_ON, UnitOfPower
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.condition import Condition, EntityStateConditionBase
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.condition import (
+    ENTITY_STATE_CONDITION_SCHEMA_ANY_ALL,
+    Condition,
+    ConditionConfig,
+    EntityNumericalConditionWithUnitBase,
+    EntityStateConditionBase,
+)
+from homeassistant.util.unit_conversion import PowerConverter
+import voluptuous as vol
 
-from .targets import BINARY_SENSORS, filter_by_key
+from .limited_by import LimitedBy
+from .surplus.settings import Mode
+from .targets import BINARY_SENSORS, SELECTS, SENSORS, filter_by_key
 
-ON: set[str | bool] = {STATE_ON}
 
-
-class _IsOn(EntityStateConditionBase):
-    """Test if a binary sensor of a charger is on."""
+class _HasState(EntityStateConditionBase):
+    """Test if an entity, by default a binary sensor, has a state."""
 
     _domain_specs = BINARY_SENSORS
-    _states = ON
     _key: ClassVar[str]
 
     @override
     def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return the binary sensors that have the key."""
+        """Return the entities that have the key."""
         return filter_by_key(self._hass, super().entity_filter(entities), self._key)
 
 
-class IsCharging(_IsOn):
-    """Test if a charger is charging a vehicle."""
+class ChargeModeIs(_HasState):
+    """Test if the charge mode is one of those that were chosen."""
 
-    _key = "charging"
+    _domain_specs = SELECTS
+    _key = "charge_mode"
+    _schema = ENTITY_STATE_CONDITION_SCHEMA_ANY_ALL.extend(
+        {
+            vol.Required(CONF_OPTIONS): {
+                vol.Required(CONF_MODE): vol.All(cv.ensure_list, [vol.In(list(Mode))])
+            }
+        }
+    )
+
+    def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
+        """Initialize with the modes."""
+        assert config.options is not None
+        self._states = set(config.options[CONF_MODE])
+        super().__init__(hass, config)
 
 
-class VehicleIsConnected(_IsOn):
-    """Test if a vehicle is connected."""
+class SurplusIs(EntityNumericalConditionWithUnitBase):
+    """Compare the surplus of the site with a threshold."""
 
-    _key = "vehicle_connected"
+    _domain_specs = SENSORS
+    _base_unit = UnitOfPower.WATT
+    _unit_converter = PowerConverter
+
+    @override
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        """Return the sensors of a surplus."""
+        found = super().entity_filter(entities)
+        return filter_by_key(self._hass, found, "surplus_power")
+
+
+def _has_state(key: str, state: str, **more: Any) -> type[Condition]:
+    """Return the condition class for a key and a state."""
+    return type(
+        f"{key}_{state}", (_HasState,), {"_key": key, "_states": {state}, **more}
+    )
 
 
 CONDITIONS: dict[str, type[Condition]] = {
-    "is_charging": IsCharging,
-    "vehicle_is_connected": VehicleIsConnected,
+    "charge_mode_is": ChargeModeIs,
+    "is_charging": _has_state("charging", STATE_ON),
+    "is_waiting_for_sun": _has_state(
+        "limited_by", LimitedBy.WAITING_FOR_SUN, _domain_specs=SENSORS
+    ),
+    "meter_is_lost": _has_state("meter_lost", STATE_ON),
+    "surplus_is": SurplusIs,
+    "vehicle_is_connected": _has_state("vehicle_connected", STATE_ON),
 }
 
 

@@ -1,6 +1,7 @@
 """Adapter that fits control to Home Assistant."""
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -10,6 +11,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
+from .charging import ChargeSettings, Charging
 from .const import LOGGER
 from .control.controller import Controller
 from .control.environment import Environment
@@ -24,6 +26,7 @@ from .modbus.client import Client
 from .modbus.enums import WaitingReasons
 from .modbus.snapshot import Snapshot
 from .modbus_link import ModbusLink, observation
+from .site_config import ChargerConfig, async_site_entry
 from .storage import control_store
 
 TIMING = Timing()
@@ -66,10 +69,12 @@ class ChargerController:
 
         A damaged record is discarded: the charger keeps what it has.
         """
-        state = ControlState()
+        state, settings = ControlState(), ChargeSettings()
         if (record := await self._store.async_load()) is not None:
             try:
-                state = ControlState.from_dict(record)
+                stored = ControlState.from_dict(record)
+                settings = ChargeSettings.from_record(record)
+                state = stored
             except DamagedRecord as error:
                 LOGGER.warning(
                     "%s: the stored settings are damaged and were discarded: %s",
@@ -79,19 +84,39 @@ class ChargerController:
         environment = Environment(
             notifier=self,
             now=dt_util.utcnow,
-            save=self._store.async_save,
-            start=lambda task: self._entry.async_create_background_task(
-                self._hass, task, f"{self._entry.title} keep-alive"
-            ),
+            save=self._async_save,
+            start=self._start_task,
             timing=TIMING,
         )
         self.control = Controller(self._link, environment, state)
+        self.charging = Charging(
+            self.control,
+            settings,
+            ChargerConfig.from_entry(self._entry),
+            start_task=self._start_task,
+            on_change=lambda: self._on_update(None),
+        )
         await self.control.start()
+        if async_site_entry(self._hass) is None:
+            # It was removed or disabled while the charger was not set up.
+            await self.charging.async_end()
+
+    def _start_task(self, task: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task that ends with the charger."""
+        return self._entry.async_create_background_task(
+            self._hass, task, f"{self._entry.title} control"
+        )
+
+    async def _async_save(self, record: dict[str, Any]) -> None:
+        """Store the state of control, and what the user wants beside it."""
+        charging = self.charging.settings.as_dict()
+        await self._store.async_save({**record, "charging": charging})
 
     @callback
     def async_stop(self) -> None:
         """Stop writing, except for the command that is executed now."""
         self._client.reclaim_connection()
+        self.charging.stop()
         self.control.stop()
 
     async def async_finish(self) -> None:
@@ -101,7 +126,9 @@ class ChargerController:
 
     async def async_observe(self, snapshot: Snapshot) -> Snapshot:
         """Update from a poll; return it with the settings as they are after that."""
+        was_open = self.control.state.session.is_open
         await self.control.observe(observation(snapshot))
+        await self.charging.async_observe(snapshot.reading, was_open=was_open)
         return replace(snapshot, settings=self._client.settings)
 
     def controlled_by(self, snapshot: Snapshot) -> ControlledBy:
@@ -146,7 +173,7 @@ class ChargerController:
         if the charger does not confirm it, in which case control is not returned.
         """
         with self._translated_errors():
-            await self.control.release(fallback_limit)
+            await self.charging.async_release(fallback_limit)
 
     async def async_release_connection(self, seconds: float, *, force: bool) -> None:
         """Release the charger's only connection for some seconds.

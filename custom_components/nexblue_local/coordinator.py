@@ -148,6 +148,11 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             else:
                 async_delete_issues(self.hass, self.config_entry, issue)
 
+    @property
+    def age(self) -> float:
+        """Return the seconds since the charger was last read."""
+        return time.monotonic() - self._answered_at
+
     async def async_release_connection(self, seconds: float, *, force: bool) -> None:
         """Release the connection for some seconds; entities become unavailable.
 

@@ -1,4 +1,4 @@
-"""Diagnostics of a charger, without its serial number and address."""
+"""Diagnostics of the site or a charger, without serial number and address."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -6,31 +6,42 @@ from enum import Enum
 from typing import Any, cast
 
 from homeassistant.components.diagnostics import REDACTED
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 
 from .address import modbus_address
+from .const import CONF_SITE
 from .coordinator import NexBlueConfigEntry
 from .modbus.codec import Layout
 from .modbus.connection_pool import resolve
 from .modbus.model import Image, Table
 from .modbus.registers import Identity
+from .site import Site
+from .site_config import is_site
 
 REDACTED_SERIAL_NUMBER = "REDACTED"
 
 
 async def async_get_config_entry_diagnostics(
-    hass: HomeAssistant, entry: NexBlueConfigEntry
+    hass: HomeAssistant, entry: ConfigEntry[Any]
 ) -> dict[str, Any]:
-    """Return the diagnostics of a charger.
+    """Return the diagnostics of the site or a charger.
 
     `python -m simulator --replay` serves the words in `registers`.
     """
     if entry.state is not ConfigEntryState.LOADED:
         failure: dict[str, Any] = {"state": entry.state.value, "reason": entry.reason}
         return await async_redact(entry, failure)
+    if is_site(entry):
+        site: Site = entry.runtime_data
+        return {
+            "site": dict(entry.data[CONF_SITE]),
+            "options": dict(entry.options),
+            **site.as_dict(),
+        }
     address = modbus_address(entry)
     coordinator = entry.runtime_data.coordinator
+    charging = entry.runtime_data.controller.charging
     charger = entry.runtime_data.modbus
     images = {
         Table.INPUT: charger.images[Table.INPUT] | _redacted_serial_number(),
@@ -45,6 +56,11 @@ async def async_get_config_entry_diagnostics(
     diagnostics = {
         "modbus": None if address is None else address.as_dict(),
         "control": entry.runtime_data.controller.control.as_dict(),
+        "charging": {
+            **charging.settings.as_dict(),
+            "reason": charging.reason,
+            "solar_energy": charging.solar_energy,
+        },
         "options": dict(entry.options),
         "learned": charger.learned.as_dict(),
         "layout": charger.layout,

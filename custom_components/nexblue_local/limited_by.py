@@ -10,6 +10,7 @@ from .control.settings import LEAST_CURRENT
 from .modbus.enums import ChargePointState, StartStop, WaitingReasons
 from .modbus.registers import Reading, Settings
 from .modbus.snapshot import Snapshot
+from .surplus.decision import Reason
 
 
 class LimitedBy(StrEnum):
@@ -24,13 +25,35 @@ class LimitedBy(StrEnum):
     CT_OFFLINE = "ct_offline"
     HOST_NOT_RESPONDING = "host_not_responding"
     MINOR_ERROR_OR_OCPP_PAUSE = "minor_error_or_ocpp_pause"
+    OFF = "off"
+    STARTING = "starting"
+    METER_LOST = "meter_lost"
+    FUSE = "fuse"
+    ENERGY_REACHED = "energy_reached"
+    BATTERY = "battery"
+    WAITING_FOR_SUN = "waiting_for_sun"
+    PAUSING_SOON = "pausing_soon"
     PAUSED = "paused"
     APP_MAXIMUM = "app_maximum"
     HOST_REDUCES_CURRENT = "host_reduces_current"
+    PHASE_BUDGET = "phase_budget"
+    SUN = "sun"
     CURRENT_LIMIT = "current_limit"
     VEHICLE = "vehicle"
     NONE = "none"
 
+
+SITE_SOURCES: Final = (Source.SURPLUS, Source.FUSE)
+
+REACHED_LIMITS: Final = (
+    LimitedBy.APP_MAXIMUM,
+    LimitedBy.CURRENT_LIMIT,
+    LimitedBy.PHASE_BUDGET,
+    LimitedBy.SUN,
+    LimitedBy.FUSE,
+    LimitedBy.WAITING_FOR_SUN,
+)
+"""States of a vehicle that draws what it may."""
 
 REACHED: Final = 1.0
 """A below its limit from which on a vehicle is limited by it."""
@@ -54,6 +77,10 @@ class _Situation:
     """Current limit in A: the one asked for, or else the charger's own."""
     is_at_limit: bool
     """The vehicle draws what it may."""
+    source: str | None
+    """Source of the limit; None if it is the charger's own."""
+    reason: Reason | None
+    """Why the site decided as it did; None without a site."""
 
 
 def _charger_reports(reason: WaitingReasons) -> Callable[[_Situation], bool]:
@@ -79,6 +106,29 @@ def _is_at_app_maximum(now: _Situation) -> bool:
     return now.is_at_limit and is_lower
 
 
+def _site_pauses(*reasons: Reason) -> Callable[[_Situation], bool]:
+    """Return the check of a reason to pause or to charge with the minimum."""
+    return lambda now: now.source in SITE_SOURCES and now.reason in reasons
+
+
+def _site_limits(reason: Reason) -> Callable[[_Situation], bool]:
+    """Return the check of a reason for a limit that the vehicle reaches."""
+    return lambda now: (
+        now.is_at_limit and now.source in SITE_SOURCES and now.reason is reason
+    )
+
+
+def _is_paused(now: _Situation) -> bool:
+    is_low = now.limit is not None and now.limit < LEAST_CURRENT
+    return is_low and now.source not in SITE_SOURCES
+
+
+def _waits_for_sun(now: _Situation) -> bool:
+    has_reason = _site_pauses(Reason.WAITING_FOR_SUN)(now)
+    # Above the minimum, the vehicle may be what limits.
+    return has_reason and (now.limit == 0 or now.is_at_limit)
+
+
 CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
     LimitedBy.FAULT: _has_fault,
     LimitedBy.STOPPED: _is_stopped,
@@ -91,11 +141,25 @@ CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
     LimitedBy.MINOR_ERROR_OR_OCPP_PAUSE: _charger_reports(
         WaitingReasons.LOW_SEVERITY_ERROR_OR_OCPP_PAUSE
     ),
-    LimitedBy.PAUSED: lambda now: now.limit is not None and now.limit < LEAST_CURRENT,
+    LimitedBy.OFF: _site_pauses(Reason.OFF),
+    LimitedBy.STARTING: _site_pauses(Reason.STARTING),
+    LimitedBy.METER_LOST: _site_pauses(Reason.METER_LOST),
+    LimitedBy.FUSE: lambda now: (
+        now.source in SITE_SOURCES
+        and now.reason is Reason.FUSE
+        and (now.limit == 0 or now.is_at_limit)
+    ),
+    LimitedBy.ENERGY_REACHED: lambda now: now.source == Source.ENERGY,
+    LimitedBy.BATTERY: _site_pauses(Reason.BATTERY),
+    LimitedBy.WAITING_FOR_SUN: _waits_for_sun,
+    LimitedBy.PAUSING_SOON: _site_pauses(Reason.PAUSING_SOON),
+    LimitedBy.PAUSED: _is_paused,
     LimitedBy.APP_MAXIMUM: _is_at_app_maximum,
     LimitedBy.HOST_REDUCES_CURRENT: _charger_reports(
         WaitingReasons.HOST_REDUCES_CURRENT
     ),
+    LimitedBy.PHASE_BUDGET: _site_limits(Reason.PHASE_BUDGET),
+    LimitedBy.SUN: _site_limits(Reason.SUN),
     LimitedBy.CURRENT_LIMIT: lambda now: now.is_at_limit,
     LimitedBy.VEHICLE: lambda now: (
         now.reading.status in (ChargePointState.CHARGING, ChargePointState.SUSPENDED_EV)
@@ -104,13 +168,17 @@ CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
 
 
 def limited_by(
-    snapshot: Snapshot, limits: Limits, shown: LimitedBy | None
+    snapshot: Snapshot,
+    limits: Limits,
+    shown: LimitedBy | None,
+    reason: Reason | None = None,
 ) -> LimitedBy | None:
     """Return the first cause that applies, None if it is unknown.
 
     It is unknown where nothing else applies and the charger pauses by itself,
     is out of service, or reports its reasons (input 402) not at all or with
-    undocumented bits. `shown` is the state until now.
+    undocumented bits. `shown` is the state until now, and `reason` why the site
+    decided as it did.
     """
     reading, settings = snapshot.reading, snapshot.settings
     limit, source = limits.lowest or (settings.current_limit, None)
@@ -119,10 +187,12 @@ def limited_by(
         settings=settings,
         is_held=source == Source.PHASES,
         limit=limit,
+        source=source,
+        reason=reason,
         is_at_limit=_is_at_limit(
             reading,
             (limit, settings.current_limit, reading.app_max_current),
-            was_at_limit=shown in (LimitedBy.APP_MAXIMUM, LimitedBy.CURRENT_LIMIT),
+            was_at_limit=shown in REACHED_LIMITS,
         ),
     )
     for cause, applies in CAUSES.items():

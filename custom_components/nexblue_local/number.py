@@ -1,8 +1,8 @@
-"""Numbers: the limits that can be set."""
+"""Numbers: the limits of a charger, and the settings of the site."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.number import (
     NumberDeviceClass,
@@ -10,15 +10,30 @@ from homeassistant.components.number import (
     NumberEntityDescription,
     NumberMode,
 )
-from homeassistant.const import EntityCategory, UnitOfElectricCurrent, UnitOfTime
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import (
+    PERCENTAGE,
+    EntityCategory,
+    UnitOfElectricCurrent,
+    UnitOfEnergy,
+    UnitOfPower,
+    UnitOfTime,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .control.settings import LEAST_CURRENT, Setting, Settings
-from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
 from .modbus.registers import Reading
 from .modbus.snapshot import Snapshot
+from .site import (
+    CONF_CAR_FIRST_ABOVE_SOC,
+    CONF_EXPORT_KEPT,
+    CONF_IMPORT_TOLERATED,
+    CONF_START_THRESHOLD,
+)
+from .site_config import is_site
+from .site_entity import ChargingEntity, SiteEntity, async_when_site
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
@@ -80,15 +95,66 @@ DESCRIPTIONS = (
 )
 
 
+ENERGY_DESCRIPTION = NumberEntityDescription(
+    key="stop_after_energy",
+    device_class=NumberDeviceClass.ENERGY,
+    native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+    native_min_value=0,
+    native_max_value=200,
+    native_step=0.5,
+    mode=NumberMode.BOX,
+)
+
+SITE_DESCRIPTIONS = (
+    *(
+        NumberEntityDescription(
+            key=key,
+            entity_category=EntityCategory.CONFIG,
+            device_class=NumberDeviceClass.POWER,
+            native_unit_of_measurement=UnitOfPower.WATT,
+            native_min_value=0,
+            native_max_value=5000,
+            native_step=10,
+            mode=NumberMode.BOX,
+        )
+        for key in (CONF_START_THRESHOLD, CONF_EXPORT_KEPT, CONF_IMPORT_TOLERATED)
+    ),
+    NumberEntityDescription(
+        key=CONF_CAR_FIRST_ABOVE_SOC,
+        entity_category=EntityCategory.CONFIG,
+        native_unit_of_measurement=PERCENTAGE,
+        native_min_value=0,
+        native_max_value=100,
+        native_step=1,
+        mode=NumberMode.BOX,
+    ),
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant,
-    entry: NexBlueConfigEntry,
+    entry: ConfigEntry[Any],
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the limits of a charger."""
+    """Set up the numbers of the site or of a charger."""
+    if is_site(entry):
+        async_add_entities(
+            SiteNumber(entry=entry, description=description)
+            for description in SITE_DESCRIPTIONS
+            if description.key != CONF_CAR_FIRST_ABOVE_SOC
+            or entry.runtime_data.config.battery is not None
+        )
+        return
     async_add_entities(
         NexBlueNumber(entry=entry, description=description)
         for description in DESCRIPTIONS
+    )
+    async_when_site(
+        hass,
+        entry,
+        lambda: async_add_entities(
+            [EnergyNumber(entry=entry, description=ENERGY_DESCRIPTION)]
+        ),
     )
 
 
@@ -126,3 +192,29 @@ class NexBlueNumber(NexBlueControlEntity, NumberEntity):
         description = self.entity_description
         wanted = description.settings_fn(value * description.unit)
         await self._controller.async_set(wanted)
+
+
+class EnergyNumber(ChargingEntity, NumberEntity):
+    """Energy after which a session pauses."""
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        self._attr_native_value = self._charging.settings.stop_after_energy
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        """Change the energy; 0 is never."""
+        await self._charging.async_set_stop_after_energy(value)
+
+
+class SiteNumber(SiteEntity, NumberEntity):
+    """Setting of solar charging."""
+
+    @override
+    def _update(self) -> None:
+        self._attr_native_value = self.site.option(self.entity_description.key)
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        """Change the setting, which applies at once."""
+        self.site.async_set_option(self.entity_description.key, value)

@@ -5,7 +5,11 @@ from enum import StrEnum
 import re
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.components.repairs import (
+    ConfirmRepairFlow,
+    RepairsFlow,
+    RepairsFlowResult,
+)
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -36,6 +40,9 @@ class Issue(StrEnum):
     PHASES_NOT_RESTORED = "phases_not_restored"
     WRONG_CHARGER = "wrong_charger"
 
+
+FUSE_NOT_PROTECTED = "fuse_not_protected"
+"""The issue of a site that is gone; it belongs to no entry."""
 
 FIXABLE = {Issue.NO_FALLBACK_CHOSEN}
 ERRORS = {Issue.IN_USE, Issue.WRONG_CHARGER}
@@ -95,6 +102,26 @@ def async_has_issue(hass: HomeAssistant, entry: ConfigEntry[Any], issue: Issue) 
     """Return whether a charger has an issue."""
     registry = ir.async_get(hass)
     return registry.async_get_issue(DOMAIN, _issue_id(entry, issue)) is not None
+
+
+@callback
+def async_create_fuse_issue(hass: HomeAssistant) -> None:
+    """Create the issue that nothing protects the main fuse any more."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        FUSE_NOT_PROTECTED,
+        is_fixable=True,
+        is_persistent=True,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=FUSE_NOT_PROTECTED,
+    )
+
+
+@callback
+def async_delete_fuse_issue(hass: HomeAssistant) -> None:
+    """Delete the issue that nothing protects the main fuse."""
+    ir.async_delete_issue(hass, DOMAIN, FUSE_NOT_PROTECTED)
 
 
 @dataclass(frozen=True)
@@ -194,6 +221,8 @@ class FallbackRepairFlow(RepairsFlow):
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the flow of the only fixable issue."""
+    """Return the flow of an issue that can be fixed."""
+    if issue_id == FUSE_NOT_PROTECTED:
+        return ConfirmRepairFlow()
     assert data is not None
     return FallbackRepairFlow(str(data["entry_id"]))

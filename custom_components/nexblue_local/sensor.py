@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 import math
-from typing import Final, override
+from typing import Any, Final, override
 
 from homeassistant.components.sensor import (
     RestoreSensor,
@@ -14,8 +14,10 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
     DEGREE,
+    PERCENTAGE,
     EntityCategory,
     UnitOfElectricCurrent,
     UnitOfElectricPotential,
@@ -28,11 +30,13 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
 from .controller import ChargerController, ControlledBy
-from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
 from .limited_by import LimitedBy, limited_by
 from .modbus.enums import ChargePointState, PhaseMode, StartStop
 from .modbus.snapshot import Snapshot
+from .site import Site
+from .site_config import is_site
+from .site_entity import ChargingEntity, SiteEntity, async_when_site
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
@@ -272,10 +276,17 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
 
 async def async_setup_entry(
     hass: HomeAssistant,
-    entry: NexBlueConfigEntry,
+    entry: ConfigEntry[Any],
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the sensors of a charger."""
+    """Set up the sensors of the site or of a charger."""
+    if is_site(entry):
+        async_add_entities(
+            SiteSensor(entry=entry, description=description)
+            for description in SITE_DESCRIPTIONS
+            if description.exists_fn(entry.runtime_data)
+        )
+        return
     async_add_entities(
         (
             NexBlueEnergySensor
@@ -291,6 +302,17 @@ async def async_setup_entry(
     async_add_entities(
         [NexBlueLimitedBySensor(entry=entry, description=LIMITED_BY_DESCRIPTION)]
     )
+
+    def add() -> None:
+        async_add_entities(
+            [
+                NextChangeSensor(entry=entry, description=NEXT_CHANGE_DESCRIPTION),
+                SolarEnergySensor(entry=entry, description=SOLAR_ENERGY_DESCRIPTION),
+                SolarShareSensor(entry=entry, description=SOLAR_SHARE_DESCRIPTION),
+            ]
+        )
+
+    async_when_site(hass, entry, add)
 
 
 class NexBlueSensor(NexBlueEntity, SensorEntity):
@@ -380,6 +402,67 @@ LIMITED_BY_DESCRIPTION = SensorEntityDescription(
 )
 
 
+NEXT_CHANGE_DESCRIPTION = SensorEntityDescription(
+    key="next_change", device_class=SensorDeviceClass.TIMESTAMP
+)
+SOLAR_ENERGY_DESCRIPTION = SensorEntityDescription(
+    key="session_solar_energy",
+    device_class=SensorDeviceClass.ENERGY,
+    state_class=SensorStateClass.TOTAL_INCREASING,
+    native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+    suggested_display_precision=2,
+)
+SOLAR_SHARE_DESCRIPTION = SensorEntityDescription(
+    key="session_solar_share",
+    state_class=SensorStateClass.MEASUREMENT,
+    native_unit_of_measurement=PERCENTAGE,
+    suggested_display_precision=0,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteSensorDescription(SensorEntityDescription):
+    """Describes a sensor of the site."""
+
+    value_fn: Callable[[Site], float | None]
+    exists_fn: Callable[[Site], bool] = lambda _: True
+    digits: int = 0
+
+
+SITE_DESCRIPTIONS: tuple[SiteSensorDescription, ...] = (
+    *(
+        SiteSensorDescription(
+            key=key,
+            value_fn=value_fn,
+            exists_fn=exists_fn,
+            device_class=SensorDeviceClass.POWER,
+            state_class=SensorStateClass.MEASUREMENT,
+            native_unit_of_measurement=UnitOfPower.WATT,
+            suggested_display_precision=0,
+        )
+        for key, value_fn, exists_fn in (
+            ("surplus_power", lambda site: site.surplus_w, lambda _: True),
+            ("grid_power", lambda site: site.reading.grid_w, lambda _: True),
+            (
+                "house_power",
+                lambda site: site.house_w,
+                lambda site: site.config.solar is not None,
+            ),
+        )
+    ),
+    SiteSensorDescription(
+        key="fuse_headroom",
+        value_fn=lambda site: site.fuse_headroom,
+        exists_fn=lambda site: site.config.main_fuse is not None,
+        digits=1,
+        device_class=SensorDeviceClass.CURRENT,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+        suggested_display_precision=1,
+    ),
+)
+
+
 class NexBlueControlSensor(NexBlueEntity, SensorEntity):
     """Sensor of the control of a charger."""
 
@@ -406,5 +489,62 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
         limits = self._controller.control.state.limits
-        self._limited_by = limited_by(snapshot, limits, self._limited_by)
+        reason = self._controller.charging.reason
+        self._limited_by = limited_by(snapshot, limits, self._limited_by, reason)
         self._attr_native_value = self._limited_by
+
+
+class NextChangeSensor(ChargingEntity, SensorEntity):
+    """When the current would change if everything stays as it is."""
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        self._attr_native_value = self._charging.next_change
+
+
+class SolarEnergySensor(ChargingEntity, RestoreSensor):
+    """Energy that this session took from the sun."""
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Go on with what the session had before a restart."""
+        await super().async_added_to_hass()
+        last = await self.async_get_last_sensor_data()
+        value = None if last is None else last.native_value
+        energy = self.coordinator.data.reading.session_energy
+        # A session that has less than that is another one.
+        if isinstance(value, int | float) and energy is not None and value <= energy:
+            self._charging.solar_energy += value
+        self._update_from(self.coordinator.data)
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        # Rounded down, so that it never falls.
+        energy = math.floor(self._charging.solar_energy * 100) / 100
+        self._attr_native_value = energy
+
+
+class SolarShareSensor(ChargingEntity, SensorEntity):
+    """How much of this session's energy came from the sun."""
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        energy = snapshot.reading.session_energy
+        self._attr_native_value = (
+            None
+            if not energy
+            else round(min(100.0, 100 * self._charging.solar_energy / energy))
+        )
+
+
+class SiteSensor(SiteEntity, SensorEntity):
+    """Sensor of the site."""
+
+    entity_description: SiteSensorDescription
+
+    @override
+    def _update(self) -> None:
+        value = self.entity_description.value_fn(self.site)
+        self._attr_native_value = (
+            None if value is None else round(value, self.entity_description.digits)
+        )

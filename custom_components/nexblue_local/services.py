@@ -37,6 +37,7 @@ from .coordinator import NexBlueConfigEntry
 from .exceptions import invalid
 from .first_contact import async_test_charger
 from .first_contact_report import report_block, report_sentences
+from .site_config import async_charger_entries
 
 ATTR_FORCE: Final = "force"
 ATTR_MINUTES: Final = "minutes"
@@ -181,7 +182,7 @@ def _selected(
     )
     return [
         entry
-        for entry in hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+        for entry in async_charger_entries(hass)
         if not ids.isdisjoint(
             device.id
             for device in dr.async_entries_for_config_entry(devices, entry.entry_id)

@@ -30,6 +30,7 @@ from .const import (
     CONF_SOLAR_POWER,
     CONF_SUPPLY_PHASES,
     CONF_SWITCH_PHASES,
+    DOMAIN,
 )
 
 AUTOMATIC: Final = "automatic"
@@ -151,6 +152,20 @@ class ChargerConfig:
             priority=options[CONF_PRIORITY],
             switch_phases=options[CONF_SWITCH_PHASES],
         )
+
+
+@callback
+def async_charger_entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
+    """Return the entries of chargers that are enabled."""
+    entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+    return [entry for entry in entries if not is_site(entry)]
+
+
+@callback
+def async_site_entry(hass: HomeAssistant) -> ConfigEntry[Any] | None:
+    """Return the entry of the site, None if there is none that is enabled."""
+    entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+    return next(filter(is_site, entries), None)
 
 
 def is_site(entry: ConfigEntry[Any]) -> bool:

@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
 from .address import modbus_address
+from .charging import ChargeSettings
 from .const import DOMAIN, LOGGER
 from .control.state import ControlState, DamagedRecord
 from .links import async_open_modbus
@@ -65,10 +66,11 @@ async def async_release_removed(hass: HomeAssistant, entry: ConfigEntry[Any]) ->
         return
     try:
         state = ControlState.from_dict(stored)
+        found = ChargeSettings.from_record(stored).found_limit
     except DamagedRecord:
         # Whether anything was requested is not known, so nothing is written.
         return
-    if not state.is_in_control:
+    if not state.is_in_control and found is None:
         return
     assert entry.unique_id is not None
     client, release = async_open_modbus(hass, address, entry.unique_id)

@@ -1,4 +1,4 @@
-"""Switch: START and STOP."""
+"""Switches: START and STOP, and charging fast until the session ends."""
 
 from typing import Any, override
 
@@ -10,11 +10,13 @@ from .control.settings import Settings, StartStop
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
 from .modbus.snapshot import Snapshot
+from .site_entity import ChargingEntity, async_when_site
 
 # Commands wait for one another in the controller.
 PARALLEL_UPDATES = 0
 
 DESCRIPTION = SwitchEntityDescription(key="charging")
+FAST_DESCRIPTION = SwitchEntityDescription(key="fast_until_unplugged")
 
 
 async def async_setup_entry(
@@ -22,8 +24,15 @@ async def async_setup_entry(
     entry: NexBlueConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the switch of a charger."""
+    """Set up the switches of a charger."""
     async_add_entities([NexBlueSwitch(entry=entry, description=DESCRIPTION)])
+    async_when_site(
+        hass,
+        entry,
+        lambda: async_add_entities(
+            [FastSwitch(entry=entry, description=FAST_DESCRIPTION)]
+        ),
+    )
 
 
 class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
@@ -46,3 +55,21 @@ class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):
 
     async def _async_command(self, command: StartStop) -> None:
         await self._controller.async_set(Settings(start_stop=command))
+
+
+class FastSwitch(ChargingEntity, SwitchEntity):
+    """Whether this session is charged with the user's limit, whatever the mode."""
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        self._attr_is_on = self._charging.settings.is_fast_until_unplugged
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        """Charge fast until the vehicle is disconnected."""
+        await self._charging.async_set_fast_until_unplugged(is_on=True)
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        """Return to the charge mode."""
+        await self._charging.async_set_fast_until_unplugged(is_on=False)

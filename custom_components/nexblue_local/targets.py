@@ -1,6 +1,8 @@
 """The entities that triggers and conditions apply to."""
 
 from homeassistant.components.binary_sensor import DOMAIN as BINARY_SENSOR_DOMAIN
+from homeassistant.components.select import DOMAIN as SELECT_DOMAIN
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.automation import DomainSpec
@@ -8,6 +10,8 @@ from homeassistant.helpers.automation import DomainSpec
 from .const import DOMAIN
 
 BINARY_SENSORS = {BINARY_SENSOR_DOMAIN: DomainSpec()}
+SELECTS = {SELECT_DOMAIN: DomainSpec()}
+SENSORS = {SENSOR_DOMAIN: DomainSpec()}
 
 
 def filter_by_key(hass: HomeAssistant, entity_ids: set[str], key: str) -> set[str]:

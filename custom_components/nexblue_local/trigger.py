@@ -1,28 +1,41 @@
-"""Triggers: charging, vehicles, faults and the fallback."""
+"""Triggers: charging, vehicles, faults, the fallback, and what the site decides."""
 
 from typing import Any, ClassVar, override
 
-from homeassistant.const import STATE_OFF, STATE_ON
+from homeassistant.const import (
+    CONF_MODE,
+    CONF_OPTIONS,
+    STATE_OFF,
+    STATE_ON,
+    UnitOfPower,
+)
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.target import (
     TargetStateChangedData,
     async_track_target_selector_state_change_event,
 )
 from homeassistant.helpers.trigger import (
+    ENTITY_STATE_TRIGGER_SCHEMA_WITH_BEHAVIOR,
+    EntityNumericalStateCrossedThresholdTriggerWithUnitBase,
     EntityTargetStateTriggerBase,
     Trigger,
     TriggerActionRunner,
     TriggerConfig,
     TriggerNotTriggeredReporter,
 )
+from homeassistant.util.unit_conversion import PowerConverter
+import voluptuous as vol
 
-from .targets import BINARY_SENSORS, filter_by_key
+from .limited_by import LimitedBy
+from .surplus.settings import Mode
+from .targets import BINARY_SENSORS, SELECTS, SENSORS, filter_by_key
 
 FROM_ANYWHERE: frozenset[str] = frozenset()
 
 
 class _Turns(EntityTargetStateTriggerBase):
-    """Trigger when a binary sensor of a charger turns on or off.
+    """Trigger when an entity, by default a binary sensor, turns to another state.
 
     An outage does not trigger. A change during an outage does once the charger is
     available again: the new state is compared with the last known one.
@@ -39,7 +52,7 @@ class _Turns(EntityTargetStateTriggerBase):
 
     @override
     def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return the binary sensors that have the key."""
+        """Return the entities that have the key."""
         return filter_by_key(self._hass, super().entity_filter(entities), self._key)
 
     @override
@@ -82,6 +95,39 @@ class _Turns(EntityTargetStateTriggerBase):
         return remove
 
 
+class ChargeModeChanged(_Turns):
+    """Trigger when the charge mode turns to one that was chosen."""
+
+    _domain_specs = SELECTS
+    _key = "charge_mode"
+    _schema = ENTITY_STATE_TRIGGER_SCHEMA_WITH_BEHAVIOR.extend(
+        {
+            vol.Required(CONF_OPTIONS): {
+                vol.Required(CONF_MODE): vol.All(cv.ensure_list, [vol.In(list(Mode))])
+            }
+        }
+    )
+
+    def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
+        """Initialize with the modes."""
+        super().__init__(hass, config)
+        self._to_states = set(self._options[CONF_MODE])
+
+
+class SurplusCrossedThreshold(EntityNumericalStateCrossedThresholdTriggerWithUnitBase):
+    """Trigger when the surplus of the site crosses a threshold."""
+
+    _domain_specs = SENSORS
+    _base_unit = UnitOfPower.WATT
+    _unit_converter = PowerConverter
+
+    @override
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        """Return the sensors of a surplus."""
+        found = super().entity_filter(entities)
+        return filter_by_key(self._hass, found, "surplus_power")
+
+
 def _turns(key: str, state: str, **more: Any) -> type[Trigger]:
     """Return the trigger class for a key and the state that triggers."""
     return type(
@@ -95,10 +141,16 @@ TRIGGERS: dict[str, type[Trigger]] = {
         "fallback_active", STATE_ON, _primary_entities_only=False
     ),
     "fault": _turns("fault", STATE_ON),
+    "charge_mode_changed": ChargeModeChanged,
+    "meter_lost": _turns("meter_lost", STATE_ON),
     "started_charging": _turns("charging", STATE_ON),
     "stopped_charging": _turns("charging", STATE_OFF),
+    "surplus_crossed_threshold": SurplusCrossedThreshold,
     "vehicle_connected": _turns("vehicle_connected", STATE_ON),
     "vehicle_disconnected": _turns("vehicle_connected", STATE_OFF),
+    "waiting_for_sun": _turns(
+        "limited_by", LimitedBy.WAITING_FOR_SUN, _domain_specs=SENSORS
+    ),
 }
 
 

@@ -398,7 +398,7 @@ async def test_limits_by_source() -> None:
     """The lowest is written at once and kept alive; only the user's is stored."""
     rig = await rig_of(current_limit=16.0)
     for limit, expected in ((10.0, 10.0), (20.0, 16.0), (8.0, 8.0), (None, 16.0)):
-        rig.controller.set_limit("surplus", limit)
+        rig.controller.set_limits({"surplus": limit})
         await asyncio.sleep(0.1)
         assert rig.charger.settings.current_limit == expected
         await rig.run_for(200)
@@ -415,7 +415,7 @@ async def test_limits_by_source() -> None:
 async def test_a_command_above_the_limit_of_another_source() -> None:
     """It is stored as it was requested, and written as low as it has to be."""
     rig = await rig_of(current_limit=16.0)
-    rig.controller.set_limit("fuse", 10.0)
+    rig.controller.set_limits({"fuse": 10.0})
     await rig.set(current_limit=20.0)
     assert rig.desired.current_limit == 20.0
     assert rig.charger.settings.current_limit == 10.0
@@ -423,9 +423,9 @@ async def test_a_command_above_the_limit_of_another_source() -> None:
     await rig.set(current_limit=8.0)
     assert rig.charger.settings.current_limit == 8.0
     assert rig.controller.as_dict()["limited_by"] == "user"
-    # The other source alone keeps control after a release of the user's settings.
+    # A release drops the limits of all sources.
     await rig.controller.release()
-    assert rig.state.limits.effective == 10.0
+    assert rig.state.limits.effective is None
     assert not rig.desired
 
 
@@ -433,7 +433,7 @@ async def test_a_command_above_the_limit_of_another_source() -> None:
 async def test_a_limit_of_another_source_is_restored() -> None:
     """After a power cycle the lowest is written, not the user's."""
     rig = await rig_of(current_limit=16.0)
-    rig.controller.set_limit("fuse", 10.0)
+    rig.controller.set_limits({"fuse": 10.0})
     await asyncio.sleep(0.1)
     rig.link.cut()
     rig.charger.power_cycle()

@@ -118,7 +118,7 @@ async def test_another_limit_comes_first() -> None:
     rig.charger.step = 1.0
     trial = asyncio.create_task(rig.controller.try_limits())
     await asyncio.sleep(1)
-    rig.controller.set_limit("fuse", 9.0)
+    rig.controller.set_limits({"fuse": 9.0})
     await asyncio.sleep(1)
     assert trial.done()
     assert rig.charger.settings.current_limit == 9

@@ -235,13 +235,13 @@ class Week:
         if not self.running or self.rig.desired.current_limit is None:
             return
         self.source_limit = self.random.choice((None, 8.0))
-        self.rig.controller.set_limit(SOURCE, self.source_limit)
+        self.rig.controller.set_limits({SOURCE: self.source_limit})
         await asyncio.sleep(0.1)
         lowest = self.rig.state.limits.lowest
         if lowest is not None and lowest[1] == SOURCE and self.rig.link.is_up:
             self.reached["limits of another source"] += 1
         assert self.rig.stored is None or SOURCE not in str(self.rig.stored)
-        self.rig.controller.set_limit(SOURCE, None)
+        self.rig.controller.set_limits({SOURCE: None})
 
     async def clock_jumps(self) -> None:
         """The wall clock is set."""

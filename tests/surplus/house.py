@@ -15,6 +15,7 @@ from custom_components.nexblue_local.surplus.readings import (
 )
 from custom_components.nexblue_local.surplus.settings import (
     ChargerSettings,
+    Mode,
     PhaseMode,
     Settings,
 )
@@ -27,9 +28,12 @@ def charger(**changes: Any) -> ChargerSettings:
     return ChargerSettings(**{"id": "a", "supply_phases": 1, **changes})
 
 
-def settings(*chargers: ChargerSettings, **changes: Any) -> Settings:
-    """Return settings of a house."""
-    return Settings(chargers=chargers or (charger(),), **changes)
+def settings(
+    *chargers: ChargerSettings, mode: Mode = Mode.SOLAR, **changes: Any
+) -> Settings:
+    """Return settings of a house whose chargers have the same mode."""
+    each_with_mode = (replace(each, mode=mode) for each in chargers or (charger(),))
+    return Settings(chargers=tuple(each_with_mode), **changes)
 
 
 @dataclass(kw_only=True)

@@ -225,5 +225,5 @@ def test_a_mode_that_changes_keeps_the_fuse() -> None:
     house = fast(mode=Mode.SOLAR)
     house.house_a = (16.0, 0.0, 0.0)
     house.run(30)
-    decision = house.decide(Changes(mode=Mode.FAST)).chargers[0]
+    decision = house.decide(Changes(mode={"a": Mode.FAST})).chargers[0]
     assert decision.current_a == 8.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from .house import House, charger, settings
 
 
 def solar(
-    sun: float, *, before: float = 0.0, wait: float = 20.0, **changes: object
+    sun: float, *, before: float = 0.0, wait: float = 20.0, **changes: Any
 ) -> House:
     """Return a one-phase house whose sun has just changed."""
     house = House(settings(**changes))

@@ -165,7 +165,7 @@ def test_garbage_changes_nothing(garbage: Any) -> None:
         {"battery": {"car_first_above_soc": 101}},
         {"restarts": "often"},
         {"state": []},
-        {"state": {"mode": "sun"}},
+        {"state": {"chargers": {"a": {"mode": "sun"}}}},
     ],
 )
 def test_settings(changes: dict[str, Any]) -> None:

@@ -151,13 +151,13 @@ class Day:
 def _settings(rng: random.Random) -> Settings:
     """Make up settings."""
     return Settings(
-        mode=rng.choice([Mode.SOLAR, Mode.SOLAR, *Mode]),
         fuse=Fuse() if rng.random() < 0.7 else None,
         battery=Battery(car_first_above_soc=50) if rng.random() < 0.5 else None,
         restarts=rng.choice(list(Restarts)),
         chargers=tuple(
             ChargerSettings(
                 id=name,
+                mode=rng.choice([Mode.SOLAR, Mode.SOLAR, *Mode]),
                 ceiling_a=rng.choice([5.0, 10.0, 16.0, 32.0]),
                 supply_phases=rng.choice([1, 3, 3]),
                 can_switch=rng.random() < 0.7,
@@ -173,7 +173,7 @@ def _changes(rng: random.Random, settings: Settings) -> Changes:
     """Make up what a user changes."""
     charger = rng.choice(settings.chargers)
     return Changes(
-        mode=rng.choice([None, Mode.SOLAR, *Mode]),
+        mode={charger.id: rng.choice([Mode.SOLAR, *Mode])},
         ceiling_a={charger.id: rng.choice([0.0, 8.0, 16.0])},
     )
 
@@ -187,11 +187,11 @@ def day(request: pytest.FixtureRequest) -> Day:
 def follow(day: Day, index: int) -> list[tuple[Reading, ChargerDecision, Mode, float]]:
     """Return readings and decisions of a charger, with the mode and the ceiling."""
     settings = day.settings.chargers[index]
-    mode, ceiling = day.settings.mode, settings.ceiling_a
+    mode, ceiling = settings.mode, settings.ceiling_a
     result = []
     for reading, decision in zip(day.readings, day.decisions, strict=True):
         if reading.changes is not None:
-            mode = reading.changes.mode or mode
+            mode = reading.changes.mode.get(settings.id, mode)
             ceiling = reading.changes.ceiling_a.get(settings.id, ceiling)
         result.append((reading, decision.chargers[index], mode, ceiling))
     return result
@@ -321,12 +321,10 @@ def test_restart_in_the_middle(day: Day) -> None:
         controller = Controller(day.settings, json.loads(day.states[index]))
         reading = replace(day.readings[index], changes=None)
         first = controller.decide(reading)
-        for decision, settings in zip(
-            first.chargers, day.settings.chargers, strict=True
-        ):
-            if controller.mode is Mode.SOLAR:
+        for decision, charger in zip(first.chargers, controller.chargers, strict=True):
+            if charger.mode is Mode.SOLAR:
                 assert decision.current_a == 0.0
-            if controller.mode is Mode.SOLAR_MIN:
-                assert (decision.current_a or 0.0) <= settings.min_a
+            if charger.mode is Mode.SOLAR_MIN:
+                assert (decision.current_a or 0.0) <= charger.settings.min_a
         for later in day.readings[index + 1 : index + 20]:
             controller.decide(later)

@@ -1,9 +1,11 @@
 """Several chargers on one meter."""
 
+from dataclasses import replace
+
 import pytest
 
-from custom_components.nexblue_local.surplus.readings import Status
-from custom_components.nexblue_local.surplus.settings import Mode
+from custom_components.nexblue_local.surplus.readings import Changes, Status
+from custom_components.nexblue_local.surplus.settings import Mode, Settings
 
 from .house import House, charger, settings
 
@@ -92,3 +94,31 @@ def test_never_below_the_minimum() -> None:
     """In `solar_min` each one has its minimum, and the first gets the rest."""
     assert amps(two(0.0, Mode.SOLAR_MIN), 60) == [6.0, 6.0]
     assert amps(two(3910.0, Mode.SOLAR_MIN), 600) == [16.0, 6.0]
+
+
+def test_each_its_own_mode() -> None:
+    """What a charger in another mode takes is no surplus of the others."""
+    house = two(2310.0)
+    house.decide(Changes(mode={"b": Mode.FAST}))
+    assert amps(house, 1800) == [0.0, 16.0]
+    house.sun += 16 * 230
+    assert amps(house, 1800) == [10.0, 16.0]
+    house.decide(Changes(mode={"b": Mode.OFF}))
+    assert amps(house, 600) == [16.0, 0.0]
+
+
+def test_other_settings() -> None:
+    """A charger that is added, and other settings, leave the others as they are."""
+    house = two(2310.0 + 6 * 230 + 200)
+    first, second = house.settings.chargers
+    house.controller.configure(Settings(chargers=(second,)))
+    house.controller.configure(house.settings)
+    assert amps(house, 1800) == [16.0, 0.0]
+    first = replace(first, ceiling_a=10.0)
+    house.controller.configure(Settings(chargers=(first, second)))
+    assert house.decide().chargers[0].current_a == 10.0
+    assert amps(house, 1200) == [10.0, 6.9]
+    house.controller.configure(
+        Settings(chargers=(replace(first, mode=Mode.OFF), second))
+    )
+    assert house.decide().chargers[0].current_a == 0.0

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 import itertools
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from custom_components.nexblue_local.surplus.settings import Battery, Mode, Rest
 from .house import House, charger, settings
 
 
-def house(sun: float = 2300.0, **changes: object) -> House:
+def house(sun: float = 2300.0, **changes: Any) -> House:
     """Return a house in the sun with one charger."""
     result = House(settings(**changes))
     result.sun = sun
@@ -209,14 +210,16 @@ def test_modes_change() -> None:
     """A car that charges goes on with the surplus; without surplus it is paused."""
     driven = house(2310.0, mode=Mode.FAST)
     driven.run(600)
-    assert driven.decide(Changes(mode=Mode.SOLAR)).chargers[0].current_a == 10.0
-    assert driven.decide(Changes(mode=Mode.OFF)).chargers[0].current_a == 0.0
-    assert driven.decide(Changes(mode=Mode.FAST)).chargers[0].current_a == 16.0
+    assert driven.decide(Changes(mode={"a": Mode.SOLAR})).chargers[0].current_a == 10.0
+    assert driven.decide(Changes(mode={"a": Mode.OFF})).chargers[0].current_a == 0.0
+    assert driven.decide(Changes(mode={"a": Mode.FAST})).chargers[0].current_a == 16.0
     driven.sun = 0.0
     driven.run(60)
-    assert driven.decide(Changes(mode=Mode.SOLAR)).chargers[0].current_a == 0.0
-    assert driven.decide(Changes(mode=Mode.SOLAR_MIN)).chargers[0].current_a == 6.0
-    assert driven.decide(Changes(mode=Mode.MANUAL)).chargers[0].current_a is None
+    assert driven.decide(Changes(mode={"a": Mode.SOLAR})).chargers[0].current_a == 0.0
+    assert (
+        driven.decide(Changes(mode={"a": Mode.SOLAR_MIN})).chargers[0].current_a == 6.0
+    )
+    assert driven.decide(Changes(mode={"a": Mode.MANUAL})).chargers[0].current_a is None
 
 
 def test_a_late_meter() -> None:

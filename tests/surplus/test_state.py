@@ -24,7 +24,9 @@ def restarted(house: House, settings: Settings | None = None) -> House:
 def test_modes_and_ceilings() -> None:
     """The user's choices outlive a restart; the lower of two ceilings holds."""
     house = House(settings(charger(), charger(id="b"), mode=Mode.OFF))
-    house.decide(Changes(mode=Mode.FAST, ceiling_a={"a": 10.0, "b": 32.0}))
+    house.decide(
+        Changes(mode={"a": Mode.FAST, "b": Mode.FAST}, ceiling_a={"a": 10.0, "b": 32.0})
+    )
     house = restarted(house)
     assert [each.current_a for each in house.decide().chargers] == [10.0, 16.0]
 
@@ -93,9 +95,9 @@ def test_another_charger() -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        {"mode": "sun"},
-        {"mode": 1},
-        {"mode": []},
+        {"chargers": {"a": {"mode": "sun"}}},
+        {"chargers": {"a": {"mode": 1}}},
+        {"chargers": {"a": {"mode": []}}},
         {"chargers": []},
         {"chargers": {"a": 1}},
         {"chargers": {"a": {"volts": True}}},

@@ -1,7 +1,7 @@
 """Commands to one charger, and everything that keeps them in force."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -116,13 +116,71 @@ class Controller:
         self.state.check(wanted, None if lease is None else lease.safe_limit)
         return wanted
 
-    def set_limit(self, source: str, limit: float | None) -> None:
-        """Set the limit in A of another source; it is written at once, not stored."""
+    def set_limits(self, limits: Mapping[str, float | None]) -> None:
+        """Set limits in A of other sources; they are written at once, not stored.
+
+        Only a change of the lowest limit is written.
+        """
         before = self.state.limits.effective
-        self.state.limits.set(source, limit)
-        if self.state.limits.effective != before:
-            self._writer.make_limit_due()
-            self.keep_alive.update()
+        for source, value in limits.items():
+            self.state.limits.set(source, value)
+        limit = self.state.limits.effective
+        if limit == before:
+            return
+        self._writer.make_limit_due()
+        self.keep_alive.update()
+        connection = self.reconciler.connection
+        is_lowered = limit is not None and (before is None or limit < before)
+        if limit is None or not is_lowered or connection is None:
+            return
+        if self._lock.locked():
+            # It does not wait for whoever writes now.
+            self._writer.interrupt.set()
+            self._environment.start(self._try_to_limit(connection, limit))
+
+    async def adopt_limit(self, limit: float) -> None:
+        """Make a limit in A that the charger has the one of the user, and store it."""
+        self.state.confirm(Setting.CURRENT_LIMIT, limit)
+        self.keep_alive.update()
+        await self.reconciler.save()
+
+    def delegate_phases(self, *, is_delegated: bool) -> None:
+        """Let others choose the phase mode, or return to the one that was requested.
+
+        That waits for the phase budget.
+        """
+        phases = self.state.phases
+        if phases.is_delegated is is_delegated:
+            return
+        phases.is_delegated = is_delegated
+        phases.await_mode(phases.seen, self.state.wanted_phase_mode)
+
+    async def choose_phases(self, mode: PhaseMode) -> None:
+        """Switch delegated phases within the budget; the mode is not stored.
+
+        Raises Rejected and CommandFailed.
+        """
+        with self._reported():
+            async with self._lock:
+                connection = await self._ready()
+                await connection.read_settings()
+                # Somebody else may have switched them.
+                await self.reconciler.observe(await self.link.observe())
+                phases = self.state.phases
+                is_free = self.state.wanted_phase_mode is None and phases.is_delegated
+                if not is_free or mode is phases.seen:
+                    return
+                self.state.check_phase_budget(mode, self._environment.now())
+                phases.found = phases.found or phases.seen
+                result = await self.reconciler.switch_phases(connection, mode)
+                if isinstance(result.found, PhaseMode):
+                    phases.seen = result.found
+                    await self.reconciler.save()
+                if result.outcome is not Outcome.CONFIRMED:
+                    key, detail = ERRORS[result.outcome], str(result.error or "")
+                    raise CommandFailed(
+                        key, detail, Setting.PHASE_MODE, mode, result.found
+                    )
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

@@ -26,6 +26,12 @@ class Source(StrEnum):
     """The phase mode is not restored yet."""
     COMMAND = "command"
     """A lower limit of the user that is still being confirmed."""
+    SURPLUS = "surplus"
+    """The charge mode."""
+    FUSE = "fuse"
+    """The main fuse of the house."""
+    ENERGY = "energy"
+    """The session has the energy that the user wanted."""
 
 
 def _roundings(value: float, step: float) -> tuple[float, float]:

@@ -22,11 +22,22 @@ class Phases:
     """The requested mode was lost and has not been seen since."""
     failures: int = 0
     """Attempts to restore it that failed."""
+    is_delegated: bool = False
+    """The surplus controller chooses the mode, unless the user requested one."""
+    found: PhaseMode | None = None
+    """The mode before the surplus controller chose others; stored."""
 
     @property
     def is_held(self) -> bool:
-        """Return whether the current is held at 6 A until the mode is restored."""
-        return self.is_awaited and not self.is_given_up
+        """Return whether the current is held at 6 A until the mode is restored.
+
+        It is not if others were chosen for it: then the charger has lost nothing.
+        """
+        return self.found is None and self.is_awaited and not self.is_given_up
+
+    @property
+    def _is_tried(self) -> bool:
+        return self.is_awaited and self.failures < GIVE_UP_AFTER
 
     @property
     def is_given_up(self) -> bool:
@@ -52,6 +63,7 @@ class Phases:
     def settle(self, mode: PhaseMode | None) -> None:
         """End the wait, with the mode that the charger has."""
         self.seen, self.is_awaited, self.failures = mode, False, 0
+        self.found = None
 
     def attempted(self, found: PhaseMode | None, wanted: PhaseMode | None) -> None:
         """End the wait for the mode, or count an attempt that was not confirmed."""
@@ -63,4 +75,4 @@ class Phases:
 
     def may_restore(self, now: datetime) -> bool:
         """Return whether the requested mode is awaited and may be written now."""
-        return self.is_held and self.budget.is_allowed(now)
+        return self._is_tried and self.budget.is_allowed(now)

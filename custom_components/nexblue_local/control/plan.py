@@ -71,7 +71,7 @@ def phase_restoration(state: ControlState, now: datetime) -> list[Write]:
 
     The limit is held before the charger takes its time for this, and set after.
     """
-    mode = state.desired.phase_mode
+    mode = state.wanted_phase_mode
     if mode is None or not state.phases.may_restore(now):
         return []
     limit = limit_restoration(state)

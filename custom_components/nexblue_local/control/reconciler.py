@@ -51,6 +51,7 @@ TRANSITIONS: Final = {
     (RESTORING, SYNCED): "everything written",
     (RESTORING, PENDING): "something not accepted yet",
     (RESTORING, UNSYNCED): "connection lost",
+    (SYNCED, PENDING): "the phase mode that was requested has to return",
     (SYNCED, UNSYNCED): "connection lost, or a command cancelled",
     (PENDING, SYNCED): "accepted at a later poll",
     (PENDING, UNSYNCED): "connection lost, or a command cancelled",
@@ -126,7 +127,11 @@ class Reconciler:
         self._enter(RESTORING)
         self._pending.clear()
         self._retries = 0
-        was_read = bool(self.control.desired) or self.control.is_in_control
+        was_read = (
+            bool(self.control.desired)
+            or self.control.is_in_control
+            or self.control.wanted_phase_mode is not None
+        )
         if was_read:
             await self._restore(connection)
         self._synced_on = connection
@@ -147,7 +152,7 @@ class Reconciler:
         await self.observe(observation, at_once=True)
         found = self.link.settings
         if Setting.PHASE_MODE in capabilities:
-            control.phases.await_mode(found.phase_mode, control.desired.phase_mode)
+            control.phases.await_mode(found.phase_mode, control.wanted_phase_mode)
         now = self.environment.now()
         may_switch = clock() >= self._phases_retry_at
         writes = plan.restoration(
@@ -237,8 +242,9 @@ class Reconciler:
             raise result.error
         if result.outcome is not Outcome.BUSY:
             found = result.found if isinstance(result.found, PhaseMode) else None
-            self.control.phases.attempted(found, self.control.desired.phase_mode)
+            self.control.phases.attempted(found, self.control.wanted_phase_mode)
             self._phases_retry_at = clock() + self.environment.timing.retry_phases
+            await self.save()
         return result.outcome
 
     def _not_restored(self, setting: Setting, outcome: Outcome) -> None:

@@ -90,6 +90,14 @@ class ControlState:
         self.limits.set(Source.USER, self.desired.current_limit)
 
     @property
+    def wanted_phase_mode(self) -> PhaseMode | None:
+        """Return the phase mode that the charger has to have, None if any will do."""
+        requested = self.desired.phase_mode
+        if requested in (None, PhaseMode.ADAPTIVE) and self.phases.is_delegated:
+            return None
+        return requested or self.phases.found
+
+    @property
     def is_in_control(self) -> bool:
         """Return whether the fallback timer has to be kept from running out."""
         return self.limits.effective is not None
@@ -141,7 +149,7 @@ class ControlState:
             if self.phases.seen not in (None, mode):
                 # Somebody else switched them.
                 self.phases.budget.record(now, in_session=self.session.is_open)
-            self.phases.observe(mode, self.desired.phase_mode)
+            self.phases.observe(mode, self.wanted_phase_mode)
         return self.as_dict() != before
 
     def confirm(
@@ -163,10 +171,12 @@ class ControlState:
         return True
 
     def release(self) -> None:
-        """Request nothing any more."""
+        """Request nothing any more, and limit nothing."""
         self.desired, self.lease = Settings(), None
         self.phases.settle(self.phases.seen)
-        self.limits.set(Source.USER, None)
+        self.phases.is_delegated = False
+        for source in Source:
+            self.limits.set(source, None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is stored."""
@@ -186,6 +196,7 @@ class ControlState:
                 "energy": session.energy // ENERGY_STEP * ENERGY_STEP,
             },
             "phase_mode_seen": self.phases.seen,
+            "phase_mode_found": self.phases.found,
             "learned": {
                 "version": learned.version,
                 "limit_step": learned.step,
@@ -218,6 +229,8 @@ class ControlState:
                 phases=Phases(
                     PhaseBudget(switches, record.integer(budget["in_session"])),
                     seen=record.optional(PhaseMode, data["phase_mode_seen"]),
+                    # Earlier versions did not store it.
+                    found=record.optional(PhaseMode, data.get("phase_mode_found")),
                 ),
                 session=Session(
                     number=record.integer(session["number"]),

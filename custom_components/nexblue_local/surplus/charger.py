@@ -12,7 +12,7 @@ from .prices import Prices
 from .readings import NO_CAR, ChargerReading, Status
 from .rounding import tenths_down, tenths_up
 from .setpoint import Setpoint
-from .settings import ChargerSettings, PhaseMode
+from .settings import SOLAR_MODES, ChargerSettings, Mode, PhaseMode
 from .solar import Range, SolarCharging
 from .wake_up import WakeUp
 
@@ -32,6 +32,9 @@ class Charger:
     def __init__(self, settings: ChargerSettings, prices: Prices) -> None:
         """Initialize a charger that was not read yet."""
         self.settings = settings
+        self.mode = settings.mode
+        self.is_entering = True
+        """Whether the surplus decides from now on, and did not before."""
         self.least_a = tenths_up(settings.min_a)
         """Lowest current in A that may be offered."""
         self.limit_to(settings.ceiling_a)
@@ -172,7 +175,8 @@ class Charger:
     def powers(self, t: float, since: float) -> tuple[float, float]:
         """Return the least and the greatest power in W it may have had since then."""
         least, most = self.car.powers_since(since - MEMORY)
-        if self.has_car and t - self.answered_at < FOLLOWS_WITHIN:
+        is_told = self.has_car and self.answer is not None
+        if is_told and t - self.answered_at < FOLLOWS_WITHIN:
             expected = self.car.watts(self.answer or 0.0, self.phases(t))
             least, most = min(least, expected), max(most, expected)
         return (least if self.is_readable else 0.0), most
@@ -187,6 +191,38 @@ class Charger:
         return power
 
     # Decisions
+
+    def configure(self, settings: ChargerSettings, prices: Prices) -> None:
+        """Take other settings."""
+        self.settings = settings
+        self.least_a = tenths_up(settings.min_a)
+        self.limit_to(settings.ceiling_a)
+        self.set_mode(settings.mode)
+        self.solar.prices = prices
+        self.plan.prices = prices
+
+    @property
+    def fuse_a(self) -> float | None:
+        """Return what the fuse leaves, in A; None without a limit."""
+        if math.isinf(self.cap.value):
+            return None
+        amps = tenths_down(self.cap.value)
+        return amps if amps >= self.least_a else 0.0
+
+    @property
+    def is_solar(self) -> bool:
+        """Return whether the surplus decides."""
+        return self.mode in SOLAR_MODES
+
+    def set_mode(self, mode: Mode) -> None:
+        """Take another mode."""
+        before, self.mode = self.mode, mode
+        if before is mode or (before in SOLAR_MODES and self.is_solar):
+            return
+        self.is_entering = True
+        self.solar.turn(on=False)
+        self.plan.hold()
+        self.found_a = None
 
     def set_ceiling(self, amps: float) -> None:
         """Take another limit of the user."""

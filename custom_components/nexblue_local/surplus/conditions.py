@@ -20,10 +20,11 @@ class Conditions:
     """W that are left for the charger and those after it."""
     discharging: float
     """W that the battery gives, which are no surplus."""
-    always_on: bool
-    """Whether charging never goes below the minimum."""
     start_threshold: float
     """W above the minimum that a start needs."""
     is_battery_unknown: bool
-    is_entering: bool
+    # Of each charger.
+    always_on: bool = False
+    """Whether charging never goes below the minimum."""
+    is_entering: bool = False
     """Whether the surplus decides from now on, and did not before."""

@@ -1,6 +1,7 @@
 """The surplus controller: readings in, decisions out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 import math
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from .prices import PRICES
 from .readings import Changes, Reading
 from .rounding import tenths_down
 from .setpoint import Setpoint
-from .settings import SOLAR_MODES, Mode, Settings
+from .settings import Mode, Settings
 from .simple_modes import fast, manual, off
 from .solar_mode import solar
 from .state import dump, restore
@@ -35,22 +36,40 @@ class Controller:
         self, settings: Settings, state: Mapping[str, Any] | None = None
     ) -> None:
         """Initialize, with what an earlier controller knew; raises InvalidState."""
-        self.settings = settings
-        self.mode = settings.mode
-        prices = PRICES[settings.restarts]
-        self.chargers = [Charger(each, prices) for each in settings.chargers]
+        self.chargers: list[Charger] = []
         self._meter = GridMeter()
         self._guard = None if settings.fuse is None else FuseGuard(settings.fuse)
         self._surplus = Surplus()
         self._t: float | None = None
-        self._is_entering = True
+        self.surplus_w: float | None = None
+        """W that the chargers in a solar mode could use without import."""
         self._discharging = 0.0
+        self.configure(settings)
         if state is not None:
-            self.mode = restore(state, self.mode, self.chargers)
+            restore(state, self.chargers)
+
+    def configure(self, settings: Settings) -> None:
+        """Take other settings, of the same house.
+
+        What is known of the meters and of chargers that remain is kept.
+        """
+        self.settings = settings
+        prices = PRICES[settings.restarts]
+        known = {charger.settings.id: charger for charger in self.chargers}
+        self.chargers = []
+        for each in settings.chargers:
+            charger = known.get(each.id) or Charger(each, prices)
+            charger.configure(each, prices)
+            self.chargers.append(charger)
+
+    @property
+    def meter_state(self) -> MeterState:
+        """Return whether the grid meter can be relied on."""
+        return self._meter.state
 
     def dump(self) -> dict[str, Any]:
-        """Return the mode and what was learned, to be stored as JSON."""
-        return dump(self.mode, self.chargers)
+        """Return the modes and what was learned, to be stored as JSON."""
+        return dump(self.chargers)
 
     def decide(self, reading: Reading) -> Decision:
         """Return what the chargers shall do; `reading.t` never falls."""
@@ -68,8 +87,9 @@ class Controller:
             setpoint = self._setpoint(index, conditions)
             self._limit(t, index, loads, setpoint)
             decisions.append(_decision(t, charger, setpoint))
-            conditions.surplus -= charger.taken(t)
-        self._is_entering = conditions.meter is not MeterState.VALID
+            if charger.is_solar:
+                conditions.surplus -= charger.taken(t)
+            charger.is_entering = conditions.meter is not MeterState.VALID
         return Decision(t, tuple(decisions))
 
     # What is known
@@ -80,16 +100,9 @@ class Controller:
             ceiling = changes.ceiling_a.get(charger.settings.id)
             if ceiling is not None:
                 charger.set_ceiling(ceiling)
-        mode = changes.mode
-        if mode is None or mode is self.mode:
-            return
-        if not (mode in SOLAR_MODES and self.mode in SOLAR_MODES):
-            self._is_entering = True
-            for charger in self.chargers:
-                charger.solar.turn(on=False)
-                charger.plan.hold()
-                charger.found_a = None
-        self.mode = mode
+            mode = changes.mode.get(charger.settings.id)
+            if mode is not None:
+                charger.set_mode(mode)
 
     def _observe(self, reading: Reading) -> None:
         """Take what was read of the chargers."""
@@ -131,21 +144,24 @@ class Controller:
         return soc >= battery.car_first_above_soc
 
     def _conditions(self, t: float, seconds: float) -> Conditions:
-        """Return what is known of the surplus, before the first charger has its part."""
-        settings = self.settings
+        """Return what is known of the surplus, before the first charger has its part.
+
+        What a charger in another mode takes is no surplus.
+        """
+        settings, surplus = self.settings, self._surplus.value
+        taken = sum(each.taken(t) for each in self.chargers if not each.is_solar)
+        self.surplus_w = None if surplus is None else surplus - taken
         return Conditions(
             t=t,
             seconds=seconds,
             meter=self._meter.state,
             meter_lost_at=self._meter.next_change_at,
-            surplus=(self._surplus.value or 0.0)
+            surplus=(self.surplus_w or 0.0)
             + settings.import_tolerated_w
             - settings.export_kept_w,
             discharging=self._discharging,
-            always_on=self.mode is Mode.SOLAR_MIN,
             start_threshold=settings.start_threshold_w,
             is_battery_unknown=self._is_battery_unknown,
-            is_entering=self._is_entering,
         )
 
     # What follows
@@ -153,7 +169,7 @@ class Controller:
     def _setpoint(self, index: int, conditions: Conditions) -> Setpoint:
         """Return what the mode wants for a charger."""
         charger = self.chargers[index]
-        match self.mode:
+        match charger.mode:
             case Mode.MANUAL:
                 return manual()
             case Mode.OFF:
@@ -164,18 +180,23 @@ class Controller:
                 after = [
                     each for each in self.chargers[index + 1 :] if each.solar.is_on
                 ]
-                return solar(charger, conditions, after)
+                own = replace(
+                    conditions,
+                    always_on=charger.mode is Mode.SOLAR_MIN,
+                    is_entering=charger.is_entering,
+                )
+                return solar(charger, own, after)
 
     def _limit(
         self, t: float, index: int, loads: list[Load], setpoint: Setpoint
     ) -> None:
         """Apply what limits a charger in any mode."""
         charger, load = self.chargers[index], loads[index]
-        if self._guard is not None and self.mode is not Mode.OFF:
+        if self._guard is not None and charger.mode is not Mode.OFF:
             # The phases may have been switched since.
             loads[index].phases = charger.load(t).phases
             self._update_cap(t, index, loads, self._guard)
-            if self.mode is Mode.MANUAL:
+            if charger.mode is Mode.MANUAL:
                 charger.limit_found(setpoint)
             elif setpoint.amps is not None and charger.cap.value < setpoint.amps:
                 setpoint.amps = tenths_down(charger.cap.value)
@@ -241,6 +262,7 @@ def _decision(t: float, charger: Charger, setpoint: Setpoint) -> ChargerDecision
     return ChargerDecision(
         id=charger.settings.id,
         current_a=setpoint.amps,
+        fuse_a=charger.fuse_a,
         phase_mode=setpoint.phase_mode,
         reason=setpoint.reason,
         # Rounded up: at that time, it has changed.

@@ -39,6 +39,8 @@ class ChargerDecision:
     id: str
     current_a: float | None
     """A in steps of 0.1; 0 pauses, None leaves the charger alone."""
+    fuse_a: float | None
+    """A that the fuse leaves, in any mode; None: as much as anybody may want."""
     phase_mode: PhaseMode | None
     """Phase mode to switch to; None leaves it alone."""
     reason: Reason

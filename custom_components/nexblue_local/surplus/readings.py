@@ -51,7 +51,8 @@ class ChargerReading:
 class Changes:
     """Settings that the user changed."""
 
-    mode: Mode | None = None
+    mode: Mapping[str, Mode] = field(default_factory=dict)
+    """New modes, by the id of the charger."""
     ceiling_a: Mapping[str, float] = field(default_factory=dict)
     """New ceilings in A, by the id of the charger."""
 

@@ -89,6 +89,7 @@ class ChargerSettings:
     """Settings of a charger."""
 
     id: str
+    mode: Mode = Mode.SOLAR
     ceiling_a: float = 16.0
     """The user's limit in A; below `min_a` there is no charging."""
     min_a: float = 6.0
@@ -122,7 +123,6 @@ class Settings:
 
     chargers: tuple[ChargerSettings, ...]
     """In the order in which they get the surplus."""
-    mode: Mode = Mode.SOLAR
     start_threshold_w: float = 0.0
     """Surplus in W above the minimum that a start needs."""
     export_kept_w: float = 0.0
@@ -138,7 +138,5 @@ class Settings:
         _check("start_threshold_w", self.start_threshold_w)
         _check("export_kept_w", self.export_kept_w)
         _check("import_tolerated_w", self.import_tolerated_w)
-        if not self.chargers:
-            raise InvalidSettings("chargers must not be empty")
         if len({charger.id for charger in self.chargers}) < len(self.chargers):
             raise InvalidSettings("each charger must have an id of its own")

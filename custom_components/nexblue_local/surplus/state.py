@@ -1,4 +1,4 @@
-"""What outlives a restart: the mode and what was learned, never a decision."""
+"""What outlives a restart: the modes and what was learned, never a decision."""
 
 from collections.abc import Mapping, Sequence
 import math
@@ -13,12 +13,12 @@ class InvalidState(ValueError):
     """A stored state cannot be understood."""
 
 
-def dump(mode: Mode, chargers: Sequence[Charger]) -> dict[str, Any]:
+def dump(chargers: Sequence[Charger]) -> dict[str, Any]:
     """Return what is stored, as JSON."""
     return {
-        "mode": mode.value,
         "chargers": {
             charger.settings.id: {
+                "mode": charger.mode.value,
                 "ceiling_a": charger.changed_ceiling_a,
                 "volts": charger.car.volts,
                 "gap_a": charger.car.gap_a,
@@ -33,23 +33,23 @@ def dump(mode: Mode, chargers: Sequence[Charger]) -> dict[str, Any]:
     }
 
 
-def restore(state: Mapping[str, Any], mode: Mode, chargers: Sequence[Charger]) -> Mode:
-    """Restore what was learned, and return the mode; raises InvalidState."""
+def restore(state: Mapping[str, Any], chargers: Sequence[Charger]) -> None:
+    """Restore the modes and what was learned; raises InvalidState."""
     chargers_stored = state.get("chargers")
     stored = _mapping({} if chargers_stored is None else chargers_stored, "chargers")
     try:
-        restored = mode if state.get("mode") is None else Mode(state["mode"])
         for charger in chargers:
             fields = stored.get(charger.settings.id)
             if fields is not None:
                 _restore(_mapping(fields, "a charger"), charger)
     except (TypeError, ValueError) as error:
         raise InvalidState(f"state: {error}") from error
-    return restored
 
 
 def _restore(fields: Mapping[str, Any], charger: Charger) -> None:
     """Restore what was learned of one charger."""
+    if fields.get("mode") is not None:
+        charger.set_mode(Mode(fields["mode"]))
     ceiling = _number(fields, "ceiling_a", 0.0, LARGEST)
     if ceiling is not None:
         charger.changed_ceiling_a = ceiling

@@ -1,0 +1,429 @@
+"""The site: decides for all chargers, from what the meters of the house say."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, Final
+
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntry,
+    ConfigEntryChange,
+    ConfigEntryState,
+)
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.event import (
+    async_track_state_change_event,
+    async_track_state_report_event,
+    async_track_time_interval,
+)
+from homeassistant.util import dt as dt_util
+
+from .const import DOMAIN
+from .control.phase_budget import PhaseBudget
+from .control.settings import PhaseMode
+from .coordinator import NexBlueConfigEntry, NexBlueRuntimeData
+from .modbus.enums import ChargePointState
+from .modbus.snapshot import Snapshot
+from .modbus_link import control_settings
+from .phase_currents import LEAST_VOLTAGE, ChargerLoad
+from .repairs import async_create_fuse_issue
+from .site_config import SiteConfig, async_charger_entries, is_site
+from .site_meter import MeterReading, SiteMeter
+from .surplus.controller import Controller
+from .surplus.decision import ChargerDecision
+from .surplus.meter import MeterState
+from .surplus.readings import ChargerReading, Reading, Status
+from .surplus.settings import (
+    Battery,
+    ChargerSettings,
+    Fuse,
+    PhaseMode as SurplusPhaseMode,
+    Restarts,
+    Settings,
+)
+
+DECIDE_EVERY: Final = timedelta(seconds=5)
+PUBLISH_EVERY: Final = 1.0
+"""Seconds between two states of the sensors, however often the meters report."""
+LONGEST_STEP: Final = 60.0
+"""Seconds; over a longer time without a decision, no energy is counted."""
+
+STATUSES: Final = {
+    status: Status(
+        "unavailable" if status is ChargePointState.INOPERATIVE else status.name.lower()
+    )
+    for status in ChargePointState
+}
+PHASE_MODES: Final = {
+    PhaseMode.SINGLE_PHASE: SurplusPhaseMode.ONE,
+    PhaseMode.THREE_PHASE: SurplusPhaseMode.THREE,
+    PhaseMode.ADAPTIVE: SurplusPhaseMode.ADAPTIVE,
+}
+PINNED: Final = (PhaseMode.SINGLE_PHASE, PhaseMode.THREE_PHASE)
+"""Phase modes that the surplus controller leaves alone if the user chose them."""
+
+CONF_START_THRESHOLD: Final = "start_threshold"
+CONF_EXPORT_KEPT: Final = "export_kept"
+CONF_IMPORT_TOLERATED: Final = "import_tolerated"
+CONF_CAR_FIRST_ABOVE_SOC: Final = "car_first_above_soc"
+CONF_RESTARTS: Final = "restarts"
+
+DEFAULTS: Final[dict[str, Any]] = {
+    CONF_START_THRESHOLD: 0.0,
+    CONF_EXPORT_KEPT: 0.0,
+    CONF_IMPORT_TOLERATED: 0.0,
+    CONF_CAR_FIRST_ABOVE_SOC: 100.0,
+    CONF_RESTARTS: Restarts.BALANCED,
+}
+"""What the user can change at the site's device; the rest are entry options."""
+
+type SiteConfigEntry = ConfigEntry[Site]
+
+
+class Member:
+    """A charger of the site.
+
+    What was read is converted once, because the meter reports more often.
+    """
+
+    def __init__(self, entry_id: str, runtime: NexBlueRuntimeData) -> None:
+        """Initialize the member for a charger that is set up."""
+        self.id = entry_id
+        self.runtime = runtime
+        self.charging = runtime.controller.charging
+        self.control = runtime.controller.control
+        self.unsubscribe: CALLBACK_TYPE = lambda: None
+        self._switches = _switches(self.control.state.phases.budget)
+        self._data: Snapshot | None = None
+        self._settings: ChargerSettings | None = None
+        self._choices: tuple[Any, ...] = ()
+
+    def update(self, t: float) -> None:
+        """Convert what was read of the charger until a time in s, if that is new."""
+        data = self.runtime.coordinator.data
+        if data is self._data:
+            return
+        self._data, values = data, data.reading
+        settings = control_settings(data.settings)
+        self.power_w = max(0.0, values.power or 0.0)
+        self.load = ChargerLoad.from_reading(values, self.charging.config)
+        others = (values.voltage_l2, values.voltage_l3)
+        self._has_three_phases = any(v is None or v >= LEAST_VOLTAGE for v in others)
+        powers = (values.power_l1, values.power_l2, values.power_l3)
+        if None in powers:
+            powers = (values.power, 0.0, 0.0)
+        mode = settings.phase_mode
+        self.reading = ChargerReading(
+            id=self.id,
+            at=t - self.runtime.coordinator.age,
+            status=None if values.status is None else STATUSES[values.status],
+            power_w=powers,
+            current_a=(values.current_l1, values.current_l2, values.current_l3),
+            voltage_v=(values.voltage_l1, values.voltage_l2, values.voltage_l3),
+            offered_a=settings.current_limit,
+            phase_mode=None if mode is None else PHASE_MODES[mode],
+        )
+
+    def settings(self) -> ChargerSettings:
+        """Return the settings of the charger as they are now."""
+        charging, config = self.charging, self.charging.config
+        ceiling = charging.ceiling
+        choices = (
+            charging.mode,
+            charging.ceiling_to_adopt if ceiling is None else ceiling,
+            config.supply_phases or (3 if self._has_three_phases else 1),
+            config.switch_phases
+            and self.control.state.desired.phase_mode not in PINNED,
+        )
+        if self._settings is None or choices != self._choices:
+            self._choices = choices
+            mode, ceiling_a, supply_phases, can_switch = choices
+            self._settings = ChargerSettings(
+                id=self.id,
+                mode=mode,
+                ceiling_a=ceiling_a,
+                min_a=config.min_current,
+                supply_phases=supply_phases,
+                can_switch=can_switch,
+                rotation=config.rotation,
+                phase_mode=self.reading.phase_mode or SurplusPhaseMode.ADAPTIVE,
+                switches=self._switches,
+            )
+        return self._settings
+
+
+class Site:
+    """The site that is set up."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+        """Initialize; see `async_start`."""
+        self.config = SiteConfig.from_entry(entry)
+        self.reading = MeterReading()
+        self._hass = hass
+        self._entry = entry
+        self._meter = SiteMeter(hass, self.config)
+        self._members: dict[str, Member] = {}
+        self._controller = Controller(self._settings())
+        self._decided_at = monotonic()
+        self._is_due = False
+        self._listeners: list[Callable[[], None]] = []
+        self._published_at = 0.0
+        self._unsubscribes: list[CALLBACK_TYPE] = []
+
+    async def async_start(self) -> None:
+        """Begin to decide."""
+        hass = self._hass
+        entity_ids = self._meter.entity_ids | self._meter.device_entity_ids
+        self._unsubscribes = [
+            async_track_state_change_event(hass, entity_ids, self._reported),
+            # Without this, a value that stays the same would seem to be old.
+            async_track_state_report_event(hass, entity_ids, self._reported),
+            async_track_time_interval(
+                hass, self._tick, DECIDE_EVERY, cancel_on_shutdown=True
+            ),
+            async_dispatcher_connect(
+                hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed
+            ),
+        ]
+        await self._async_update_members()
+        self.async_decide()
+
+    @callback
+    def async_stop(self) -> None:
+        """Stop deciding; the chargers keep their limits for a time."""
+        while self._unsubscribes:
+            self._unsubscribes.pop()()
+        for member in self._members.values():
+            member.unsubscribe()
+            member.charging.leave()
+        self._members.clear()
+
+    # What the entities of the site show and change.
+
+    @property
+    def meter_state(self) -> MeterState:
+        """Return whether the grid meter can be relied on."""
+        return self._controller.meter_state
+
+    @property
+    def surplus_w(self) -> float | None:
+        """Return the power in W that cars could use without import."""
+        return self._controller.surplus_w
+
+    @property
+    def house_w(self) -> float | None:
+        """Return the power in W that the house uses without the cars."""
+        reading = self.reading
+        if reading.grid_w is None or reading.solar_w is None:
+            return None
+        cars = sum(each.power_w for each in self._members.values())
+        return reading.grid_w + reading.solar_w + (reading.battery_w or 0.0) - cars
+
+    @property
+    def fuse_headroom(self) -> float | None:
+        """Return the current in A that is left on the phase with the highest one."""
+        currents = [a for a in self.reading.house_a or () if a is not None]
+        if self.config.main_fuse is None or not currents:
+            return None
+        return self.config.main_fuse - max(currents)
+
+    def option(self, key: str) -> Any:
+        """Return what the user chose, or its default."""
+        return self._entry.options.get(key, DEFAULTS[key])
+
+    @callback
+    def async_set_option(self, key: str, value: Any) -> None:
+        """Store what the user chose, and apply it."""
+        options = {**self._entry.options, key: value}
+        self._hass.config_entries.async_update_entry(self._entry, options=options)
+        self.async_decide()
+        self._publish()
+
+    @callback
+    def async_add_listener(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+        """Call a listener when the sensors have something to show."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the state for diagnostics."""
+        now = monotonic()
+        reading = self.reading
+        return {
+            "meter_state": self.meter_state.name.lower(),
+            "surplus_w": self.surplus_w,
+            "grid_w": reading.grid_w,
+            "grid_age": None if reading.grid_at is None else now - reading.grid_at,
+            "house_a": reading.house_a,
+            "house_age": None if reading.house_at is None else now - reading.house_at,
+            "battery_w": reading.battery_w,
+            "battery_soc": reading.battery_soc,
+            "solar_w": reading.solar_w,
+            "unsigned_phases": reading.unsigned_phases,
+            "chargers": [
+                {
+                    "mode": member.charging.mode,
+                    "reason": member.charging.reason,
+                    "effective_limit": member.control.state.limits.effective,
+                }
+                for member in self._members.values()
+            ],
+        }
+
+    # When it decides.
+
+    @callback
+    def _reported(self, _: Event[Any]) -> None:
+        """Decide after a report, once for all that are made at the same time."""
+        self._decide_soon()
+
+    @callback
+    def _decide_soon(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._hass.loop.call_soon(self._decide_if_due)
+
+    @callback
+    def _decide_if_due(self) -> None:
+        if self._is_due and self._unsubscribes:
+            self.async_decide()
+
+    @callback
+    def _tick(self, _: datetime) -> None:
+        self.async_decide()
+
+    @callback
+    def async_decide(self) -> None:
+        """Decide now, and hand the decisions to the chargers."""
+        self._is_due = False
+        t = monotonic()
+        for each in self._members.values():
+            each.update(t)
+        loads = [each.load for each in self._members.values()]
+        self.reading = reading = self._meter.read(t, loads)
+        if (settings := self._settings()) != self._controller.settings:
+            self._controller.configure(settings)
+        self._count_energy(t)
+        decision = self._controller.decide(
+            Reading(
+                t=t,
+                grid_w=reading.grid_w,
+                grid_at=reading.grid_at,
+                house_a=reading.house_a,
+                house_at=reading.house_at,
+                battery_w=reading.battery_w,
+                battery_soc=reading.battery_soc,
+                chargers=tuple(each.reading for each in self._members.values()),
+            )
+        )
+        now = dt_util.utcnow()
+        for answer in decision.chargers:
+            charging = self._members[answer.id].charging
+            charging.apply(answer, _next_change(answer, t, now))
+        if t - self._published_at >= PUBLISH_EVERY:
+            self._published_at = t
+            self._publish()
+
+    def _publish(self) -> None:
+        for listener in self._listeners.copy():
+            listener()
+
+    def _count_energy(self, t: float) -> None:
+        """Count the solar energy of the cars since the last decision.
+
+        What is imported, and what the battery gives, is counted as theirs first.
+        """
+        seconds, self._decided_at = t - self._decided_at, t
+        if self.reading.grid_w is None or seconds > LONGEST_STEP:
+            return
+        total = sum(each.power_w for each in self._members.values())
+        if total <= 0:
+            return
+        other = max(0.0, self.reading.grid_w) + max(0.0, self.reading.battery_w or 0.0)
+        share = max(0.0, 1.0 - other / total)
+        for each in self._members.values():
+            each.charging.solar_energy += each.power_w * share * seconds / 3.6e6
+
+    # What it consists of.
+
+    def _settings(self) -> Settings:
+        """Return the settings of the surplus controller as they are now."""
+        config = self.config
+        return Settings(
+            chargers=tuple(each.settings() for each in self._members.values()),
+            start_threshold_w=self.option(CONF_START_THRESHOLD),
+            export_kept_w=self.option(CONF_EXPORT_KEPT),
+            import_tolerated_w=self.option(CONF_IMPORT_TOLERATED),
+            fuse=None if config.main_fuse is None else Fuse(main_a=config.main_fuse),
+            battery=None
+            if config.battery is None
+            else Battery(car_first_above_soc=self.option(CONF_CAR_FIRST_ABOVE_SOC)),
+            restarts=Restarts(self.option(CONF_RESTARTS)),
+        )
+
+    @callback
+    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
+        """Notice chargers that were set up or unloaded."""
+        if entry.domain == DOMAIN and not is_site(entry):
+            self._entry.async_create_task(self._hass, self._async_update_members())
+
+    async def _async_update_members(self) -> None:
+        """Have the chargers that are loaded as members, in the order of priority."""
+        entries: list[NexBlueConfigEntry] = [
+            entry
+            for entry in async_charger_entries(self._hass)
+            if entry.state is ConfigEntryState.LOADED
+        ]
+        before, self._members = self._members, {}
+        entries.sort(
+            key=lambda entry: -entry.runtime_data.controller.charging.config.priority
+        )
+        joined = []
+        for entry in entries:
+            runtime = entry.runtime_data
+            member = before.pop(entry.entry_id, None)
+            if member is None or member.runtime is not runtime:
+                if member is not None:
+                    member.unsubscribe()
+                member = Member(entry.entry_id, runtime)
+                member.update(monotonic())
+                member.unsubscribe = runtime.coordinator.async_add_listener(
+                    self._decide_soon
+                )
+                joined.append(member)
+            self._members[entry.entry_id] = member
+        for member in before.values():
+            member.unsubscribe()
+        for member in joined:
+            await member.charging.async_join(
+                self.async_decide, has_fuse=self.config.main_fuse is not None
+            )
+        if joined:
+            self.async_decide()
+
+
+async def async_end_site(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """End what a site decided that was removed or disabled.
+
+    Chargers that are not set up notice it when they are.
+    """
+    for charger in async_charger_entries(hass):
+        if charger.state is ConfigEntryState.LOADED:
+            await charger.runtime_data.controller.charging.async_end()
+    if SiteConfig.from_entry(entry).main_fuse is not None:
+        async_create_fuse_issue(hass)
+
+
+def _switches(budget: PhaseBudget) -> tuple[float, ...]:
+    """Return when the phases were switched, on the monotonic clock."""
+    t, now = monotonic(), dt_util.utcnow()
+    return tuple(t - (now - at).total_seconds() for _, at in budget.switches)
+
+
+def _next_change(each: ChargerDecision, t: float, now: datetime) -> datetime | None:
+    """Return the time of the next change on the wall clock."""
+    if each.next_change_at is None:
+        return None
+    return now + timedelta(seconds=each.next_change_at - t)
