@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 import contextlib
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 import fcntl
 import os
@@ -17,6 +18,8 @@ from typing import Any
 from simulator import Car, SimulatedCharger, Simulator
 from simulator.announcement import Announcement
 from simulator.controls import WorldControls
+from simulator.house import Battery, House
+from simulator.meter import Meter, address_of
 
 from .forward import port_to_socket, socket_to_port
 from .home_assistant import HOST, ROOT, HomeAssistantProcess, StartFailed
@@ -38,7 +41,49 @@ zeroconf:
 """
 
 # The names of the simulated world's switches, in the order of their registers.
-WORLD = ("Car plugged in", "Charger power", "OCPP control")
+WORLD = (
+    "Car plugged in",
+    "Charger power",
+    "OCPP control",
+    "Overcast sky",
+    "Kettle",
+    "Load on L1",
+    "Grid meter power",
+)
+MAIN_FUSE = 20  # A
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What Home Assistant has to know about a sensor."""
+
+    device_class: str
+    unit: str
+    state_class: str = "measurement"
+    precision: int = 0
+
+
+POWER = Quantity("power", "W")
+CURRENT = Quantity("current", "A", precision=1)
+ENERGY = Quantity("energy", "kWh", "total_increasing", precision=3)
+
+# The sensors of the grid meter, by what it measures.
+METER = {
+    "grid_power": ("Meter power", POWER),
+    "grid_import": ("Meter import", ENERGY),
+    "grid_export": ("Meter export", ENERGY),
+    "current_l1": ("Meter current L1", CURRENT),
+    "current_l2": ("Meter current L2", CURRENT),
+    "current_l3": ("Meter current L3", CURRENT),
+    "solar_power": ("Solar power", POWER),
+    "solar_energy": ("Solar energy", ENERGY),
+}
+BATTERY = {
+    "battery_power": ("Battery power", POWER),
+    "battery_level": ("Battery level", Quantity("battery", "%")),
+    "battery_discharged": ("Battery discharged", ENERGY),
+    "battery_charged": ("Battery charged", ENERGY),
+}
 
 
 def world_configuration(port: int) -> str:
@@ -63,13 +108,47 @@ def world_configuration(port: int) -> str:
     return "\n".join([*lines, ""])
 
 
+def meter_configuration(port: int, *, has_battery: bool) -> str:
+    """Return the YAML of the grid meter's sensors."""
+    lines = [
+        "  - name: meter",
+        "    type: tcp",
+        f"    host: {HOST}",
+        f"    port: {port}",
+        "    timeout: 2",
+        "    sensors:",
+    ]
+    for value, (name, quantity) in (METER | (BATTERY if has_battery else {})).items():
+        lines += [
+            f"      - name: {name}",
+            f"        unique_id: meter_{value}",
+            "        slave: 1",
+            "        input_type: input",
+            f"        address: {address_of(value)}",
+            "        data_type: float32",
+            f"        device_class: {quantity.device_class}",
+            f"        unit_of_measurement: '{quantity.unit}'",
+            f"        state_class: {quantity.state_class}",
+            f"        precision: {quantity.precision}",
+            "        scan_interval: 2",
+        ]
+    return "\n".join([*lines, ""])
+
+
 # When the simulated charger charged in the past, and how much.
 NIGHTLY_HOURS = range(1, 4)  # UTC
 HOURLY_ENERGY = 10.8  # kWh
+# What the house used besides in each hour.
+HOUSE_ENERGY = 0.35  # kWh
 FIRST_STATISTIC = "2000-01-01T00:00:00+00:00"
 
 DISCOVERY_TIMEOUT = 20.0  # s
 CHARGING_TIMEOUT = 60.0  # s
+
+FLOWS = "/api/config/config_entries/flow"
+
+# Entity IDs by what the meter measures.
+type Ids = dict[str, str]
 
 # Set by scripts/isolated.
 ISOLATED = "NEXBLUE_ISOLATED" in os.environ
@@ -114,15 +193,44 @@ async def discovered_flow(home: HomeAssistantProcess) -> dict[str, Any] | None:
     return next((flow for flow in flows if flow["handler"] == DOMAIN), None)
 
 
-async def add_by_address(home: HomeAssistantProcess, port: int) -> None:
-    """Add the charger by its address, as a user does."""
-    flows = "/api/config/config_entries/flow"
-    flow = await home.post(flows, {"handler": DOMAIN})
-    for answer in (
-        {"next_step_id": "charger"},
-        {"host": HOST, "port": port, "unit_id": 200},
-    ):
-        await home.post(f"{flows}/{flow['flow_id']}", answer)
+async def add_by_address(home: HomeAssistantProcess, port: int) -> Any:
+    """Add the charger by its address, as a user does, and return the result."""
+    flow = await home.post(FLOWS, {"handler": DOMAIN})
+    await home.post(f"{FLOWS}/{flow['flow_id']}", {"next_step_id": "charger"})
+    return await home.post(
+        f"{FLOWS}/{flow['flow_id']}", {"host": HOST, "port": port, "unit_id": 200}
+    )
+
+
+async def add_site(home: HomeAssistantProcess, flow_id: str, ids: Ids) -> None:
+    """Answer the flow that the charger's flow offers next, as a user does.
+
+    Energy has the same sensors of grid, sun and battery, so a user finds them filled in.
+    """
+    battery = {"battery_power": "battery_power", "battery_soc": "battery_level"}
+    await home.post(
+        f"{FLOWS}/{flow_id}",
+        {
+            "grid_power": ids["grid_power"],
+            "invert_grid_power": False,
+            "solar": {"solar_power": ids["solar_power"]},
+            "battery": {"invert_battery_power": False}
+            | {field: ids[value] for field, value in battery.items() if value in ids},
+            "fuse": {"main_fuse": MAIN_FUSE}
+            | {f"house_current_l{n}": ids[f"current_l{n}"] for n in (1, 2, 3)},
+        },
+    )
+    await home.post(f"{FLOWS}/{flow_id}", {})
+
+
+async def meter_ids(home: HomeAssistantProcess) -> Ids | None:
+    """Return the meter's entity IDs by what they measure, None before there are any."""
+    entities = await registered_entities(home)
+    return {
+        key.partition("_")[2]: entity["entity_id"]
+        for key, entity in entities.items()
+        if key.startswith("sensor.meter_")
+    } or None
 
 
 async def configured_entry(home: HomeAssistantProcess) -> str | None:
@@ -132,16 +240,50 @@ async def configured_entry(home: HomeAssistantProcess) -> str | None:
 
 
 async def registered_entities(home: HomeAssistantProcess) -> dict[str, dict[str, Any]]:
-    """Return the registry entries of the demo's entities by domain and key."""
+    """Return the registry entries of the demo's entities by domain and key.
+
+    The key of what Home Assistant reads from the meter begins with `meter_`.
+    """
     return {
         f"{entity['entity_id'].partition('.')[0]}."
-        f"{entity['unique_id'].partition('_')[2]}": entity
+        f"{key if device != 'meter' else f'meter_{key}'}": entity
         for entity in await home.call("config/entity_registry/list")
         if entity["platform"] in (DOMAIN, "modbus")
+        for device, _, key in (entity["unique_id"].partition("_"),)
     }
 
 
-async def configure_energy(
+async def configure_sources(home: HomeAssistantProcess, ids: Ids) -> None:
+    """Add what the meter measures to the Energy dashboard, by its entity IDs."""
+    sources: list[dict[str, Any]] = [
+        {
+            "type": "grid",
+            "stat_energy_from": ids["grid_import"],
+            "stat_energy_to": ids["grid_export"],
+            "power_config": {"stat_rate": ids["grid_power"]},
+            "cost_adjustment_day": 0,
+        },
+        {
+            "type": "solar",
+            "stat_energy_from": ids["solar_energy"],
+            "stat_rate": ids["solar_power"],
+        },
+    ]
+    if "battery_power" in ids:
+        sources.append(
+            {
+                "type": "battery",
+                "stat_energy_from": ids["battery_discharged"],
+                "stat_energy_to": ids["battery_charged"],
+                "power_config": {"stat_rate": ids["battery_power"]},
+                "stat_soc": ids["battery_level"],
+            }
+        )
+    await home.call("energy/save_prefs", energy_sources=sources)
+    await import_history(home, ids["grid_import"], HOUSE_ENERGY)
+
+
+async def configure_device(
     home: HomeAssistantProcess, entities: dict[str, dict[str, Any]]
 ) -> None:
     """Add the charger to the Energy dashboard as an individual device."""
@@ -154,8 +296,10 @@ async def configure_energy(
     await import_history(home, charger["stat_consumption"])
 
 
-async def import_history(home: HomeAssistantProcess, statistic_id: str) -> None:
-    """Import a week of nightly charging in kWh.
+async def import_history(
+    home: HomeAssistantProcess, statistic_id: str, base: float = 0.0
+) -> None:
+    """Import a week of nightly charging, and of `base` in each hour, in kWh.
 
     The Energy dashboard shows whole hours only, so it would be empty at first.
     """
@@ -167,6 +311,7 @@ async def import_history(home: HomeAssistantProcess, statistic_id: str) -> None:
     for _ in range(7 * 24):
         start -= hour
         statistics.append({"start": start.isoformat(), "sum": total})
+        total -= base
         if start.hour in NIGHTLY_HOURS:
             total -= HOURLY_ENERGY
     # The whole sum of the first row counts for its hour, so that must be long ago.
@@ -186,38 +331,8 @@ async def import_history(home: HomeAssistantProcess, statistic_id: str) -> None:
     )
 
 
-async def create_dashboard(
-    home: HomeAssistantProcess, entities: dict[str, dict[str, Any]]
-) -> None:
+async def create_dashboard(home: HomeAssistantProcess) -> None:
     """Create the charger's dashboard, and make it the first page that opens."""
-
-    def named(key: str) -> dict[str, Any]:
-        entity = entities[key]
-        return {"entity": entity["entity_id"], "name": entity["original_name"]}
-
-    def tile(key: str, *features: dict[str, str]) -> dict[str, Any]:
-        return {
-            "type": "tile",
-            **named(key),
-            "features": list(features),
-        }
-
-    def tiles(*keys: str) -> list[dict[str, Any]]:
-        return [tile(key) for key in keys]
-
-    def graph(title: str, *keys: str) -> dict[str, Any]:
-        return {
-            "type": "history-graph",
-            "title": title,
-            "hours_to_show": 0.25,
-            "entities": [named(key) for key in keys],
-            "grid_options": {"columns": "full"},
-        }
-
-    def section(title: str, *cards: dict[str, Any]) -> dict[str, Any]:
-        heading = {"type": "heading", "heading": title}
-        return {"type": "grid", "cards": [heading, *cards]}
-
     await home.call(
         "lovelace/dashboards/create",
         url_path=DASHBOARD,
@@ -225,6 +340,63 @@ async def create_dashboard(
         icon="mdi:ev-station",
         mode="storage",
     )
+    await home.call(
+        "frontend/set_system_data", key="core", value={"default_panel": DASHBOARD}
+    )
+
+
+async def save_dashboard(
+    home: HomeAssistantProcess, entities: dict[str, dict[str, Any]]
+) -> None:
+    """Show the entities on the dashboard, as far as they exist."""
+
+    def named(key: str) -> dict[str, Any]:
+        entity = entities[key]
+        return {"entity": entity["entity_id"], "name": entity["original_name"]}
+
+    def tile(
+        key: str, *features: dict[str, str], name: str | None = None
+    ) -> dict[str, Any]:
+        return {
+            "type": "tile",
+            **named(key),
+            **({} if name is None else {"name": name}),
+            "features": list(features),
+        }
+
+    def tiles(*keys: str) -> list[dict[str, Any]]:
+        return [tile(key) for key in keys if key in entities]
+
+    def graph(title: str, *keys: str, **names: str) -> dict[str, Any]:
+        shown = {key: None for key in keys} | {
+            f"sensor.{key}": name for key, name in names.items()
+        }
+        return {
+            "type": "history-graph",
+            "title": title,
+            "hours_to_show": 0.25,
+            "entities": [
+                named(key) | ({} if name is None else {"name": name})
+                for key, name in shown.items()
+                if key in entities
+            ],
+            "grid_options": {"columns": "full"},
+        }
+
+    def section(title: str, *cards: dict[str, Any], span: int = 1) -> dict[str, Any]:
+        heading = {"type": "heading", "heading": title}
+        return {"type": "grid", "column_span": span, "cards": [heading, *cards]}
+
+    overview = {
+        "sensor.power": "Car",
+        "sensor.meter_solar_power": "Sun",
+        "sensor.meter_grid_power": "From the grid",
+        "sensor.meter_battery_power": "From the battery",
+        "sensor.surplus_power": "Surplus",
+        "select.charge_mode": "Charge mode",
+        "sensor.limited_by": "Limited by",
+        "sensor.next_change": "Next change",
+    }
     await home.call(
         "lovelace/config/save",
         url_path=DASHBOARD,
@@ -235,9 +407,25 @@ async def create_dashboard(
                     "type": "sections",
                     "sections": [
                         section(
+                            "Now",
+                            *(
+                                tile(key, name=name)
+                                for key, name in overview.items()
+                                if key in entities
+                            ),
+                            graph(
+                                "Sun, house and car",
+                                meter_solar_power="Sun",
+                                house_power="House",
+                                power="Car",
+                                meter_grid_power="From the grid",
+                            ),
+                            span=4,
+                        ),
+                        section(
                             "Charger",
                             *tiles(
-                                *("sensor.status", "sensor.limited_by"),
+                                *("sensor.status",),
                                 *("binary_sensor.vehicle_connected",),
                                 *("binary_sensor.fault",),
                                 *("sensor.session_energy", "sensor.lifetime_energy"),
@@ -245,6 +433,11 @@ async def create_dashboard(
                         ),
                         section(
                             "Control",
+                            *(
+                                tile(key, {"type": "select-options"})
+                                for key in ("select.charge_mode",)
+                                if key in entities
+                            ),
                             tile(
                                 "number.current_limit",
                                 {"type": "numeric-input", "style": "buttons"},
@@ -288,9 +481,6 @@ async def create_dashboard(
             ]
         },
     )
-    await home.call(
-        "frontend/set_system_data", key="core", value={"default_panel": DASHBOARD}
-    )
 
 
 def charging_line(states: dict[str, str]) -> str | None:
@@ -313,17 +503,23 @@ def charging_line(states: dict[str, str]) -> str | None:
 
 
 async def set_up(
-    home: HomeAssistantProcess, simulator: Simulator, *, url: str, manual: bool
+    home: HomeAssistantProcess,
+    simulator: Simulator,
+    ids: Ids,
+    *,
+    url: str,
+    manual: bool,
 ) -> None:
-    """Wait until the charger is discovered, and add it.
+    """Wait until the charger is discovered, and add it, and then the site.
 
-    With `manual`, wait until the user has added it.
+    With `manual`, wait until the user has added the charger.
     """
     flow = await first(lambda: discovered_flow(home), DISCOVERY_TIMEOUT)
     if flow is None:
         say("The charger was not discovered: multicast does not work on this machine.")
         say(f"Adding the charger by its address, {HOST} port {simulator.port}")
-        await add_by_address(home, simulator.port)
+        result = await add_by_address(home, simulator.port)
+        await add_site(home, result["next_flow"][1], ids)
         return
     found = flow["context"]["title_placeholders"]
     say(f"Home Assistant discovered a {found['name']} at {found['host']}")
@@ -332,7 +528,9 @@ async def set_up(
         await first(lambda: configured_entry(home), timeout=None)
         return
     say("Confirming it, as the Add button does")
-    await home.post(f"/api/config/config_entries/flow/{flow['flow_id']}", {})
+    result = await home.post(f"{FLOWS}/{flow['flow_id']}", {})
+    say("Setting up solar charging and the main fuse, which Home Assistant offers next")
+    await add_site(home, result["next_flow"][1], ids)
 
 
 async def watch(home: HomeAssistantProcess, *, once: bool) -> None:
@@ -383,19 +581,36 @@ async def run_isolated(arguments: list[str]) -> int | None:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, *, manual: bool = False
+    folder: Path,
+    *,
+    manual: bool = False,
+    has_battery: bool = False,
+    unsigned_currents: bool = False,
 ) -> AsyncIterator[HomeAssistantProcess]:
     """Run Home Assistant with a charger that is set up and a car that charges.
 
-    With `manual`, the user adds the charger.
+    With `manual`, the user adds the charger and the site.
     """
     say(f"Starting Home Assistant in {folder.name} (about ten seconds)")
     async with contextlib.AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(
             Simulator(charger=SimulatedCharger(), port=free_port(5020))
         )
+        house = House(
+            battery=Battery() if has_battery else None,
+            started_at=simulator.charger.clock(),
+            main_fuse=MAIN_FUSE,
+        )
+        meter = await stack.enter_async_context(
+            Meter(
+                house=house,
+                simulator=simulator,
+                port=free_port(5022),
+                unsigned_currents=unsigned_currents,
+            )
+        )
         controls = await stack.enter_async_context(
-            WorldControls(simulator, free_port(5021))
+            WorldControls(simulator, free_port(5021), meter=meter)
         )
         port = free_port(PORT)
         # Without a namespace, Home Assistant must not be visible on the real network.
@@ -404,7 +619,9 @@ async def running(
             HomeAssistantProcess(
                 folder,
                 port,
-                configuration=CONFIGURATION + world_configuration(controls.port),
+                configuration=CONFIGURATION
+                + world_configuration(controls.port)
+                + meter_configuration(meter.port, has_battery=has_battery),
                 storage={"core.network": adapters},
             )
         )
@@ -413,21 +630,31 @@ async def running(
         url = f"http://{HOST}:{PUBLIC_PORT or port}"
         say(f"Announcing a charger by mDNS on {HOST} port {simulator.port}")
         await stack.enter_async_context(Announcement(HOST, simulator.port))
-        await set_up(home, simulator, url=url, manual=manual)
+        ids = await first(lambda: meter_ids(home), DISCOVERY_TIMEOUT)
+        if ids is None:
+            raise StartFailed("the grid meter was not set up")
+        await configure_sources(home, ids)
+        await set_up(home, simulator, ids, url=url, manual=manual)
         if await first(lambda: configured_entry(home), CHARGING_TIMEOUT) is None:
             raise StartFailed("the charger was not set up")
         say("The charger is set up; plugging a car in")
         simulator.charger.plug_in(Car())
         entities = await registered_entities(home)
-        await configure_energy(home, entities)
-        await create_dashboard(home, entities)
+        await configure_device(home, entities)
+        await create_dashboard(home)
+        await save_dashboard(home, entities)
         say(f"Dashboard: {url}  (Ctrl-C ends the demo)")
         yield home
 
 
 async def run(options: argparse.Namespace) -> None:
     """Run the demo until it is cancelled, or with `once` until the car charges."""
-    async with running(FOLDER, manual=options.manual) as home:
+    async with running(
+        FOLDER,
+        manual=options.manual,
+        has_battery=options.battery,
+        unsigned_currents=options.unsigned_currents,
+    ) as home:
         try:
             async with asyncio.timeout(CHARGING_TIMEOUT if options.once else None):
                 await watch(home, once=options.once)
@@ -473,7 +700,17 @@ def main() -> int:
     """Parse the options and run the demo; return the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument(
-        "--manual", action="store_true", help="let you add the discovered charger"
+        "--manual",
+        action="store_true",
+        help="let you add the discovered charger, and set up solar charging",
+    )
+    parser.add_argument(
+        "--battery", action="store_true", help="add a battery to the house"
+    )
+    parser.add_argument(
+        "--unsigned-currents",
+        action="store_true",
+        help="let the grid meter show exported currents like imported ones",
     )
     parser.add_argument("--once", action="store_true", help="end when the car charges")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Simulate a NexBlue charger, a car and the mains."""
+"""Simulate a NexBlue charger, a car, the mains and a house."""
 
 from .charger import Ocpp, SimulatedCharger
 from .faults import Fault, FaultKind

@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 import contextlib
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,11 @@ from typing import Any
 
 from .announcement import NAME, Announcement
 from .charger import Ocpp, SimulatedCharger
+from .controls import KETTLE, LOAD, METER, OVERCAST, WorldControls
 from .faults import Fault, FaultKind
 from .habits import AS_DOCUMENTED, HABITS, Habits, load_profile
+from .house import Battery, House
+from .meter import Meter
 from .replay import ReplayedCharger
 from .server import Simulator
 from .world import Car
@@ -31,6 +34,9 @@ commands on standard input, one per line:
   clear                        remove all faults
   status                       print state, currents and power
   quit
+with --house:
+  sky|kettle|load|meter on|off an overcast sky, the kettle, a load on L1 that leaves
+                               the car 8 A below the main fuse, the meter's power
 """
 
 type Handler = Callable[[Simulator, list[str]], Coroutine[Any, Any, None]]
@@ -89,7 +95,26 @@ COMMANDS: dict[str, Handler] = {
 }
 
 
-async def _read_commands(simulator: Simulator, commands: asyncio.StreamReader) -> None:
+HOUSE_SWITCHES = {"sky": OVERCAST, "kettle": KETTLE, "load": LOAD, "meter": METER}
+
+
+def _house_commands(controls: WorldControls) -> dict[str, Handler]:
+    """Return the commands that switch something in the house."""
+
+    def handler(switch: int) -> Handler:
+        async def set_switch(simulator: Simulator, words: list[str]) -> None:
+            await controls.set(switch, on={"on": True, "off": False}[words[0]])
+
+        return set_switch
+
+    return {name: handler(switch) for name, switch in HOUSE_SWITCHES.items()}
+
+
+async def _read_commands(
+    simulator: Simulator,
+    handlers: Mapping[str, Handler],
+    commands: asyncio.StreamReader,
+) -> None:
     """Execute commands until `quit`; keep running when the input ends."""
     while line := (await commands.readline()).decode():
         words = shlex.split(line)
@@ -98,7 +123,7 @@ async def _read_commands(simulator: Simulator, commands: asyncio.StreamReader) -
         if words[0] == "quit":
             return
         try:
-            await COMMANDS[words[0]](simulator, words[1:])
+            await handlers[words[0]](simulator, words[1:])
         except (KeyError, IndexError, TypeError, ValueError) as error:
             print(f"invalid command: {line.strip()} ({error})\n{HELP}", file=sys.stderr)
     await asyncio.get_running_loop().create_future()
@@ -134,6 +159,21 @@ async def _run(options: argparse.Namespace) -> None:
             await stack.enter_async_context(
                 Announcement(options.host, impostor.port, name=f"{NAME}-2")
             )
+        handlers = COMMANDS
+        if options.house:
+            meter = await stack.enter_async_context(
+                Meter(
+                    house=House(
+                        battery=Battery() if options.battery else None,
+                        started_at=charger.clock(),
+                    ),
+                    simulator=simulator,
+                    port=options.meter_port,
+                    unsigned_currents=options.unsigned_currents,
+                )
+            )
+            handlers = COMMANDS | _house_commands(WorldControls(simulator, meter=meter))
+            print(f"grid meter at {options.host} port {meter.port}")
         print(
             f"charger {charger.serial_number} at {options.host} port {simulator.port},"
             f" unit id {options.unit_id}",
@@ -145,7 +185,7 @@ async def _run(options: argparse.Namespace) -> None:
             await asyncio.get_running_loop().connect_read_pipe(
                 lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
             )
-        await _read_commands(simulator, commands)
+        await _read_commands(simulator, handlers, commands)
 
 
 def _add_habits(parser: argparse._ArgumentGroup) -> None:
@@ -217,6 +257,20 @@ def parser() -> argparse.ArgumentParser:
         "--impostor",
         action="store_true",
         help="announce another charger with the same serial number",
+    )
+    parser.add_argument(
+        "--house",
+        action="store_true",
+        help="add a house with solar panels, and its grid meter on a port of its own",
+    )
+    parser.add_argument("--meter-port", type=int, default=5022)
+    parser.add_argument(
+        "--battery", action="store_true", help="add a battery to the house"
+    )
+    parser.add_argument(
+        "--unsigned-currents",
+        action="store_true",
+        help="let the grid meter show exported currents like imported ones",
     )
     parser.add_argument(
         "--profile",

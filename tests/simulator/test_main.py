@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import contextlib
 import os
 import re
+import struct
 import sys
 
 import pytest
@@ -15,6 +16,7 @@ from custom_components.nexblue_local.modbus.enums import ChargePointState
 from custom_components.nexblue_local.modbus.errors import ConnectionCut, Refused
 from custom_components.nexblue_local.modbus.transport import Connection
 from simulator.announcement import SERVICE_TYPE
+from simulator.meter import address_of
 
 UNIT = 33
 
@@ -112,6 +114,28 @@ async def test_commands(command: Command) -> None:
 
     command.stdin.write(b"quit\n")
     assert await command.process.wait() == 0
+
+
+async def test_house(socket_enabled: None) -> None:
+    """The house has a meter, and typed commands switch what is in it."""
+    async with running("--house", "--battery", "--meter-port", "0") as command:
+        started = re.fullmatch(
+            r"grid meter at 127\.0\.0\.1 port (\d+)\n", await command.line()
+        )
+        assert started is not None
+        await command.line()
+        connection = await Connection.open("127.0.0.1", int(started[1]))
+        before = await connection.read_input(1, address_of("solar_power"), 2)
+        level = await connection.read_input(1, address_of("battery_level"), 2)
+        assert struct.unpack(">f", struct.pack(">2H", *level))[0] > 50
+        await command.type("sky on")
+        after = await connection.read_input(1, address_of("solar_power"), 2)
+        # A smaller float has a smaller word.
+        assert 0 < after[0] < before[0]
+        await command.type("meter off")
+        with pytest.raises(ConnectionCut):
+            await connection.read_input(1, 0, 2)
+        connection.close()
 
 
 @pytest.mark.skipif(

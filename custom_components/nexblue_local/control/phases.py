@@ -33,7 +33,7 @@ class Phases:
 
         It is not if others were chosen for it: then the charger has lost nothing.
         """
-        return self.found is None and self._is_tried
+        return self.found is None and self.is_awaited and not self.is_given_up
 
     @property
     def _is_tried(self) -> bool:
