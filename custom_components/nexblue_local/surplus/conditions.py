@@ -13,6 +13,8 @@ class Conditions:
     """Time in s."""
     seconds: float
     """s since the last decision."""
+    late: float
+    """s after which a change of the surplus is seen, on average."""
     meter: MeterState
     meter_lost_at: float | None
     """When a meter that is missing will be lost, in s."""

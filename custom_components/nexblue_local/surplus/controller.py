@@ -152,6 +152,7 @@ class Controller:
         return Conditions(
             t=t,
             seconds=seconds,
+            late=self._meter.late,
             meter=self._meter.state,
             meter_lost_at=self._meter.next_change_at,
             surplus=(self.surplus_w or 0.0)

@@ -17,15 +17,24 @@ class Cost:
     wh: float = 0.0
     rate: float = 0.0
     """W by which the other decision would be better."""
+    _is_new: bool = True
+    """Whether no rate was taken since the decision."""
 
-    def advance(self, rate: float, seconds: float) -> None:
-        """Take the rate in W, and add what was wasted in the last seconds."""
-        self.rate = rate
-        self.wh = max(0.0, self.wh + self.rate * seconds / 3600)
+    def advance(self, rate: float, seconds: float, late: float = 0.0) -> None:
+        """Take the rate in W, and add what was wasted in the last seconds.
+
+        A rate that has changed has done so `late` s before it was seen.
+        """
+        watt_seconds = rate * seconds
+        if not self._is_new:
+            watt_seconds += (rate - self.rate) * late
+        self.rate, self._is_new = rate, False
+        self.wh = max(0.0, self.wh + watt_seconds / 3600)
 
     def clear(self) -> None:
         """Begin anew, with a new decision."""
         self.wh = self.rate = 0.0
+        self._is_new = True
 
     def exceeds(self, price: float) -> bool:
         """Return whether the other decision is better and worth its price in Wh."""

@@ -81,6 +81,11 @@ class GridMeter:
     _invalid_since: float | None = None
     """Since when the value has been invalid; None since the meter is valid again."""
 
+    @property
+    def late(self) -> float:
+        """Return after how many s a change is reported, on average."""
+        return self._reports.usual / 2
+
     def update(self, t: float, power: float | None, at: float | None) -> None:
         """Take a value in W that was reported at a time in s."""
         self.is_fresh = False

@@ -7,7 +7,7 @@ from .settings import Restarts
 
 SQUARE_ROOT: Final = {1: 1.0, 3: 3**0.5}
 FOURTH_ROOT: Final = {1: 1.0, 3: 3**0.25}
-STOP_FACTOR: Final = {1: 1.0, 3: 3**1.1}
+STOP_FACTOR: Final = {1: 1.0, 3: 3**1.3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +21,9 @@ class Prices:
     start: float = 6.5
     """Times the fourth root of the phases."""
     stop: float = 24.0
-    """To pause; times the power of 1.1 of the phases, as three import three times."""
-    to_three: float = 130.0
-    to_one: float = 55.0
+    """To pause; times the power of 1.3 of the phases, as three import three times."""
+    to_three: float = 90.0
+    to_one: float = 75.0
     """Plus the lock-out that follows."""
 
     def for_start(self, phases: int) -> float:

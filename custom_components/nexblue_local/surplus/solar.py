@@ -26,6 +26,10 @@ WORTH_HOLDING: Final = 0.8
 """Share of the minimum power down to which charging goes on for long."""
 HELD: Final = 0.15
 """Share of the imported power that counts meanwhile, so that it ends."""
+DEEP: Final = 0.4
+"""Share of the minimum power from which its import counts more."""
+DEEPER: Final = 3.0
+"""How much more it counts, for each share above: no short drop is worth that."""
 IMPORT_COST: Final = 3.0
 """What imported energy costs against solar energy, when phases are compared."""
 
@@ -119,7 +123,7 @@ class SolarCharging:
         wasted = counted - WASTED_ABOVE * range_.least_w
         if conditions.surplus < needed:
             wasted = min(0.0, FORGOTTEN * wasted)
-        self._start.advance(wasted, conditions.seconds)
+        self._start.advance(wasted, conditions.seconds, conditions.late)
         price = self.prices.for_start(range_.phases)
         usual = USUAL_SHARE * range_.least_w
         unusual_price = UNUSUAL * price
@@ -148,9 +152,11 @@ class SolarCharging:
         if imported > 0:
             lacking = WORTH_HOLDING * range_.least_w - conditions.surplus
             imported = max(lacking, HELD * imported)
+            share = min(imported / range_.least_w, 1.0)
+            imported *= 1 + DEEPER * max(0.0, share - DEEP)
         if conditions.always_on:
             imported = 0.0
-        self._stop.advance(imported, conditions.seconds)
+        self._stop.advance(imported, conditions.seconds, conditions.late)
         price = self.prices.for_stop(range_.phases)
         if not self._stop.exceeds(price):
             self.next_change_at = self._stop.exceeds_at(conditions.t, price)
