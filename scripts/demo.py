@@ -368,7 +368,7 @@ async def save_dashboard(
         return [tile(key) for key in keys if key in entities]
 
     def graph(title: str, *keys: str, **names: str) -> dict[str, Any]:
-        shown = {key: None for key in keys} | {
+        shown = dict.fromkeys(keys) | {
             f"sensor.{key}": name for key, name in names.items()
         }
         return {
