@@ -181,16 +181,30 @@ def test_two_chargers_share_what_is_left() -> None:
     assert (first.current_a, second.current_a) == (16.0, 8.0)
 
 
-def test_where_only_one_can_charge_it_is_the_first() -> None:
-    """What the second draws is in the way of the first until it has paused."""
+def test_the_second_gives_way_before_the_first_pauses() -> None:
+    """Where only one can charge, it is the first."""
     house = fast(charger(), charger(id="b"))
     house.run(120)
     house.house_a = (17.0, 0.0, 0.0)
     first, second = house.decide().chargers
-    assert (first.current_a, second.current_a) == (0.0, 0.0)
-    house.run(75)
-    first, second = house.decide().chargers
-    assert (first.current_a, second.current_a) == (7.0, 0.0)
+    assert (first.current_a, second.current_a) == (6.0, 0.0)
+    for _ in range(4):
+        first, second = house.decide().chargers
+        assert (first.current_a, second.current_a) == (6.0, 0.0)
+    house.run(60)
+    assert house.decisions[-1].chargers[0].current_a == 7.0
+
+
+def test_a_second_charger_that_does_not_give_way() -> None:
+    """If the second goes on drawing, the first has to pause."""
+    house = fast(charger(), charger(id="b"))
+    house.run(120)
+    house.house_a = (17.0, 0.0, 0.0)
+    stuck = house.cars[1].offered_a
+    for _ in range(5):
+        house.decide()
+        house.cars[1].offered_a = stuck
+    assert house.decisions[-1].chargers[0].current_a == 0.0
 
 
 def test_chargers_on_other_phases_do_not_share() -> None:

@@ -53,6 +53,8 @@ class Charger:
         """The current in the last decision, in A; None before it and for hands off."""
         self.answered_at = -math.inf
         """When it changed, in s."""
+        self.gave_way_at = -math.inf
+        """When it paused so that one before it did not have to, in s."""
         self.found_a: float | None = None
         """What the fuse found offered in `manual` and limits since, in A."""
         self.offered_since = -math.inf

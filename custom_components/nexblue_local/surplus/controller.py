@@ -22,6 +22,8 @@ from .state import dump, restore
 
 LONGEST_STEP: Final = 60.0
 """s; a longer time between two readings tells nothing about what was wasted."""
+FREED_WITHIN: Final = 15.0
+"""s for which a charger that gives way is trusted to do so."""
 
 
 class Controller:
@@ -222,7 +224,37 @@ class Controller:
             charger.cap.limit_unknown(t, charger.least_a, guard.old_at)
             return
         charger.cap.known()
+        if loads[index].gives_way:
+            left = min(left, 0.0)
+        elif left < charger.least_a and charger.answer:
+            left = self._free(t, index, loads, guard) or left
         charger.cap.limit(t, left)
+
+    def _free(
+        self, t: float, index: int, loads: list[Load], guard: FuseGuard
+    ) -> float | None:
+        """Have chargers further down give way, so that this one need not pause.
+
+        Return what it may use then, in A; None if it has to pause all the same.
+        """
+        least = self.chargers[index].least_a
+        freed = []
+        for after in reversed(range(index + 1, len(loads))):
+            charger = self.chargers[after]
+            is_freeing = t - charger.gave_way_at < FREED_WITHIN
+            if not charger.is_readable or not (charger.answer or is_freeing):
+                continue
+            freed.append(after)
+            loads[after].gives_way = True
+            left = guard.left(loads, index)
+            if left is not None and left >= least:
+                for each in freed:
+                    if self.chargers[each].answer:
+                        self.chargers[each].gave_way_at = t
+                return least
+        for each in freed:
+            loads[each].gives_way = False
+        return None
 
 
 def _decision(t: float, charger: Charger, setpoint: Setpoint) -> ChargerDecision:

@@ -29,6 +29,8 @@ class Load:
     """What it draws on each phase of the house, in A."""
     reserved_a: float = 0.0
     """What it is offered in this decision, in A; 0 without a car."""
+    gives_way: bool = False
+    """Whether it pauses so that one before it does not have to."""
 
 
 @dataclass(slots=True)
@@ -113,7 +115,8 @@ class FuseGuard:
     def left(self, loads: Sequence[Load], index: int) -> float | None:
         """Return the A that a charger may use, None if its phases are not measured.
 
-        What those before it are offered and do not draw yet is taken.
+        What those before it are offered and do not draw yet is taken, and what those
+        after it will free is not.
         """
         if self.currents is None:
             return None
@@ -124,8 +127,12 @@ class FuseGuard:
             if house is None:
                 continue
             amps = self.fuse.usable_a - (house - load.own_a[phase])
-            for other in loads[:index]:
-                if phase in other.phases:
+            for position, other in enumerate(loads):
+                if position == index or phase not in other.phases:
+                    continue
+                if position < index:
                     amps -= max(0.0, other.reserved_a - other.own_a[phase])
+                elif other.gives_way:
+                    amps += other.own_a[phase]
             left = amps if left is None else min(left, amps)
         return left
