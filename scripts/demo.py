@@ -130,7 +130,8 @@ def meter_configuration(port: int, *, has_battery: bool) -> str:
             f"        unit_of_measurement: '{quantity.unit}'",
             f"        state_class: {quantity.state_class}",
             f"        precision: {quantity.precision}",
-            "        scan_interval: 2",
+            # Home Assistant warns about less.
+            "        scan_interval: 5",
         ]
     return "\n".join([*lines, ""])
 
@@ -144,6 +145,9 @@ FIRST_STATISTIC = "2000-01-01T00:00:00+00:00"
 
 DISCOVERY_TIMEOUT = 20.0  # s
 CHARGING_TIMEOUT = 60.0  # s
+
+# What a charger and the site have once both are set up.
+LAST_OF_SITE = {"select.charge_mode", "sensor.next_change", "sensor.house_power"}
 
 FLOWS = "/api/config/config_entries/flow"
 
@@ -483,6 +487,24 @@ async def save_dashboard(
     )
 
 
+async def extend_dashboard(home: HomeAssistantProcess) -> None:
+    """Show the site's entities as well, once the user has set it up."""
+
+    async def with_site() -> dict[str, dict[str, Any]] | None:
+        entities = await registered_entities(home)
+        return entities if entities.keys() >= LAST_OF_SITE else None
+
+    if (entities := await first(with_site, timeout=None)) is not None:
+        await save_dashboard(home, entities)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and wait until it has ended."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
 def charging_line(states: dict[str, str]) -> str | None:
     """Return the current values as one line of text, None before they are known."""
     values = {key.partition("_")[2]: state for key, state in states.items()}
@@ -643,6 +665,10 @@ async def running(
         await configure_device(home, entities)
         await create_dashboard(home)
         await save_dashboard(home, entities)
+        if manual:
+            stack.push_async_callback(
+                ended, asyncio.create_task(extend_dashboard(home))
+            )
         say(f"Dashboard: {url}  (Ctrl-C ends the demo)")
         yield home
 
