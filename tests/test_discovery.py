@@ -13,6 +13,8 @@ from simulator.announcement import Announcement
 from tests.conftest import SERIAL
 
 
+# Another test that announces chargers must not run at the same time.
+@pytest.mark.xdist_group("mdns")
 @pytest.mark.skipif(
     "NEXBLUE_ISOLATED" not in os.environ,
     reason="needs the network namespace that scripts/test makes",

@@ -121,7 +121,7 @@ async def test_a_day(hass: HomeAssistant, build: Build) -> None:
     assert state(hass, entry, "limited_by") == "app_maximum"
     assert float(state(hass, entry, "session_solar_energy")) > 0.1
     home.sun = 0.0
-    await home.run(20)
+    await home.run(10)
     assert state(hass, entry, "limited_by") == "pausing_soon"
     assert state(hass, entry, "next_change") != "unknown"
     await home.run(600)

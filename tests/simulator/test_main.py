@@ -138,6 +138,7 @@ async def test_house(socket_enabled: None) -> None:
         connection.close()
 
 
+@pytest.mark.xdist_group("mdns")
 @pytest.mark.skipif(
     "NEXBLUE_ISOLATED" not in os.environ,
     reason="needs the network namespace that scripts/test makes",

@@ -230,7 +230,7 @@ class ControlState:
                     PhaseBudget(switches, record.integer(budget["in_session"])),
                     seen=record.optional(PhaseMode, data["phase_mode_seen"]),
                     # Earlier versions did not store it.
-                    found=record.optional(PhaseMode, data.get("phase_mode_found")),
+                    found=record.optional(PhaseMode, data["phase_mode_found"]),
                 ),
                 session=Session(
                     number=record.integer(session["number"]),
