@@ -40,16 +40,16 @@ recorder:
 zeroconf:
 """
 
-# The names of the simulated world's switches, in the order of their registers.
-WORLD = (
-    "Car plugged in",
-    "Charger power",
-    "OCPP control",
-    "Overcast sky",
-    "Kettle",
-    "Load on L1",
-    "Grid meter power",
-)
+# The names and icons of the simulated world's switches, in the order of their registers.
+WORLD = {
+    "Car plugged in": "mdi:car-electric",
+    "Charger power": "mdi:ev-station",
+    "OCPP control": "mdi:server-network",
+    "Overcast sky": "mdi:weather-cloudy",
+    "Kettle": "mdi:kettle",
+    "Load on L1": "mdi:stove",
+    "Grid meter power": "mdi:meter-electric",
+}
 MAIN_FUSE = 20  # A
 
 
@@ -359,12 +359,16 @@ async def save_dashboard(
         return {"entity": entity["entity_id"], "name": entity["original_name"]}
 
     def tile(
-        key: str, *features: dict[str, str], name: str | None = None
+        key: str,
+        *features: dict[str, str],
+        name: str | None = None,
+        icon: str | None = None,
     ) -> dict[str, Any]:
         return {
             "type": "tile",
             **named(key),
             **({} if name is None else {"name": name}),
+            **({} if icon is None else {"icon": icon}),
             "features": list(features),
         }
 
@@ -391,16 +395,16 @@ async def save_dashboard(
         heading = {"type": "heading", "heading": title}
         return {"type": "grid", "column_span": span, "cards": [heading, *cards]}
 
-    overview = {
-        "sensor.power": "Car",
-        "sensor.meter_solar_power": "Sun",
-        "sensor.meter_grid_power": "From the grid",
-        "sensor.meter_battery_power": "From the battery",
-        "sensor.surplus_power": "Surplus",
-        "select.charge_mode": "Charge mode",
-        "sensor.limited_by": "Limited by",
-        "sensor.next_change": "Next change",
-    }
+    # The keys, names and icons of what the first row shows.
+    overview = (
+        ("sensor.power", "Car", "mdi:car-electric"),
+        ("sensor.meter_solar_power", "Sun", "mdi:weather-sunny"),
+        ("sensor.meter_grid_power", "From the grid", "mdi:transmission-tower"),
+        ("sensor.meter_battery_power", "From the battery", "mdi:home-battery"),
+        ("sensor.surplus_power", "Surplus", None),
+        ("sensor.limited_by", "Limited by", None),
+        ("sensor.next_change", "Next change", None),
+    )
     await home.call(
         "lovelace/config/save",
         url_path=DASHBOARD,
@@ -413,8 +417,8 @@ async def save_dashboard(
                         section(
                             "Now",
                             *(
-                                tile(key, name=name)
-                                for key, name in overview.items()
+                                tile(key, name=name, icon=icon)
+                                for key, name, icon in overview
                                 if key in entities
                             ),
                             graph(
@@ -425,15 +429,6 @@ async def save_dashboard(
                                 meter_grid_power="From the grid",
                             ),
                             span=4,
-                        ),
-                        section(
-                            "Charger",
-                            *tiles(
-                                *("sensor.status",),
-                                *("binary_sensor.vehicle_connected",),
-                                *("binary_sensor.fault",),
-                                *("sensor.session_energy", "sensor.lifetime_energy"),
-                            ),
                         ),
                         section(
                             "Control",
@@ -457,8 +452,20 @@ async def save_dashboard(
                             ),
                         ),
                         section(
+                            "Charger",
+                            *tiles(
+                                *("sensor.status",),
+                                *("binary_sensor.vehicle_connected",),
+                                *("binary_sensor.fault",),
+                                *("sensor.session_energy", "sensor.lifetime_energy"),
+                            ),
+                        ),
+                        section(
                             "The simulated world",
-                            *tiles(*(f"switch.{n}" for n in range(len(WORLD)))),
+                            *(
+                                tile(f"switch.{n}", icon=icon)
+                                for n, icon in enumerate(WORLD.values())
+                            ),
                         ),
                         section(
                             "Power",
@@ -470,7 +477,6 @@ async def save_dashboard(
                                 "needle": True,
                                 "grid_options": {"columns": "full"},
                             },
-                            graph("Power", "sensor.power"),
                         ),
                         section(
                             "Phases",
@@ -662,6 +668,15 @@ async def running(
         say("The charger is set up; plugging a car in")
         simulator.charger.plug_in(Car())
         entities = await registered_entities(home)
+        if not manual:
+            say("Charging from surplus solar power")
+            await home.call(
+                "call_service",
+                domain="select",
+                service="select_option",
+                service_data={"option": "solar"},
+                target={"entity_id": entities["select.charge_mode"]["entity_id"]},
+            )
         await configure_device(home, entities)
         await create_dashboard(home)
         await save_dashboard(home, entities)

@@ -40,18 +40,30 @@ async def past_energy(home: HomeAssistantProcess, statistic_id: str) -> float | 
 
 @pytest.mark.timeout(180)
 async def test_demo(tmp_path: Path) -> None:
-    """The charger's dashboard opens first, Energy is set up, and the log is clean."""
-    async with running(tmp_path / "demo") as home:
+    """Dashboard, solar charging and Energy are set up, and the log is clean."""
+    async with running(tmp_path / "demo", has_battery=True) as home:
         core = await home.call("frontend/get_system_data", key="core")
         first_page = core["value"]["default_panel"]
         dashboard = await home.call("lovelace/config", url_path=first_page)
         assert dashboard["views"][0]["title"] == "Charger"
 
+        (now, *_) = dashboard["views"][0]["sections"]
+        shown = {card.get("name"): card.get("entity") for card in now["cards"]}
+        states = {state["entity_id"]: state for state in await home.call("get_states")}
+        for name in ("Car", "Sun", "From the grid", "Surplus"):
+            float(states[shown[name]]["state"])
+        assert float(states[shown["Sun"]]["state"]) > 4_000
+        assert states["select.nexblue_delta_max_charge_mode"]["state"] == "solar"
+
         energy = await home.call("energy/get_prefs")
         units = {
-            state["entity_id"]: state["attributes"].get("unit_of_measurement")
-            for state in await home.call("get_states")
+            entity_id: state["attributes"].get("unit_of_measurement")
+            for entity_id, state in states.items()
         }
+        grid, solar, battery = energy["energy_sources"]
+        assert units[grid["stat_energy_from"]] == units[solar["stat_energy_from"]]
+        assert units[grid["power_config"]["stat_rate"]] == "W"
+        assert units[battery["stat_soc"]] == "%"
         (charger,) = energy["device_consumption"]
         assert units[charger["stat_consumption"]] == "kWh"
         assert units[charger["stat_rate"]] == "W"
