@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+from unittest.mock import patch
 
+from homeassistant.components import zeroconf
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
@@ -23,7 +25,9 @@ async def test_announcement_becomes_a_flow(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
     """A charger that announces itself starts a config flow."""
-    assert await async_setup_component(hass, "zeroconf", {})
+    # That would also replace the class in later tests.
+    with patch.object(zeroconf, "install_multiple_zeroconf_catcher"):
+        assert await async_setup_component(hass, "zeroconf", {})
     await hass.async_start()
     async with Announcement(simulator.host, simulator.port):
         async with asyncio.timeout(20):
