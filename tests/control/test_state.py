@@ -261,6 +261,7 @@ def full_state() -> ControlState:
     state.phases.budget.record(NOW, in_session=True)
     state.confirm(Setting.START_STOP, START)
     state.limits.step = LimitStep(version="1.0", step=0.5, shows_offered=True)
+    state.phases.found = PhaseMode.THREE_PHASE
     return state
 
 
@@ -299,6 +300,7 @@ def test_everything_that_is_stored() -> None:
         "budget": {"switches": [[NOW.isoformat()] * 2] * 2, "in_session": 1},
         "session": {"number": 1, "is_open": True, "energy": 2.0},
         "phase_mode_seen": "single_phase",
+        "phase_mode_found": "three_phase",
         "learned": {"version": "1.0", "limit_step": 0.5, "shows_offered": True},
         "lease": {
             "until": (NOW + timedelta(seconds=100)).isoformat(),
