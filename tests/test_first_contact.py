@@ -479,5 +479,5 @@ async def test_button(
     assert "\n```text\nsoftware: NexBlue Local" in message
     assert SERIAL not in message
     await simulator.stop()
-    with pytest.raises(HomeAssistantError, match="Could not connect|closes every"):
+    with pytest.raises(HomeAssistantError, match=r"Could not connect|closes every"):
         await hass.services.async_call("button", "press", press, blocking=True)

@@ -384,6 +384,7 @@ def test_each_transition_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         await rig.poll()
         await rig.run_for(7300)
         assert rig.controller.reconciler.state is SYNCED
+        await rig.run_for(3700)
         await rig.set(phase_mode=PhaseMode.ADAPTIVE)
         rig.controller.delegate_phases(is_delegated=True)
         await rig.run_for(3700)
