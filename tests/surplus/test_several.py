@@ -1,5 +1,7 @@
 """Several chargers on one meter."""
 
+from dataclasses import replace
+
 import pytest
 
 from custom_components.nexblue_local.surplus.readings import Status
@@ -92,3 +94,29 @@ def test_never_below_the_minimum() -> None:
     """In `solar_min` each one has its minimum, and the first gets the rest."""
     assert amps(two(0.0, Mode.SOLAR_MIN), 60) == [6.0, 6.0]
     assert amps(two(3910.0, Mode.SOLAR_MIN), 600) == [16.0, 6.0]
+
+
+def test_the_second_stops_for_the_first() -> None:
+    """The first goes on when what the second draws is what it lacks."""
+    house = two(6000.0)
+    assert amps(house, 1800) == [16.0, 10.0]
+    # A charger that can be offered no less than both have now.
+    house.sun = 1200.0
+    second: float | None = 10.0
+    while second:
+        first, second = (each.current_a for each in house.decide().chargers)
+        assert first
+    assert amps(house, 60)[0]
+
+
+@pytest.mark.parametrize(("age", "rises"), [(30.0, True), (31.0, False)])
+def test_an_old_read(age: float, rises: bool) -> None:
+    """A charger that was read more than 30 s ago is offered no more than before."""
+    house = two(2310.0)
+    assert amps(house, 1800)[0] == 10.0
+    house.sun = 3000.0
+    house.alter = lambda reading: replace(
+        reading,
+        chargers=tuple(replace(each, at=reading.t - age) for each in reading.chargers),
+    )
+    assert (amps(house, 300)[0] == 13.0) is rises
