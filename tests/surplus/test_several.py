@@ -100,7 +100,6 @@ def test_the_second_stops_for_the_first() -> None:
     """The first goes on when what the second draws is what it lacks."""
     house = two(6000.0)
     assert amps(house, 1800) == [16.0, 10.0]
-    # A charger that can be offered no less than both have now.
     house.sun = 1200.0
     second: float | None = 10.0
     while second:
