@@ -122,3 +122,28 @@ def test_other_settings() -> None:
         Settings(chargers=(replace(first, mode=Mode.OFF), second))
     )
     assert house.decide().chargers[0].current_a == 0.0
+
+
+def test_the_second_stops_for_the_first() -> None:
+    """The first goes on when what the second draws is what it lacks."""
+    house = two(6000.0)
+    assert amps(house, 1800) == [16.0, 10.0]
+    house.sun = 1200.0
+    second: float | None = 10.0
+    while second:
+        first, second = (each.current_a for each in house.decide().chargers)
+        assert first
+    assert amps(house, 60)[0]
+
+
+@pytest.mark.parametrize(("age", "rises"), [(30.0, True), (31.0, False)])
+def test_an_old_read(age: float, rises: bool) -> None:
+    """A charger that was read more than 30 s ago is offered no more than before."""
+    house = two(2310.0)
+    assert amps(house, 1800)[0] == 10.0
+    house.sun = 3000.0
+    house.alter = lambda reading: replace(
+        reading,
+        chargers=tuple(replace(each, at=reading.t - age) for each in reading.chargers),
+    )
+    assert (amps(house, 300)[0] == 13.0) is rises

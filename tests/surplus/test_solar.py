@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from custom_components.nexblue_local.surplus.decision import Reason
-from custom_components.nexblue_local.surplus.readings import Changes, Status
+from custom_components.nexblue_local.surplus.readings import Changes, Reading, Status
 from custom_components.nexblue_local.surplus.settings import Battery, Mode, Restarts
 
 from .house import House, charger, settings
@@ -92,6 +92,38 @@ def test_restarts() -> None:
     """Fewer restarts mean longer charging without sun."""
     few, balanced, many = (stops_within(house(restarts=each)) for each in Restarts)
     assert 10 <= many < balanced < few < 900
+
+
+@pytest.mark.parametrize(("interval", "sooner"), [(10.0, 0.0), (30.0, 10.0)])
+def test_a_slow_meter_stops_in_time(interval: float, sooner: float) -> None:
+    """What a slow meter shows has begun before its report, and counts from then."""
+    usual = stops_within(house())
+    driven = house()
+    reported = driven.reading()
+
+    def alter(reading: Reading) -> Reading:
+        nonlocal reported
+        if driven.t % interval == 0:
+            reported = reading
+        return replace(reading, grid_w=reported.grid_w, grid_at=reported.grid_at)
+
+    driven.alter = alter
+    # The sun goes as the meter reports.
+    assert stops_within(driven) <= usual - sooner
+
+
+def test_a_small_lack_is_held_longer() -> None:
+    """A large lack stops with less imported energy than a small one."""
+    imported = []
+    for lack in (1380.0, 460.0):
+        driven = house()
+        driven.run(1200)
+        driven.sun = 1380.0 - lack
+        began = driven.t
+        while driven.run(5).current_a:
+            assert driven.t < began + 3600
+        imported.append(lack * (driven.t - began) / 3600)
+    assert imported[0] < 0.75 * imported[1]
 
 
 def test_a_short_cloud_or_kettle_is_no_stop() -> None:

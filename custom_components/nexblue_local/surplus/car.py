@@ -61,6 +61,8 @@ class Car:
     drawn_a: float = 0.0
     """A that it draws now."""
     power_w: float = 0.0
+    power_changed_at: float = -math.inf
+    """When it changed notably, in s."""
     _powers: deque[tuple[float, float]] = field(default_factory=deque)
     """When which power in W was read, from just before the memory on."""
     _offered_a: float = 0.0
@@ -76,7 +78,9 @@ class Car:
 
     def update(self, reading: ChargerReading, at: float) -> None:
         """Take a new reading of the charger."""
-        self.power_w = max(0.0, total(reading.power_w))
+        before, self.power_w = self.power_w, max(0.0, total(reading.power_w))
+        if abs(self.power_w - before) > DRAWS_W:
+            self.power_changed_at = at
         self._powers.append((at, self.power_w))
         while len(self._powers) > 1 and self._powers[1][0] <= at - 2 * MEMORY:
             self._powers.popleft()
@@ -161,11 +165,22 @@ class Car:
             drawn = min(drawn, self.most_a)
         return drawn * self.volts * phases
 
-    def powers_since(self, since: float) -> tuple[float, float]:
-        """Return the least and the greatest power in W since a time in s."""
-        least = most = self.power_w
+    def power_at(self, at: float) -> float:
+        """Return the power in W at a time in s, linear between two reads."""
+        after_at, after = math.inf, self.power_w
+        for read_at, power in reversed(self._powers):
+            if read_at <= at:
+                share = (at - read_at) / (after_at - read_at)
+                return power + (after - power) * share
+            after_at, after = read_at, power
+        return after
+
+    def powers_between(self, since: float, until: float) -> tuple[float, float]:
+        """Return the least and the greatest power in W between two times in s."""
+        least = most = self.power_at(until)
         for at, power in reversed(self._powers):
-            least, most = min(least, power), max(most, power)
+            if at <= until:
+                least, most = min(least, power), max(most, power)
             if at <= since:
                 break
         return least, most

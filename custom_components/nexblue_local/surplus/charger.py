@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from .car import MEMORY, Car, currents
+from .car import Car, currents
 from .decision import Reason
 from .fuse import Cap, Load
 from .phase_plan import PhasePlan
@@ -172,11 +172,12 @@ class Charger:
             watts_per_amp=car.volts * phases,
         )
 
-    def powers(self, t: float, since: float) -> tuple[float, float]:
-        """Return the least and the greatest power in W it may have had since then."""
-        least, most = self.car.powers_since(since - MEMORY)
+    def powers(self, t: float, since: float, until: float) -> tuple[float, float]:
+        """Return the least and the greatest power in W it may have had in that time."""
+        least, most = self.car.powers_between(since, until)
+        is_unread = until > self._read_at
         is_told = self.has_car and self.answer is not None
-        if is_told and t - self.answered_at < FOLLOWS_WITHIN:
+        if is_unread and is_told and t - self.answered_at < FOLLOWS_WITHIN:
             expected = self.car.watts(self.answer or 0.0, self.phases(t))
             least, most = min(least, expected), max(most, expected)
         return (least if self.is_readable else 0.0), most

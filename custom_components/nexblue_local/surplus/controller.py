@@ -11,6 +11,7 @@ from .decision import ChargerDecision, Decision, Reason
 from .estimate import Surplus
 from .fuse import FuseGuard, Load
 from .meter import ABSURD_W, GridMeter, MeterState
+from .meter_lag import MeterLag
 from .prices import PRICES
 from .readings import Changes, Reading
 from .rounding import tenths_down
@@ -40,6 +41,7 @@ class Controller:
         self._meter = GridMeter()
         self._guard = None if settings.fuse is None else FuseGuard(settings.fuse)
         self._surplus = Surplus()
+        self._lag = MeterLag()
         self._t: float | None = None
         self.surplus_w: float | None = None
         """W that the chargers in a solar mode could use without import."""
@@ -124,17 +126,29 @@ class Controller:
             self._guard.update(t, reading.house_a, reading.house_at)
         if self._meter.state is not MeterState.VALID:
             self._surplus.clear()
+            self._lag.skip()
         elif self._meter.is_fresh and grid is not None and reading.grid_at is not None:
             self._discharging = max(0.0, battery or 0.0)
             counted = battery or 0.0
             if counted < 0 and not self._is_car_first(reading.battery_soc):
                 counted = 0.0
-            powers = [each.powers(t, reading.grid_at) for each in self.chargers]
+            self._lag.update(
+                reading.grid_at,
+                grid + counted,
+                self._power_at,
+                max(charger.car.power_changed_at for charger in self.chargers),
+            )
+            since, until = self._lag.measured(reading.grid_at)
+            powers = [each.powers(t, since, until) for each in self.chargers]
             self._surplus.update(
                 sum(least for least, _ in powers),
                 sum(most for _, most in powers),
                 grid + counted,
             )
+
+    def _power_at(self, at: float) -> float:
+        """Return what the cars drew at a time in s, in W."""
+        return sum(charger.car.power_at(at) for charger in self.chargers)
 
     def _is_car_first(self, soc: float | None) -> bool:
         """Return whether what charges the battery is surplus."""
@@ -154,7 +168,7 @@ class Controller:
         return Conditions(
             t=t,
             seconds=seconds,
-            late=self._meter.late,
+            late=self._meter.late + (self._lag.value or 0.0),
             meter=self._meter.state,
             meter_lost_at=self._meter.next_change_at,
             surplus=(self.surplus_w or 0.0)
