@@ -48,7 +48,7 @@ WORLD = {
     "Overcast sky": "mdi:weather-cloudy",
     "Kettle": "mdi:kettle",
     "Load on L1": "mdi:stove",
-    "Grid meter power": "mdi:meter-electric",
+    "Grid meter": "mdi:meter-electric",
 }
 MAIN_FUSE = 20  # A
 

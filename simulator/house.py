@@ -122,8 +122,9 @@ class House:
         if self.kettle_is_on:
             l2 += self.kettle_power
         if self.l1_is_loaded:
-            # The sun on this phase is used as well: what counts is the fuse.
-            l1 = solar[0] + (self.main_fuse - self.left_for_car) * voltages[0]
+            # Sun and battery on this phase are used as well: what counts is the fuse.
+            at_fuse = (self.main_fuse - self.left_for_car) * voltages[0]
+            l1 = max(l1, at_fuse + solar[0] + self.flow.battery[0])
         house = (l1, l2, l3)
         battery = 0.0
         if self.battery is not None:
