@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+import math
 from typing import Any
 from unittest.mock import patch
 
@@ -14,6 +15,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local import site
 from custom_components.nexblue_local.const import DOMAIN
 from simulator import Simulator
+
+from .commands import core
 
 GRID = "sensor.grid"
 CURRENTS = ("sensor.current_l1", "sensor.current_l2", "sensor.current_l3")
@@ -161,6 +164,17 @@ class Home:
         if self.reports:
             self.report()
         await settle()
+        async with asyncio.timeout(5):
+            # A machine that is busy takes its time.
+            while any(self._is_due(entry) for entry in self.entries):
+                await settle()
+
+    @staticmethod
+    def _is_due(entry: MockConfigEntry) -> bool:
+        """Return whether a limit has to be written at once."""
+        control = core(entry)
+        is_due = math.isinf(control._writer.limit_written_at)
+        return control.state.is_in_control and is_due
 
     async def run(self, seconds: float) -> None:
         """Let some time pass."""
