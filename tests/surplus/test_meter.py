@@ -144,6 +144,9 @@ def test_a_battery_that_is_not_measured() -> None:
     house.alter = lambda reading: reading
     decision = house.decide().chargers[0]
     assert (decision.current_a, decision.reason) == (6.0, Reason.BATTERY)
+    # A meter that shows nothing at all is lost.
+    house.alter = lambda reading: replace(reading, grid_w=None)
+    assert house.decide().chargers[0].reason is Reason.METER_LOST
     assert house.run(65).current_a == 0.0
 
 

@@ -117,11 +117,10 @@ class Controller:
         t, grid, battery = reading.t, reading.grid_w, reading.battery_w
         if battery is not None and not abs(battery) <= ABSURD_W:
             battery = None
+        is_battery_unknown = self.settings.battery is not None and battery is None
         # Without it, a battery that discharges would look like sun.
-        self._is_battery_unknown = self.settings.battery is not None and battery is None
-        self._meter.update(
-            t, None if self._is_battery_unknown else grid, reading.grid_at
-        )
+        self._meter.update(t, None if is_battery_unknown else grid, reading.grid_at)
+        self._is_battery_unknown = is_battery_unknown and grid is not None
         if self._guard is not None:
             self._guard.update(t, reading.house_a, reading.house_at)
         if self._meter.state is not MeterState.VALID:
