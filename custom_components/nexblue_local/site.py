@@ -219,7 +219,9 @@ class Site:
         if reading.grid_w is None or reading.solar_w is None:
             return None
         cars = sum(each.power_w for each in self._members.values())
-        return reading.grid_w + reading.solar_w + (reading.battery_w or 0.0) - cars
+        supplied = reading.grid_w + reading.solar_w + (reading.battery_w or 0.0)
+        # A car that started after the meter's report is not part of it.
+        return max(0.0, supplied - cars)
 
     @property
     def fuse_headroom(self) -> float | None:
