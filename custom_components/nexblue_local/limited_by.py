@@ -113,9 +113,7 @@ def _site_pauses(*reasons: Reason) -> Callable[[_Situation], bool]:
 
 def _site_limits(reason: Reason) -> Callable[[_Situation], bool]:
     """Return the check of a reason for a limit that the vehicle reaches."""
-    return lambda now: (
-        now.is_at_limit and now.source in SITE_SOURCES and now.reason is reason
-    )
+    return lambda now: now.is_at_limit and _site_pauses(reason)(now)
 
 
 def _is_paused(now: _Situation) -> bool:
@@ -123,10 +121,9 @@ def _is_paused(now: _Situation) -> bool:
     return is_low and now.source not in SITE_SOURCES
 
 
-def _waits_for_sun(now: _Situation) -> bool:
-    has_reason = _site_pauses(Reason.WAITING_FOR_SUN)(now)
-    # Above the minimum, the vehicle may be what limits.
-    return has_reason and (now.limit == 0 or now.is_at_limit)
+def _site_pauses_or_limits(reason: Reason) -> Callable[[_Situation], bool]:
+    """Return the check of a reason that counts unless the vehicle is what limits."""
+    return lambda now: _site_pauses(reason)(now) and (now.limit == 0 or now.is_at_limit)
 
 
 CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
@@ -144,14 +141,10 @@ CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
     LimitedBy.OFF: _site_pauses(Reason.OFF),
     LimitedBy.STARTING: _site_pauses(Reason.STARTING),
     LimitedBy.METER_LOST: _site_pauses(Reason.METER_LOST),
-    LimitedBy.FUSE: lambda now: (
-        now.source in SITE_SOURCES
-        and now.reason is Reason.FUSE
-        and (now.limit == 0 or now.is_at_limit)
-    ),
+    LimitedBy.FUSE: _site_pauses_or_limits(Reason.FUSE),
     LimitedBy.ENERGY_REACHED: lambda now: now.source == Source.ENERGY,
     LimitedBy.BATTERY: _site_pauses(Reason.BATTERY),
-    LimitedBy.WAITING_FOR_SUN: _waits_for_sun,
+    LimitedBy.WAITING_FOR_SUN: _site_pauses_or_limits(Reason.WAITING_FOR_SUN),
     LimitedBy.PAUSING_SOON: _site_pauses(Reason.PAUSING_SOON),
     LimitedBy.PAUSED: _is_paused,
     LimitedBy.APP_MAXIMUM: _is_at_app_maximum,

@@ -20,6 +20,7 @@ from homeassistant.helpers.event import (
 )
 from homeassistant.util import dt as dt_util
 
+from .charging import PHASE_MODES
 from .const import DOMAIN
 from .control.phase_budget import PhaseBudget
 from .control.settings import PhaseMode
@@ -56,11 +57,7 @@ STATUSES: Final = {
     )
     for status in ChargePointState
 }
-PHASE_MODES: Final = {
-    PhaseMode.SINGLE_PHASE: SurplusPhaseMode.ONE,
-    PhaseMode.THREE_PHASE: SurplusPhaseMode.THREE,
-    PhaseMode.ADAPTIVE: SurplusPhaseMode.ADAPTIVE,
-}
+SURPLUS_PHASE_MODES: Final = {mode: shown for shown, mode in PHASE_MODES.items()}
 PINNED: Final = (PhaseMode.SINGLE_PHASE, PhaseMode.THREE_PHASE)
 """Phase modes that the surplus controller leaves alone if the user chose them."""
 
@@ -123,7 +120,7 @@ class Member:
             current_a=(values.current_l1, values.current_l2, values.current_l3),
             voltage_v=(values.voltage_l1, values.voltage_l2, values.voltage_l3),
             offered_a=settings.current_limit,
-            phase_mode=None if mode is None else PHASE_MODES[mode],
+            phase_mode=None if mode is None else SURPLUS_PHASE_MODES[mode],
         )
 
     def settings(self) -> ChargerSettings:
