@@ -279,3 +279,19 @@ def test_least_and_most_on_the_grid() -> None:
     assert driven.run(600).current_a == 6.3
     driven.sun = 9000.0
     assert driven.run(600).current_a == 15.9
+
+
+def test_a_deep_lack_stops_sooner() -> None:
+    """What is imported counts more, the less sun there is for the minimum."""
+    times = []
+    for sun in (0.0, 690.0):
+        house = House(settings())
+        house.sun = 6 * 230 + 200.0
+        house.run_until_charging()
+        house.run(600)
+        house.sun, since = sun, house.t
+        while house.decide().chargers[0].current_a:
+            assert house.t < since + 3600
+        times.append(house.t - since)
+    deep, shallow = times
+    assert 4 * deep < shallow
