@@ -3,14 +3,20 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+import re
 
 import pytest
 
 from custom_components import nexblue_local
+from custom_components.nexblue_local import PLATFORMS
 from custom_components.nexblue_local.control.reconciler import TRANSITIONS
 
 INTEGRATION = Path(nexblue_local.__file__).parent
 ROOT = INTEGRATION.parents[1]
+ARCHITECTURE = ROOT / "docs/architecture.md"
+
+EXPECTED = {"config_flow", "diagnostics", "entity"}
+"""Modules whose names say to a Home Assistant developer what they hold."""
 
 ALLOWED: dict[str, set[str]] = {"control": set(), "modbus": set(), "surplus": set()}
 """The packages of ours that each package may import, besides itself."""
@@ -68,10 +74,66 @@ def test_pymodbus_is_known_to_one_file() -> None:
         assert users == {owner}
 
 
+def owner(module: str) -> str:
+    """Return the name that the picture of the layers has for a module."""
+    top = module.split(".", maxsplit=1)[0]
+    return "platforms" if top in set(PLATFORMS) else top
+
+
+def test_picture_of_the_layers() -> None:
+    """Its arrows are the imports between what it shows."""
+    page = ARCHITECTURE.read_text()
+    shown = set(
+        re.findall(r"^    (\w+) --> (\w+)$", page.split("```")[1], re.MULTILINE)
+    )
+    nodes = {node for arrow in shown for node in arrow}
+    assert set(ALLOWED) <= nodes
+    found = {
+        (owner(file.relative_to(INTEGRATION).parts[0].removesuffix(".py")), owner(name))
+        for file in INTEGRATION.rglob("*.py")
+        for module in imports(file)
+        if (name := module.removeprefix("nexblue_local.")) != module
+    }
+    assert shown == {
+        (user, used) for user, used in found if user != used and {user, used} <= nodes
+    }
+
+
+def source(name: str) -> str:
+    """Return the source of a class, by its module in the integration and its name."""
+    module, _, name = name.rpartition(".")
+    path = INTEGRATION / f"{module.replace('.', '/')}.py"
+    return next(
+        ast.unparse(node)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == name
+    )
+
+
+def test_picture_of_a_command() -> None:
+    """Each of its arrows is a call of a method that is there."""
+    calls = re.findall(
+        r"^    ([\w.]+)->>([\w.]+): (\w+)$", ARCHITECTURE.read_text(), re.MULTILINE
+    )
+    assert len(calls) > 5
+    for caller, called, method in calls:
+        assert re.search(rf"\.{method}\b", source(caller)), (caller, method)
+        assert re.search(rf"def {method}\b", source(called)), (called, method)
+
+
+def test_each_file_is_described() -> None:
+    """A reader finds each module of the packages on the architecture page."""
+    page = ARCHITECTURE.read_text()
+    for package in (*ALLOWED, ""):
+        for file in (INTEGRATION / package).glob("*.py"):
+            if file.stem not in {"__init__", "const", *PLATFORMS, *EXPECTED}:
+                assert f"`{file.name}`" in page, file
+
+
 def test_diagram_of_the_states() -> None:
-    """The diagram in CONTRIBUTING.md is that of the code."""
+    """The diagram in docs/architecture.md is that of the code."""
     diagram = [
         f"    {state} --> {following}: {reason}"
         for (state, following), reason in TRANSITIONS.items()
     ]
-    assert "\n".join(diagram) in (ROOT / "CONTRIBUTING.md").read_text()
+    assert "\n".join(diagram) in ARCHITECTURE.read_text()
