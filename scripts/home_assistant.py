@@ -91,15 +91,18 @@ class HomeAssistantProcess:
         configuration: str = "",
         storage: Mapping[str, Mapping[str, Any]] | None = None,
         fresh: bool = True,
+        components: Path = ROOT / "custom_components",
     ) -> None:
         """Initialize the process.
 
         `port` is the TCP port of the web interface, `configuration` is appended to
         configuration.yaml, and `storage` holds the data of files in .storage by name.
+        `components` is the folder of the custom integrations.
         """
         self.url = f"http://{HOST}:{port}"
         self.folder = folder
         self._fresh = fresh
+        self._components = components
         self.started_at = 0.0
         self._configuration = CONFIGURATION + configuration
         self._storage = {
@@ -165,7 +168,7 @@ class HomeAssistantProcess:
         (self.folder / "configuration.yaml").write_text(self._configuration)
         # The frontend's automation editor writes to this file.
         (self.folder / "automations.yaml").write_text("[]\n")
-        (self.folder / "custom_components").symlink_to(ROOT / "custom_components")
+        (self.folder / "custom_components").symlink_to(self._components)
 
     async def _start(self) -> None:
         self.started_at = time.time()
