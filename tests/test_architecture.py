@@ -12,7 +12,12 @@ from custom_components.nexblue_local.control.reconciler import TRANSITIONS
 INTEGRATION = Path(nexblue_local.__file__).parent
 ROOT = INTEGRATION.parents[1]
 
-ALLOWED: dict[str, set[str]] = {"control": set(), "modbus": set(), "surplus": set()}
+ALLOWED: dict[str, set[str]] = {
+    "control": set(),
+    "ledger": set(),
+    "modbus": set(),
+    "surplus": set(),
+}
 """The packages of ours that each package may import, besides itself."""
 
 TRANSPORT = {"pymodbus": Path("modbus/transport.py")}
