@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-import math
 from typing import Any, Final, Self
+
+from .stored import exactly, not_negative, number, time
 
 
 class DamagedSession(Exception):
@@ -89,62 +90,30 @@ class Session:
         return session
 
 
-def _exactly[T](kind: type[T]) -> Callable[[object], T]:
-    """Return the decoder of values of this very type."""
-
-    def decode(value: object) -> T:
-        # A boolean is an instance of int, too.
-        if type(value) is not kind or not isinstance(value, kind):
-            raise TypeError(f"{value!r} is not of type {kind.__name__}")
-        return value
-
-    return decode
-
-
-def _number(value: object) -> float:
-    number = float(value) if type(value) is int else _exactly(float)(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not finite")
-    return number
-
-
-def _positive(value: object) -> float:
-    if (number := _number(value)) < 0:
-        raise ValueError(f"{value!r} is negative")
-    return number
-
-
-def _time(value: object) -> datetime:
-    time = datetime.fromisoformat(_exactly(str)(value))
-    if time.tzinfo is None:
-        raise ValueError(f"{value!r} has no time zone")
-    return time.astimezone(UTC)
-
-
 def _end_reason(value: object) -> EndReason:
     try:
-        return EndReason(_exactly(str)(value))
+        return EndReason(exactly(str)(value))
     except ValueError:
         # A later version may know more of them.
         return EndReason.OTHER
 
 
 _DECODERS: Final[Mapping[str, Callable[[object], Any]]] = {
-    "charger_id": _exactly(str),
-    "start": _time,
-    "end": _time,
-    "energy_wh": _positive,
-    "solar_wh": _positive,
-    "grid_wh": _positive,
-    "battery_wh": _positive,
-    "peak_w": _positive,
-    "phase_switches": _exactly(int),
+    "charger_id": exactly(str),
+    "start": time,
+    "end": time,
+    "energy_wh": not_negative,
+    "solar_wh": not_negative,
+    "grid_wh": not_negative,
+    "battery_wh": not_negative,
+    "peak_w": not_negative,
+    "phase_switches": exactly(int),
     "end_reason": _end_reason,
-    "tag": _exactly(str),
-    "transaction_id": _exactly(int),
-    "is_accepted": _exactly(bool),
-    "is_reconstructed": _exactly(bool),
-    "cost": _number,
+    "tag": exactly(str),
+    "transaction_id": exactly(int),
+    "is_accepted": exactly(bool),
+    "is_reconstructed": exactly(bool),
+    "cost": number,
 }
 
 _REQUIRED: Final = (
