@@ -75,6 +75,17 @@ class Recorder:
         """Return whether a session runs."""
         return self.latest is not None and self.latest.end is None
 
+    @property
+    def lifetime_wh(self) -> float | None:
+        """Return the lifetime energy until which everything is in the ledger."""
+        return None if self.counters is None else self.counters.lifetime_wh
+
+    def close(self) -> None:
+        """End the session that runs when the charger is not read any more."""
+        if self.is_open:
+            assert self.counters is not None
+            self._end(self.counters.at, is_reconstructed=True)
+
     def supply(self, energy_wh: float, mix: Mix, price: float | None) -> None:
         """Note where the energy of some seconds came from; see `Supply.add`."""
         self._supply.add(energy_wh, mix, price)
