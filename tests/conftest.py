@@ -30,9 +30,11 @@ SERIAL = "NB10SIM00001"
 
 @pytest.fixture(autouse=True)
 def _use_custom_integrations(
-    recorder_db_url: str, enable_custom_integrations: None
+    recorder_db_url: str,
+    enable_custom_integrations: None,
+    hass_storage: dict[str, Any],
 ) -> None:
-    """Let Home Assistant find the integration.
+    """Let Home Assistant find the integration, and store nothing beyond a test.
 
     A database has to be there before Home Assistant, for tests that record.
     """

@@ -28,11 +28,11 @@ from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 from custom_components.nexblue_local import event
 from custom_components.nexblue_local.control.settings import Setting
 from custom_components.nexblue_local.control_events import (
-    MAX_PENDING,
     ControlEvent,
     ControlEventType,
 )
 from custom_components.nexblue_local.domain_data import async_get_domain_data
+from custom_components.nexblue_local.entity_events import MAX_PENDING
 from simulator import Simulator
 from tests.commands import COMMANDS, LIMIT, control_events, entity_id_of
 from tests.conftest import entry_for

@@ -35,6 +35,7 @@ GRID = "sensor.grid"
 EMPTY: dict[str, Any] = {
     "battery": {"invert_battery_power": False},
     "fuse": {},
+    "price": {},
     "solar": {},
 }
 SENSORS = {
@@ -128,7 +129,7 @@ def said(result: ConfigFlowResult) -> str:
 async def test_site(hass: HomeAssistant) -> None:
     """One sensor is enough; the check says what it shows."""
     form = await start(hass)
-    assert suggested(form) == {"battery": {}, "fuse": {}, "solar": {}}
+    assert suggested(form) == {"battery": {}, "fuse": {}, "price": {}, "solar": {}}
     check = await submit(hass, form, answers())
     assert check["errors"] == {}
     assert said(check) == (

@@ -47,7 +47,7 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
         binary_sensor.METER_LOST_DESCRIPTION,
     ),
     "button": button.DESCRIPTIONS,
-    "event": (event.DESCRIPTION,),
+    "event": (event.CONTROL_DESCRIPTION, event.SESSION_DESCRIPTION),
     "number": (
         *number.DESCRIPTIONS,
         number.ENERGY_DESCRIPTION,
@@ -61,6 +61,9 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "sensor": (
         *sensor.DESCRIPTIONS,
         *sensor.CONTROL_DESCRIPTIONS,
+        *sensor.LAST_SESSION_DESCRIPTIONS,
+        sensor.LAST_SOLAR_SHARE_DESCRIPTION,
+        sensor.LAST_COST_DESCRIPTION,
         sensor.LIMITED_BY_DESCRIPTION,
         sensor.NEXT_CHANGE_DESCRIPTION,
         sensor.SOLAR_ENERGY_DESCRIPTION,
@@ -134,7 +137,8 @@ def test_triggers_and_conditions(section: str, keys: set[str]) -> None:
     described = {key for key in fields if not key.startswith(".")}
     assert described == set(TEXTS[section]) == set(ICONS[section]) == keys
     for key in keys:
-        assert set(TEXTS[section][key]["fields"]) == set(fields[key]["fields"])
+        texts = TEXTS[section][key].get("fields", {})
+        assert set(texts) == set(fields[key].get("fields", {}))
 
 
 async def test_services(hass: HomeAssistant) -> None:

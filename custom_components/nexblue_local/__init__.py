@@ -35,7 +35,7 @@ from .repairs import async_delete_fuse_issue
 from .services import async_setup_services
 from .site import Site, SiteConfigEntry, async_end_site
 from .site_config import async_follow_renames, is_site
-from .site_entity import async_remove_site_entities
+from .site_entity import COST_KEY, async_remove_site_entities
 from .storage import LearnedStore, async_release_removed
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -65,10 +65,11 @@ LEAVE_ALONE: Final = 60.0
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, and delete the issues of entries that are disabled.
+    """Load the sessions, register the actions, and delete the issues of entries that are disabled.
 
     A reload keeps the issues, including whether the user ignored them.
     """
+    await async_get_domain_data(hass).sessions.async_load()
     async_setup_services(hass)
 
     @callback
@@ -94,6 +95,8 @@ async def _setup_site(hass: HomeAssistant, entry: SiteConfigEntry) -> bool:
     site = entry.runtime_data = Site(hass, entry)
     entry.async_on_unload(site.async_stop)
     entry.async_on_unload(async_follow_renames(hass, entry, site.config.entity_ids))
+    if site.config.price is None:
+        async_remove_site_entities(hass, (COST_KEY,))
     await site.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, SITE_PLATFORMS)
     if site.config.main_fuse is not None:
@@ -142,7 +145,10 @@ async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool
             _async_retry_soon(hass, entry, coordinator.last_exception)
         raise
     entry.runtime_data = NexBlueRuntimeData(
-        coordinator=coordinator, controller=controller, modbus=client
+        coordinator=coordinator,
+        controller=controller,
+        modbus=client,
+        recorder=data.sessions.recorder(entry.unique_id),
     )
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -188,10 +194,15 @@ async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bo
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
-    """Release control, and delete the stored settings and the repair issues."""
+    """Release control, and delete the stored settings and the repair issues.
+
+    The sessions of the charger are kept: it may be added again.
+    """
     if is_site(entry):
         await async_end_site(hass, entry)
         async_remove_site_entities(hass)
         return
     async_clear_issues(hass, entry)
+    assert entry.unique_id is not None
+    await async_get_domain_data(hass).sessions.async_forget(entry.unique_id)
     await async_release_removed(hass, entry)

@@ -97,8 +97,6 @@ class Charging:
         self.reason: Reason | None = None
         """Why the charger gets what it gets; None without a site."""
         self.next_change: datetime | None = None
-        self.solar_energy = 0.0
-        """Energy in kWh that this session took from the sun."""
         self._control = control
         self._start_task = start_task
         self._on_change = on_change
@@ -323,8 +321,6 @@ class Charging:
         """Update from a poll; `was_open` is whether there was a session before."""
         self._app_maximum = reading.app_max_current
         is_open = self._control.state.session.is_open
-        if is_open and not was_open:
-            self.solar_energy = 0.0
         if was_open and not is_open and self.settings.is_fast_until_unplugged:
             self.settings.is_fast_until_unplugged = False
             self._decide_now()

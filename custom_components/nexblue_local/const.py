@@ -33,6 +33,8 @@ CONF_HOUSE_CURRENTS: Final = (
 )
 CONF_SOLAR: Final = "solar"
 CONF_SOLAR_POWER: Final = "solar_power"
+CONF_PRICE: Final = "price"
+CONF_PRICE_SENSOR: Final = "electricity_price"
 
 # Options of a charger.
 CONF_SUPPLY_PHASES: Final = "supply_phases"

@@ -22,6 +22,7 @@ from .address import ModbusAddress
 from .const import DEFAULT_SCAN_INTERVAL, DOMAIN, LOGGER
 from .controller import ChargerController
 from .domain_data import async_get_domain_data
+from .ledger.recorder import Recorder
 from .modbus.client import Client
 from .modbus.errors import (
     BadAnswer,
@@ -64,6 +65,7 @@ class NexBlueRuntimeData:
     coordinator: NexBlueCoordinator
     controller: ChargerController
     modbus: Client
+    recorder: Recorder
 
 
 class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
@@ -217,6 +219,11 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER
         )
         snapshot = await self._controller.async_observe(snapshot)
+        events = self._domain_data.session_events_of(self.config_entry)
+        for session in await self._domain_data.sessions.async_observe(
+            self._serial_number, snapshot
+        ):
+            events.async_fire(session)
         await self._learned_store.async_save(self._client.learned)
         self._async_update_issues(snapshot)
         # The charger restarts after a firmware update, and is identified again.
@@ -317,7 +324,9 @@ def async_clear_issues(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Delete all issues and events of a charger that is removed or disabled."""
     async_delete_issues(hass, entry, *Issue)
     async_reset_in_use_timer(hass, entry)
-    async_get_domain_data(hass).events.pop(entry.entry_id, None)
+    data = async_get_domain_data(hass)
+    data.events.pop(entry.entry_id, None)
+    data.session_events.pop(entry.entry_id, None)
 
 
 @callback

@@ -12,6 +12,7 @@ from homeassistant.core import HomeAssistant
 from .address import modbus_address
 from .const import CONF_SITE
 from .coordinator import NexBlueConfigEntry
+from .domain_data import async_get_domain_data
 from .modbus.codec import Layout
 from .modbus.connection_pool import resolve
 from .modbus.model import Image, Table
@@ -59,8 +60,8 @@ async def async_get_config_entry_diagnostics(
         "charging": {
             **charging.settings.as_dict(),
             "reason": charging.reason,
-            "solar_energy": charging.solar_energy,
         },
+        "sessions": _session_counts(hass, entry),
         "options": dict(entry.options),
         "learned": charger.learned.as_dict(),
         "layout": charger.layout,
@@ -80,6 +81,18 @@ async def async_get_config_entry_diagnostics(
         "registers": {table: _runs(image) for table, image in images.items()},
     }
     return await async_redact(entry, diagnostics)
+
+
+def _session_counts(hass: HomeAssistant, entry: NexBlueConfigEntry) -> dict[str, Any]:
+    ledger = async_get_domain_data(hass).sessions.ledger
+    sessions = ledger.sessions(entry.unique_id)
+    return {
+        "count": len(sessions),
+        "reconstructed": sum(session.is_reconstructed for session in sessions),
+        "is_open": entry.runtime_data.recorder.is_open,
+        "count_of_all_chargers": len(ledger),
+        "damaged": ledger.damaged,
+    }
 
 
 async def async_redact(

@@ -11,8 +11,11 @@ from homeassistant.util.hass_dict import HassKey
 
 from .address import ModbusAddress
 from .const import DOMAIN
-from .control_events import ControlEvents
+from .control_events import ControlEvent
+from .entity_events import EntityEvents
+from .ledger.session import Session
 from .modbus.connection_pool import ConnectionPool
+from .sessions import Sessions
 
 LEFT_ALONE_FOR: Final = 600.0
 """Seconds for which an address that was turned down is left alone."""
@@ -39,9 +42,13 @@ class DomainData:
     Dictionaries are by entry ID unless stated otherwise.
     """
 
+    sessions: Sessions
+
     pool: ConnectionPool = field(default_factory=ConnectionPool)
 
-    events: dict[str, ControlEvents] = field(default_factory=dict)
+    events: dict[str, EntityEvents[ControlEvent]] = field(default_factory=dict)
+
+    session_events: dict[str, EntityEvents[Session]] = field(default_factory=dict)
 
     in_use_since: dict[str, float] = field(default_factory=dict)
     """When another client was first seen to use a charger, in monotonic seconds."""
@@ -55,9 +62,13 @@ class DomainData:
     turned_down: dict[str, TurnedDown] = field(default_factory=dict)
     """Addresses that announced a charger which answers elsewhere, by serial number."""
 
-    def events_of(self, entry: ConfigEntry[Any]) -> ControlEvents:
-        """Return the events of an entry."""
-        return self.events.setdefault(entry.entry_id, ControlEvents(entry))
+    def events_of(self, entry: ConfigEntry[Any]) -> EntityEvents[ControlEvent]:
+        """Return the events of control of an entry."""
+        return self.events.setdefault(entry.entry_id, EntityEvents(entry))
+
+    def session_events_of(self, entry: ConfigEntry[Any]) -> EntityEvents[Session]:
+        """Return the sessions of an entry that have ended."""
+        return self.session_events.setdefault(entry.entry_id, EntityEvents(entry))
 
 
 _DATA: HassKey[DomainData] = HassKey(DOMAIN)
@@ -68,14 +79,15 @@ def async_get_domain_data(hass: HomeAssistant) -> DomainData:
     """Return the data of the integration.
 
     A config flow needs it before the integration is set up. The connection pool is
-    closed when Home Assistant stops, because entries are not unloaded then.
+    closed, and the sessions are stored, when Home Assistant stops, because entries are not unloaded then.
     """
     if _DATA not in hass.data:
-        data = hass.data[_DATA] = DomainData()
+        data = hass.data[_DATA] = DomainData(sessions=Sessions(hass))
 
         @callback
         def close(_: Event) -> None:
             data.pool.close()
+            data.sessions.async_stop()
 
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, close)
     return hass.data[_DATA]

@@ -22,6 +22,7 @@ class NexBlueEntity(CoordinatorEntity[NexBlueCoordinator]):
         coordinator = entry.runtime_data.coordinator
         super().__init__(coordinator)
         self._controller = entry.runtime_data.controller
+        self._recorder = entry.runtime_data.recorder
         self.entity_description = description
         self._attr_translation_key = description.key
         self._attr_unique_id = f"{entry.unique_id}_{description.key}"

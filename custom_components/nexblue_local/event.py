@@ -1,22 +1,39 @@
-"""Event platform: what happened to control of the charger."""
+"""Event platform: what happened to control of the charger, and to its sessions."""
 
-from typing import override
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .control_events import ControlEvent, ControlEventType
+from .control_events import ControlEventType
 from .coordinator import NexBlueConfigEntry, device_info
 from .domain_data import async_get_domain_data
+from .entity_events import EntityEvents
+from .sessions import shown
 
 # The entity makes no requests.
 PARALLEL_UPDATES = 0
 
-DESCRIPTION = EventEntityDescription(
+
+class SessionEventType(StrEnum):
+    """What happened to a session."""
+
+    ENDED = "ended"
+    """Its attributes are those of `sessions.shown`."""
+
+
+CONTROL_DESCRIPTION = EventEntityDescription(
     key="control_event",
     translation_key="control_event",
     event_types=list(ControlEventType),
+)
+SESSION_DESCRIPTION = EventEntityDescription(
+    key="session",
+    translation_key="session",
+    event_types=list(SessionEventType),
 )
 
 
@@ -25,12 +42,28 @@ async def async_setup_entry(
     entry: NexBlueConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the event entity of a charger."""
-    async_add_entities([NexBlueControlEvent(entry)])
+    """Set up the event entities of a charger."""
+    data = async_get_domain_data(hass)
+    async_add_entities(
+        [
+            NexBlueEvent(
+                entry,
+                CONTROL_DESCRIPTION,
+                data.events_of(entry),
+                lambda event: (event.type, dict(event.attributes)),
+            ),
+            NexBlueEvent(
+                entry,
+                SESSION_DESCRIPTION,
+                data.session_events_of(entry),
+                lambda session: (SessionEventType.ENDED, shown(session)),
+            ),
+        ]
+    )
 
 
-class NexBlueControlEvent(EventEntity):
-    """The last event of control.
+class NexBlueEvent[T](EventEntity):
+    """The last event of a kind.
 
     It does not follow the coordinator and is always available: most events are
     found at the first poll after an outage, and triggers ignore an event of an
@@ -41,11 +74,21 @@ class NexBlueControlEvent(EventEntity):
     _attr_has_entity_name = True
     _attr_should_poll = False
 
-    def __init__(self, entry: NexBlueConfigEntry) -> None:
-        """Initialize the event entity of a config entry."""
-        self.entity_description = DESCRIPTION
-        self._entry = entry
-        self._attr_unique_id = f"{entry.unique_id}_{DESCRIPTION.key}"
+    def __init__(
+        self,
+        entry: NexBlueConfigEntry,
+        description: EventEntityDescription,
+        events: EntityEvents[T],
+        as_event: Callable[[T], tuple[str, dict[str, Any]]],
+    ) -> None:
+        """Initialize the event entity of a config entry.
+
+        `as_event` returns the type and the attributes of an event.
+        """
+        self.entity_description = description
+        self._events = events
+        self._as_event = as_event
+        self._attr_unique_id = f"{entry.unique_id}_{description.key}"
         self._attr_device_info = device_info(
             entry.runtime_data.coordinator.data.identity
         )
@@ -60,10 +103,9 @@ class NexBlueControlEvent(EventEntity):
 
     @callback
     def _async_subscribe(self) -> None:
-        events = async_get_domain_data(self.hass).events_of(self._entry)
-        self.async_on_remove(events.async_subscribe(self._async_receive))
+        self.async_on_remove(self._events.async_subscribe(self._async_receive))
 
     @callback
-    def _async_receive(self, event: ControlEvent) -> None:
-        self._trigger_event(event.type, dict(event.attributes))
+    def _async_receive(self, event: T) -> None:
+        self._trigger_event(*self._as_event(event))
         self.async_write_ha_state()

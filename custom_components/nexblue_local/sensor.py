@@ -30,13 +30,21 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
 from .controller import ChargerController, ControlledBy
-from .entity import NexBlueEntity
+from .entity import NexBlueControlEntity, NexBlueEntity
+from .ledger.session import Session
 from .limited_by import LimitedBy, limited_by
 from .modbus.enums import ChargePointState, PhaseMode, StartStop
 from .modbus.snapshot import Snapshot
+from .sessions import duration, solar_share
 from .site import Site
 from .site_config import is_site
-from .site_entity import ChargingEntity, SiteEntity, async_when_site
+from .site_entity import (
+    COST_KEY,
+    ChargingEntity,
+    SiteEntity,
+    async_loaded_site,
+    async_when_site,
+)
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
@@ -300,6 +308,10 @@ async def async_setup_entry(
         for description in CONTROL_DESCRIPTIONS
     )
     async_add_entities(
+        LastSessionSensor(entry=entry, description=description)
+        for description in LAST_SESSION_DESCRIPTIONS
+    )
+    async_add_entities(
         [NexBlueLimitedBySensor(entry=entry, description=LIMITED_BY_DESCRIPTION)]
     )
 
@@ -309,10 +321,19 @@ async def async_setup_entry(
                 NextChangeSensor(entry=entry, description=NEXT_CHANGE_DESCRIPTION),
                 SolarEnergySensor(entry=entry, description=SOLAR_ENERGY_DESCRIPTION),
                 SolarShareSensor(entry=entry, description=SOLAR_SHARE_DESCRIPTION),
+                LastSolarShareSensor(
+                    entry=entry, description=LAST_SOLAR_SHARE_DESCRIPTION
+                ),
             ]
         )
 
+    def add_cost() -> None:
+        async_add_entities(
+            [LastCostSensor(entry=entry, description=LAST_COST_DESCRIPTION)]
+        )
+
     async_when_site(hass, entry, add)
+    async_when_site(hass, entry, add_cost, lambda site: site.price is not None)
 
 
 class NexBlueSensor(NexBlueEntity, SensorEntity):
@@ -397,10 +418,48 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
     ),
 )
 
+
+@dataclass(frozen=True, kw_only=True)
+class LastSessionSensorDescription(SensorEntityDescription):
+    """Describes a sensor of the session that ended last."""
+
+    value_fn: Callable[[Session], float | None]
+
+
 LIMITED_BY_DESCRIPTION = SensorEntityDescription(
     key="limited_by", device_class=SensorDeviceClass.ENUM, options=list(LimitedBy)
 )
 
+LAST_SESSION_DESCRIPTIONS: tuple[LastSessionSensorDescription, ...] = (
+    LastSessionSensorDescription(
+        key="last_session_energy",
+        value_fn=lambda session: session.energy_wh,
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
+        suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=2,
+    ),
+    LastSessionSensorDescription(
+        key="last_session_duration",
+        value_fn=duration,
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.MINUTES,
+        suggested_unit_of_measurement=UnitOfTime.HOURS,
+        suggested_display_precision=2,
+    ),
+)
+LAST_SOLAR_SHARE_DESCRIPTION = LastSessionSensorDescription(
+    key="last_session_solar_share",
+    value_fn=solar_share,
+    native_unit_of_measurement=PERCENTAGE,
+    suggested_display_precision=0,
+)
+LAST_COST_DESCRIPTION = LastSessionSensorDescription(
+    key=COST_KEY,
+    value_fn=lambda session: session.cost,
+    device_class=SensorDeviceClass.MONETARY,
+    suggested_display_precision=2,
+)
 
 NEXT_CHANGE_DESCRIPTION = SensorEntityDescription(
     key="next_change", device_class=SensorDeviceClass.TIMESTAMP
@@ -494,6 +553,38 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
         self._attr_native_value = self._limited_by
 
 
+class LastSessionSensor(NexBlueControlEntity, SensorEntity):
+    """Sensor of the session that ended last, whether the charger can be reached or not."""
+
+    entity_description: LastSessionSensorDescription
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        session = self._recorder.last_ended
+        self._attr_native_value = (
+            None if session is None else self.entity_description.value_fn(session)
+        )
+
+
+class LastSolarShareSensor(ChargingEntity, LastSessionSensor):
+    """How much of the last session's energy came from the sun."""
+
+
+class LastCostSensor(ChargingEntity, LastSessionSensor):
+    """What the last session's energy from the grid has cost."""
+
+    @override
+    def _update_from(self, snapshot: Snapshot) -> None:
+        super()._update_from(snapshot)
+        hass = self.coordinator.hass
+        site = async_loaded_site(hass)
+        currency = None if site is None else site.currency
+        if currency is None:
+            # The sensor of the price has not reported yet.
+            currency = self._attr_native_unit_of_measurement or hass.config.currency
+        self._attr_native_unit_of_measurement = currency
+
+
 class NextChangeSensor(ChargingEntity, SensorEntity):
     """When the current would change if everything stays as it is."""
 
@@ -502,26 +593,15 @@ class NextChangeSensor(ChargingEntity, SensorEntity):
         self._attr_native_value = self._charging.next_change
 
 
-class SolarEnergySensor(ChargingEntity, RestoreSensor):
+class SolarEnergySensor(ChargingEntity, SensorEntity):
     """Energy that this session took from the sun."""
 
     @override
-    async def async_added_to_hass(self) -> None:
-        """Go on with what the session had before a restart."""
-        await super().async_added_to_hass()
-        last = await self.async_get_last_sensor_data()
-        value = None if last is None else last.native_value
-        energy = self.coordinator.data.reading.session_energy
-        # A session that has less than that is another one.
-        if isinstance(value, int | float) and energy is not None and value <= energy:
-            self._charging.solar_energy += value
-        self._update_from(self.coordinator.data)
-
-    @override
     def _update_from(self, snapshot: Snapshot) -> None:
+        session = self._recorder.latest
+        energy = 0.0 if session is None else session.solar_wh or 0.0
         # Rounded down, so that it never falls.
-        energy = math.floor(self._charging.solar_energy * 100) / 100
-        self._attr_native_value = energy
+        self._attr_native_value = math.floor(energy / 10) / 100
 
 
 class SolarShareSensor(ChargingEntity, SensorEntity):
@@ -529,12 +609,9 @@ class SolarShareSensor(ChargingEntity, SensorEntity):
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
-        energy = snapshot.reading.session_energy
-        self._attr_native_value = (
-            None
-            if not energy
-            else round(min(100.0, 100 * self._charging.solar_energy / energy))
-        )
+        session = self._recorder.latest
+        share = None if session is None else solar_share(session)
+        self._attr_native_value = None if share is None else round(share)
 
 
 class SiteSensor(SiteEntity, SensorEntity):

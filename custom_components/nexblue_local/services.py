@@ -4,7 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState
@@ -34,14 +35,19 @@ from .const import DOMAIN
 from .control.lease import Lease
 from .control.settings import PhaseMode, Setting, Settings
 from .coordinator import NexBlueConfigEntry
+from .domain_data import async_get_domain_data
 from .exceptions import invalid
 from .first_contact import async_test_charger
 from .first_contact_report import report_block, report_sentences
+from .sessions import as_csv, shown
 from .site_config import async_charger_entries
 
+ATTR_END: Final = "end"
 ATTR_FORCE: Final = "force"
+ATTR_FORMAT: Final = "format"
 ATTR_MINUTES: Final = "minutes"
 ATTR_SAFE_LIMIT: Final = "safe_limit"
+ATTR_START: Final = "start"
 ATTR_TEST_LIMIT: Final = "test_limit"
 ATTR_VALID_FOR: Final = "valid_for"
 
@@ -56,6 +62,14 @@ MINUTES: Final = (1, 120)
 
 TARGET: Final = vol.Schema(cv.ENTITY_SERVICE_FIELDS, extra=vol.ALLOW_EXTRA)
 TARGET_FIELDS: Final = frozenset(str(field) for field in cv.ENTITY_SERVICE_FIELDS)
+
+
+class Format(StrEnum):
+    """How sessions are returned."""
+
+    LIST = "list"
+    CSV = "csv"
+
 
 type Parser = Callable[[str, Any], Any]
 """Converts the value of a field; takes its name for the error."""
@@ -95,6 +109,21 @@ def _boolean(field: str, value: Any) -> bool:
         raise invalid("not_a_boolean", field=field, value=str(value)) from error
 
 
+def _time(field: str, value: Any) -> datetime:
+    """Convert a time, in Home Assistant's time zone unless it has one."""
+    try:
+        return dt_util.as_utc(cv.datetime(value))
+    except vol.Invalid as error:
+        raise invalid("not_a_time", field=field, value=str(value)) from error
+
+
+def _format(field: str, value: Any) -> Format:
+    try:
+        return Format(str(value))
+    except ValueError as error:
+        raise invalid("unknown_format", value=str(value)) from error
+
+
 def _phase_mode(field: str, value: Any) -> PhaseMode:
     try:
         return PhaseMode(str(value))
@@ -114,6 +143,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Parser]]] = {
     "release_control": {Setting.FALLBACK_LIMIT: _number},
     "release_connection": {ATTR_MINUTES: _minutes, ATTR_FORCE: _boolean},
     "test_charger": {ATTR_TEST_LIMIT: _boolean},
+    "get_sessions": {ATTR_START: _time, ATTR_END: _time, ATTR_FORMAT: _format},
 }
 """The fields of each action, without those of the target."""
 
@@ -349,6 +379,28 @@ async def _async_test_charger(call: ServiceCall) -> ServiceResponse:
     }
 
 
+async def _async_get_sessions(call: ServiceCall) -> ServiceResponse:
+    """Return the sessions of chargers, whether these are loaded or not."""
+    data = _parse(call)
+    entries = _targets(call)
+    ledger = async_get_domain_data(call.hass).sessions.ledger
+    chargers = [
+        (
+            name,
+            ledger.sessions(entry.unique_id, data.get(ATTR_START), data.get(ATTR_END)),
+        )
+        for name, entry in zip(_names(call.hass, entries), entries, strict=True)
+    ]
+    if data.get(ATTR_FORMAT) is Format.CSV:
+        return {"csv": as_csv(chargers)}
+    return {
+        "chargers": [
+            {"name": name, "sessions": [shown(session) for session in sessions]}
+            for name, sessions in chargers
+        ]
+    }
+
+
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions."""
@@ -358,9 +410,10 @@ def async_setup_services(hass: HomeAssistant) -> None:
         ("release_connection", _async_release_connection),
     ):
         hass.services.async_register(DOMAIN, name, action)
-    hass.services.async_register(
-        DOMAIN,
-        "test_charger",
-        _async_test_charger,
-        supports_response=SupportsResponse.ONLY,
-    )
+    for name, query in (
+        ("test_charger", _async_test_charger),
+        ("get_sessions", _async_get_sessions),
+    ):
+        hass.services.async_register(
+            DOMAIN, name, query, supports_response=SupportsResponse.ONLY
+        )

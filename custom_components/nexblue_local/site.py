@@ -25,6 +25,7 @@ from .const import DOMAIN
 from .control.phase_budget import PhaseBudget
 from .control.settings import PhaseMode
 from .coordinator import NexBlueConfigEntry, NexBlueRuntimeData
+from .ledger.sources import Mix
 from .modbus.enums import ChargePointState
 from .modbus.snapshot import Snapshot
 from .modbus_link import control_settings
@@ -158,12 +159,16 @@ class Site:
         """Initialize; see `async_start`."""
         self.config = SiteConfig.from_entry(entry)
         self.reading = MeterReading()
+        self.currency: str | None = None
+        """Currency of the price, None until it is known."""
         self._hass = hass
         self._entry = entry
         self._meter = SiteMeter(hass, self.config)
         self._members: dict[str, Member] = {}
         self._controller = Controller(self._settings())
         self._decided_at = monotonic()
+        self._price: float | None = None
+        """The last price of 1 kWh that was known; it applies until the next one."""
         self._is_due = False
         self._listeners: list[Callable[[], None]] = []
         self._published_at = 0.0
@@ -260,6 +265,7 @@ class Site:
             "battery_w": reading.battery_w,
             "battery_soc": reading.battery_soc,
             "solar_w": reading.solar_w,
+            "price": self._price,
             "unsigned_phases": reading.unsigned_phases,
             "chargers": [
                 {
@@ -304,6 +310,8 @@ class Site:
         self.reading = reading = self._meter.read(t, loads)
         if (settings := self._settings()) != self._controller.settings:
             self._controller.configure(settings)
+        if reading.price is not None:
+            self._price, self.currency = reading.price, reading.currency
         self._count_energy(t)
         decision = self._controller.decide(
             Reading(
@@ -330,20 +338,17 @@ class Site:
             listener()
 
     def _count_energy(self, t: float) -> None:
-        """Count the solar energy of the cars since the last decision.
-
-        What is imported, and what the battery gives, is counted as theirs first.
-        """
+        """Note where the energy of the cars since the last decision came from."""
         seconds, self._decided_at = t - self._decided_at, t
         if self.reading.grid_w is None or seconds > LONGEST_STEP:
             return
         total = sum(each.power_w for each in self._members.values())
         if total <= 0:
             return
-        other = max(0.0, self.reading.grid_w) + max(0.0, self.reading.battery_w or 0.0)
-        share = max(0.0, 1.0 - other / total)
+        mix = Mix.of(total, self.reading.grid_w, self.reading.battery_w or 0.0)
         for each in self._members.values():
-            each.charging.solar_energy += each.power_w * share * seconds / 3.6e6
+            energy = each.power_w * seconds / 3600
+            each.runtime.recorder.supply(energy, mix, self._price)
 
     # What it consists of.
 

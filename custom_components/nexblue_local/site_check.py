@@ -35,6 +35,8 @@ class Sentence(StrEnum):
     GRID_OLD = "grid_old"
     CAR = "car"
     CAR_UNKNOWN = "car_unknown"
+    PRICE = "price"
+    PRICE_UNKNOWN = "price_unknown"
     SOLAR = "solar"
     SOLAR_UNKNOWN = "solar_unknown"
     BATTERY_CHARGES = "battery_charges"
@@ -86,6 +88,15 @@ def sentences(
             else (Sentence.SOLAR, {"power": format_power(reading.solar_w)})
         )
     yield from _battery(config, reading)
+    if config.price is not None:
+        yield (
+            (Sentence.PRICE_UNKNOWN, {})
+            if reading.price is None
+            else (
+                Sentence.PRICE,
+                {"price": f"{reading.price:.4g} {reading.currency}"},
+            )
+        )
     if config.main_fuse is not None:
         yield from _phases(config, reading, chargers)
 

@@ -24,6 +24,8 @@ from .const import (
     CONF_MAIN_FUSE,
     CONF_MIN_CURRENT,
     CONF_PHASE_ROTATION,
+    CONF_PRICE,
+    CONF_PRICE_SENSOR,
     CONF_PRIORITY,
     CONF_SITE,
     CONF_SOLAR,
@@ -75,6 +77,8 @@ class SiteConfig:
     """Positive is discharging."""
     battery_soc: str | None = None
     solar: str | None = None
+    price: str | None = None
+    """Price of energy from the grid."""
     main_fuse: float | None = None
     """A per phase; None if no fuse is to be protected."""
     house_currents: tuple[str | None, str | None, str | None] = (None, None, None)
@@ -106,6 +110,7 @@ class SiteConfig:
             else None,
             battery_soc=battery.get(CONF_BATTERY_SOC),
             solar=answers.get(CONF_SOLAR, {}).get(CONF_SOLAR_POWER),
+            price=answers.get(CONF_PRICE, {}).get(CONF_PRICE_SENSOR),
             main_fuse=fuse.get(CONF_MAIN_FUSE),
             house_currents=(l1, l2, l3),
         )
@@ -121,7 +126,8 @@ class SiteConfig:
                 yield sensors.power
                 if sensors.opposite is not None:
                     yield sensors.opposite
-        for entity_id in (self.battery_soc, self.solar, *self.house_currents):
+        others = (self.battery_soc, self.solar, self.price, *self.house_currents)
+        for entity_id in others:
             if entity_id is not None:
                 yield entity_id
 

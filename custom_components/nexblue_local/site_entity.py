@@ -1,12 +1,13 @@
 """Entities of the site, and those that a charger has because of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final, override
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
     ConfigEntry,
     ConfigEntryChange,
+    ConfigEntryState,
 )
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
@@ -17,12 +18,16 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from .const import DOMAIN, SITE_UNIQUE_ID
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueEntity
-from .site import SiteConfigEntry
-from .site_config import async_site_entry, is_site
+from .site import Site, SiteConfigEntry
+from .site_config import SiteConfig, async_site_entry, is_site
+
+COST_KEY: Final = "last_session_cost"
 
 CHARGER_KEYS: Final = (
+    COST_KEY,
     "charge_mode",
     "fast_until_unplugged",
+    "last_session_solar_share",
     "next_change",
     "session_solar_energy",
     "session_solar_share",
@@ -84,24 +89,43 @@ class ChargingEntity(NexBlueEntity):
 
 
 @callback
+def async_loaded_site(hass: HomeAssistant) -> Site | None:
+    """Return the site, None if there is none that is set up."""
+    entry = async_site_entry(hass)
+    if entry is None or entry.state is not ConfigEntryState.LOADED:
+        return None
+    site: Site = entry.runtime_data
+    return site
+
+
+@callback
 def async_when_site(
-    hass: HomeAssistant, entry: NexBlueConfigEntry, add: Callable[[], None]
+    hass: HomeAssistant,
+    entry: NexBlueConfigEntry,
+    add: Callable[[], None],
+    is_wanted: Callable[[SiteConfig], bool] = lambda _: True,
 ) -> None:
-    """Add entities of a charger when there is a site, now or later."""
+    """Add entities of a charger when there is a site that they need, now or later."""
     is_added = False
+
+    def may_add() -> bool:
+        site = async_site_entry(hass)
+        return site is not None and is_wanted(SiteConfig.from_entry(site))
 
     @callback
     def changed(change: ConfigEntryChange, other: ConfigEntry[object]) -> None:
         nonlocal is_added
         if other.domain != DOMAIN or not is_site(other):
             return
-        if change is ConfigEntryChange.REMOVED:
+        if change is ConfigEntryChange.REMOVED or not is_wanted(
+            SiteConfig.from_entry(other)
+        ):
             is_added = False
-        elif not is_added and async_site_entry(hass) is not None:
+        elif not is_added and may_add():
             is_added = True
             add()
 
-    if async_site_entry(hass) is not None:
+    if may_add():
         is_added = True
         add()
     entry.async_on_unload(
@@ -110,9 +134,11 @@ def async_when_site(
 
 
 @callback
-def async_remove_site_entities(hass: HomeAssistant) -> None:
-    """Remove the entities that chargers had because of a site."""
+def async_remove_site_entities(
+    hass: HomeAssistant, keys: Container[str | None] = CHARGER_KEYS
+) -> None:
+    """Remove the entities that chargers had because of a site, or because of its price."""
     registry = er.async_get(hass)
     for entity in list(registry.entities.values()):
-        if entity.platform == DOMAIN and entity.translation_key in CHARGER_KEYS:
+        if entity.platform == DOMAIN and entity.translation_key in keys:
             registry.async_remove(entity.entity_id)

@@ -1,15 +1,17 @@
 """The form of the site, and what is wrong with its answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from homeassistant.components.input_number import DOMAIN as INPUT_NUMBER_DOMAIN
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN, SensorDeviceClass
 from homeassistant.const import (
     ATTR_UNIT_OF_MEASUREMENT,
     PERCENTAGE,
     UnitOfElectricCurrent,
+    UnitOfEnergy,
     UnitOfPower,
 )
 from homeassistant.core import HomeAssistant
@@ -39,10 +41,13 @@ from .const import (
     CONF_INVERT_BATTERY_POWER,
     CONF_INVERT_GRID_POWER,
     CONF_MAIN_FUSE,
+    CONF_PRICE,
+    CONF_PRICE_SENSOR,
     CONF_SOLAR,
     CONF_SOLAR_POWER,
     DOMAIN,
 )
+from .site_meter import price_unit
 
 SITE_TITLE: Final = "Solar and main fuse"
 
@@ -55,6 +60,7 @@ class SiteError(StrEnum):
     NOT_A_CURRENT = "not_a_current"
     NOT_A_PERCENTAGE = "not_a_percentage"
     NOT_A_POWER = "not_a_power"
+    NOT_A_PRICE = "not_a_price"
     SENSOR_CHOSEN_TWICE = "sensor_chosen_twice"
     SENSOR_NOT_FOUND = "sensor_not_found"
     WRONG_SIGN = "wrong_sign"
@@ -64,7 +70,7 @@ class SiteError(StrEnum):
 class _Kind:
     """What a field accepts."""
 
-    units: frozenset[str | None]
+    units: Container[str | None]
     error: SiteError
     """The error of a sensor with another unit."""
     filters: tuple[EntityWithDeviceFilterSelectorConfig, ...]
@@ -109,6 +115,36 @@ _PERCENTAGE: Final = _Kind(
     ),
 )
 
+
+class _PriceUnits:
+    """The units of a price: a currency for a unit of energy."""
+
+    def __contains__(self, unit: object) -> bool:
+        """Return whether a unit is one of them."""
+        return isinstance(unit, str) and price_unit(unit) is not None
+
+
+_PRICE_UNITS: Final = [
+    f"{currency}/{energy}"
+    for currency in ("EUR", "€", "ct", "SEK", "NOK", "DKK", "GBP", "p", "CHF")
+    for energy in (UnitOfEnergy.KILO_WATT_HOUR, UnitOfEnergy.MEGA_WATT_HOUR)
+]
+"""Units that are offered for sensors without a device class."""
+
+_PRICE: Final = _Kind(
+    _PriceUnits(),
+    SiteError.NOT_A_PRICE,
+    (
+        EntityWithDeviceFilterSelectorConfig(
+            domain=SENSOR_DOMAIN, device_class=SensorDeviceClass.MONETARY
+        ),
+        EntityWithDeviceFilterSelectorConfig(
+            domain=SENSOR_DOMAIN, unit_of_measurement=_PRICE_UNITS
+        ),
+        EntityWithDeviceFilterSelectorConfig(domain=INPUT_NUMBER_DOMAIN),
+    ),
+)
+
 _GRID_SENSORS: Final = {CONF_GRID_POWER: _POWER, CONF_GRID_EXPORT_POWER: _POWER}
 _SECTION_SENSORS: Final = {
     CONF_BATTERY: {
@@ -118,6 +154,7 @@ _SECTION_SENSORS: Final = {
     },
     CONF_FUSE: dict.fromkeys(CONF_HOUSE_CURRENTS, _CURRENT_OR_POWER),
     CONF_SOLAR: {CONF_SOLAR_POWER: _POWER},
+    CONF_PRICE: {CONF_PRICE_SENSOR: _PRICE},
 }
 
 _AMPERES: Final = NumberSelector(
@@ -189,6 +226,9 @@ def site_schema(hass: HomeAssistant, answers: Mapping[str, Any]) -> vol.Schema:
                     },
                 },
             ),
+            vol.Optional(CONF_PRICE): part(
+                CONF_PRICE, {vol.Optional(CONF_PRICE_SENSOR): sensor(_PRICE)}
+            ),
         }
     )
 
@@ -230,7 +270,7 @@ def _chosen_sensors(
             yield key, answers[key], kind
     for name, kinds in _SECTION_SENSORS.items():
         for key, kind in kinds.items():
-            if key in answers[name]:
+            if key in answers.get(name, {}):
                 yield name, answers[name][key], kind
 
 

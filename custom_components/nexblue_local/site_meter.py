@@ -14,12 +14,17 @@ from homeassistant.const import (
     STATE_UNAVAILABLE,
     STATE_UNKNOWN,
     UnitOfElectricCurrent,
+    UnitOfEnergy,
     UnitOfPower,
 )
 from homeassistant.core import HomeAssistant, State, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
-from homeassistant.util.unit_conversion import ElectricCurrentConverter, PowerConverter
+from homeassistant.util.unit_conversion import (
+    ElectricCurrentConverter,
+    EnergyConverter,
+    PowerConverter,
+)
 
 from .phase_currents import (
     ChargerLoad,
@@ -61,6 +66,9 @@ class MeterReading:
     battery_soc: float | None = None
     """State of charge in %."""
     solar_w: float | None = None
+    price: float | None = None
+    """Price of 1 kWh from the grid."""
+    currency: str | None = None
     unsigned_phases: tuple[int, ...] = ()
     """Phases, 1 to 3, whose current counts as import although the house exports."""
 
@@ -97,6 +105,23 @@ def percentage(state: State | None) -> float | None:
     if state is None or state.attributes.get(ATTR_UNIT_OF_MEASUREMENT) != PERCENTAGE:
         return None
     return number(state)
+
+
+def price_unit(unit: str) -> tuple[str, str] | None:
+    """Return the currency and the unit of energy of a price, None if it is none."""
+    currency, _, energy = unit.partition("/")
+    return (currency, energy) if energy in EnergyConverter.VALID_UNITS else None
+
+
+def price_per_kwh(state: State | None) -> tuple[float | None, str | None]:
+    """Return the price of 1 kWh and its currency, of a price for any unit of energy."""
+    unit = None if state is None else state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+    value = number(state)
+    if value is None or unit is None or (parts := price_unit(unit)) is None:
+        return None, None
+    currency, energy = parts
+    per_kwh = EnergyConverter.convert(1, UnitOfEnergy.KILO_WATT_HOUR, energy)
+    return value * per_kwh, currency
 
 
 def net_power(power: float, opposite: float | None, *, is_inverted: bool) -> float:
@@ -192,8 +217,9 @@ class SiteMeter:
             if entity_id is not None
         ]
         powers = {sensor.power for sensor in self._phases if sensor.power is not None}
-        self.entity_ids = config.entity_ids | powers
-        """The entities whose values are read."""
+        # A price says nothing about whether a meter is alive.
+        self.entity_ids = (config.entity_ids | powers) - {config.price}
+        """The entities whose values are read, without that of the price."""
         self._siblings = {
             entity_id: same_device(hass, entity_id) for entity_id in self.entity_ids
         }
@@ -209,6 +235,7 @@ class SiteMeter:
         if config.battery is not None:
             battery_w, _ = self._read_power(t, config.battery)
         solar_w = power_w(self._state(config.solar))
+        price, currency = price_per_kwh(self._state(config.price))
         house_a: Phases | None = None
         house_at: float | None = None
         unsigned: tuple[int, ...] = ()
@@ -229,6 +256,8 @@ class SiteMeter:
             battery_w=battery_w,
             battery_soc=percentage(self._state(config.battery_soc)),
             solar_w=solar_w,
+            price=price,
+            currency=currency,
             unsigned_phases=unsigned,
         )
 

@@ -1,6 +1,7 @@
 """The entities that triggers and conditions apply to."""
 
 from homeassistant.components.binary_sensor import DOMAIN as BINARY_SENSOR_DOMAIN
+from homeassistant.components.event import DOMAIN as EVENT_DOMAIN
 from homeassistant.components.select import DOMAIN as SELECT_DOMAIN
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.core import HomeAssistant
@@ -10,6 +11,7 @@ from homeassistant.helpers.automation import DomainSpec
 from .const import DOMAIN
 
 BINARY_SENSORS = {BINARY_SENSOR_DOMAIN: DomainSpec()}
+EVENTS = {EVENT_DOMAIN: DomainSpec()}
 SELECTS = {SELECT_DOMAIN: DomainSpec()}
 SENSORS = {SENSOR_DOMAIN: DomainSpec()}
 

@@ -1,4 +1,4 @@
-"""Triggers: charging, vehicles, faults, the fallback, and what the site decides."""
+"""Triggers: charging, sessions, vehicles, faults, the fallback, and what the site decides."""
 
 from typing import Any, ClassVar, override
 
@@ -19,6 +19,8 @@ from homeassistant.helpers.trigger import (
     ENTITY_STATE_TRIGGER_SCHEMA_WITH_BEHAVIOR,
     EntityNumericalStateCrossedThresholdTriggerWithUnitBase,
     EntityTargetStateTriggerBase,
+    NotTriggeredReasonReporter,
+    StatelessEntityTriggerBase,
     Trigger,
     TriggerActionRunner,
     TriggerConfig,
@@ -29,7 +31,7 @@ import voluptuous as vol
 
 from .limited_by import LimitedBy
 from .surplus.settings import Mode
-from .targets import BINARY_SENSORS, SELECTS, SENSORS, filter_by_key
+from .targets import BINARY_SENSORS, EVENTS, SELECTS, SENSORS, filter_by_key
 
 FROM_ANYWHERE: frozenset[str] = frozenset()
 
@@ -114,6 +116,24 @@ class ChargeModeChanged(_Turns):
         self._to_states = set(self._options[CONF_MODE])
 
 
+class SessionEnded(StatelessEntityTriggerBase):
+    """Trigger when a charging session has ended."""
+
+    _domain_specs = EVENTS
+
+    @override
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        """Return the event entities of sessions."""
+        return filter_by_key(self._hass, super().entity_filter(entities), "session")
+
+    @override
+    def is_valid_state(
+        self, state: State, report_not_triggered: NotTriggeredReasonReporter
+    ) -> bool:
+        """Return True: a session has no other event."""
+        return True
+
+
 class SurplusCrossedThreshold(EntityNumericalStateCrossedThresholdTriggerWithUnitBase):
     """Trigger when the surplus of the site crosses a threshold."""
 
@@ -143,6 +163,7 @@ TRIGGERS: dict[str, type[Trigger]] = {
     "fault": _turns("fault", STATE_ON),
     "charge_mode_changed": ChargeModeChanged,
     "meter_lost": _turns("meter_lost", STATE_ON),
+    "session_ended": SessionEnded,
     "started_charging": _turns("charging", STATE_ON),
     "stopped_charging": _turns("charging", STATE_OFF),
     "surplus_crossed_threshold": SurplusCrossedThreshold,

@@ -1,0 +1,1 @@
+"""Ledger: the charging sessions of all chargers."""
