@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Final
 
 from .controls import KETTLE, METER, OVERCAST, PLUGGED, WorldControls
@@ -59,6 +60,9 @@ MORNING: Final = ScriptedRoof(
 )
 """A clear morning that goes by in minutes."""
 
+WIDTH: Final = 72
+"""Characters in a line that is said."""
+
 DURATION: Final = 600.0
 """s until the script ends."""
 
@@ -71,36 +75,35 @@ SCRIPT: Final = (
         title="Plug in",
         happens="The sun has just risen, and a car is plugged in. The charger is set to"
         " one phase, as it was last night.",
-        watch='The car gets nothing: "Limited by" says "Waiting for sun".',
+        watch='The car gets nothing: "Limited by" is "Waiting for sun".',
         switch=PLUGGED,
         on=True,
     ),
     Step(
         at=40,
         title="Start",
-        happens="The surplus passes 1.4 kW, the least that a car can take: 6 A on one"
-        " phase.",
-        watch='The car does not start at the first ray. "Next change expected" says'
-        " when enough sun was given away to be worth a start.",
+        happens="The surplus comes near 1.4 kW, the least with which a car charges: 6 A"
+        " on one phase.",
+        watch='Charging starts when the surplus has lasted for a while. "Next change'
+        ' expected" counts down to it.',
     ),
     Step(
         at=110,
         title="Follow",
         happens="The sun rises further.",
-        watch="The car's line follows the sun's. The grid stays near 0 W.",
+        watch="In the graph, the vehicle follows the sun, and the grid stays near 0 W.",
     ),
     Step(
         at=200,
         title="Phase switch",
-        happens="The haze is gone: the sun gives 8 kW, more than one phase can carry.",
-        watch='"Limited by" says "Charging current limit", as 16 A is all that one'
-        " phase may have. Then the charger pauses for some seconds and goes on with"
-        " three phases.",
+        happens="The haze is gone. The sun gives 8 kW, and one phase can carry 3.7 kW.",
+        watch='"Limited by" is "Charging current limit": 16 A. After one to two'
+        " minutes, the charger switches to three phases, and the car takes all of it.",
     ),
     Step(
         at=335,
         title="Kettle on",
-        happens="Someone puts the kettle on: 2 kW.",
+        happens="Somebody puts the kettle on, which takes 2 kW.",
         watch="The car gives up 2 kW within seconds.",
         switch=KETTLE,
         on=True,
@@ -116,8 +119,9 @@ SCRIPT: Final = (
         at=390,
         title="Cloud",
         happens="A cloud covers the sun.",
-        watch="The car goes down to 6 A and is not stopped for a cloud that passes: "
-        '"Limited by" says "Too little sun, pausing soon".',
+        watch="The car is reduced to 6 A. It is not stopped, as the cloud may be short:"
+        ' "Limited by" is "Too little sun, pausing soon", and "Next change expected"'
+        " is when it would be stopped.",
         switch=OVERCAST,
         on=True,
     ),
@@ -125,27 +129,28 @@ SCRIPT: Final = (
         at=420,
         title="Cloud gone",
         happens="The cloud has passed.",
-        watch="The car goes back up.",
+        watch="The car gets all of the surplus again.",
         switch=OVERCAST,
     ),
     Step(
         at=440,
         title="Meter lost",
-        happens="The grid meter loses its power.",
-        watch="Nobody knows the surplus now. The car goes down to 6 A at once, and is"
-        ' paused a minute later: "Limited by" says "Grid meter lost".',
+        happens="The grid meter loses its power, so the surplus is unknown.",
+        watch='The car is reduced to 6 A at once: "Limited by" is "Grid meter lost". A'
+        " minute later, charging is paused.",
         switch=METER,
     ),
     Step(
         at=515,
         title="Meter back",
-        happens="The grid meter is back.",
-        watch="After three reports of the meter, the car charges again.",
+        happens="The grid meter has power again.",
+        watch="Three reports of the meter are enough for the sun. The main fuse waits"
+        ' for a minute, so "Limited by" is "Main fuse" until charging starts again.',
         switch=METER,
         on=True,
     ),
 )
-"""One phase switch is all that fits: after one, the next has to wait for ten minutes."""
+"""The phases can be switched once every 10 minutes, so there is one switch."""
 
 
 async def play(
@@ -162,9 +167,9 @@ async def play(
     for number, step in enumerate(SCRIPT, 1):
         await sleep(began_at + step.at - clock())
         minutes, seconds = divmod(int(step.at), 60)
-        say(f"{minutes}:{seconds:02}  {number}/{len(SCRIPT)}  {step.title}")
-        say(f"      {step.happens}")
-        say(f"      Watch: {step.watch}")
+        say(f"{minutes}:{seconds:02}  {number} of {len(SCRIPT)}: {step.title}")
+        for line in (*wrap(step.happens, WIDTH), *wrap(f"Watch: {step.watch}", WIDTH)):
+            say(f"      {line}")
         if step.switch is not None:
             await controls.set(step.switch, on=step.on)
     await sleep(began_at + DURATION - clock())

@@ -35,24 +35,36 @@ type Texts = Mapping[Text, str]
 ENTITY_NAME: Final = {"type": "entity"}
 """The name of an entity without that of its device."""
 
-CONTROLS: Final[Mapping[str, Mapping[str, str]]] = {
-    "select.charge_mode": {"type": "select-options", "style": "buttons"},
-    "switch.fast_until_unplugged": {"type": "toggle"},
+CONTROLS: Final[Mapping[str, Card]] = {
+    "select.charge_mode": {
+        "type": "select-options",
+        "style": "buttons",
+        # With `manual` as well, the names would be cut off.
+        "options": ["off", "fast", "solar", "solar_min"],
+    },
+    "switch.fast_until_unplugged": {},
     "number.current_limit": {"type": "numeric-input", "style": "buttons"},
     "select.phase_mode": {"type": "select-options", "style": "buttons"},
-    "switch.charging": {"type": "toggle"},
+    "switch.charging": {},
     "number.stop_after_energy": {"type": "numeric-input", "style": "buttons"},
 }
-"""What a charger is controlled with, and the feature of the tile."""
+"""What a charger is controlled with, and the feature of its tile; a switch has none."""
 
 SESSIONS: Final = (
-    "sensor.session_energy",
-    "sensor.session_solar_energy",
     "sensor.last_session_energy",
     "sensor.last_session_duration",
     "sensor.last_session_solar_share",
     "sensor.last_session_cost",
+    "sensor.session_solar_energy",
+    "sensor.lifetime_energy",
 )
+
+OFTEN_UNKNOWN: Final = (
+    "sensor.next_change",
+    "sensor.next_phase_switch",
+    "sensor.session_solar_share",
+)
+"""Entities that are hidden while they have nothing to show."""
 
 DETAILS: Final[Mapping[Text, tuple[str, ...]]] = {
     Text.FALLBACK: (
@@ -81,7 +93,6 @@ DETAILS: Final[Mapping[Text, tuple[str, ...]]] = {
         "binary_sensor.warning",
         "binary_sensor.settings_not_applied",
         "sensor.active_current_limit",
-        "sensor.lifetime_energy",
         "button.test_charger",
     ),
 }
@@ -128,13 +139,10 @@ def dashboard_config(
 ) -> dict[str, Any]:
     """Return the configuration of a dashboard that uses Home Assistant's own cards."""
     house = site or SiteEntities()
-    control, sessions = (
-        [
-            texts[text] if len(chargers) == 1 else f"{charger.name}: {texts[text]}"
-            for charger in chargers
-        ]
-        for text in (Text.CONTROL, Text.SESSIONS)
-    )
+
+    def title(charger: ChargerEntities, text: Text) -> str:
+        return texts[text] if len(chargers) == 1 else f"{charger.name}: {texts[text]}"
+
     return {
         "views": [
             _view(
@@ -143,18 +151,24 @@ def dashboard_config(
                 *(_now(charger, texts) for charger in chargers),
                 _power(chargers, house, texts, graph_hours),
                 *(
-                    _section(title, *_controls(charger.entities))
-                    for title, charger in zip(control, chargers, strict=True)
+                    _section(title(charger, Text.CONTROL), *_controls(charger.entities))
+                    for charger in chargers
                 ),
                 *(
-                    _section(title, *_tiles(charger.entities, SESSIONS))
-                    for title, charger in zip(sessions, chargers, strict=True)
+                    _section(
+                        title(charger, Text.SESSIONS), *_sessions(charger.entities)
+                    )
+                    for charger in chargers
                 ),
             ),
             _view(
                 texts[Text.DETAILS],
                 "details",
-                *(_details(charger, texts) for charger in chargers),
+                *(
+                    _section(title(charger, text), *_list(charger.entities, keys))
+                    for charger in chargers
+                    for text, keys in DETAILS.items()
+                ),
                 _section(house.name, *_list(house.entities, SITE_DETAILS)),
             ),
         ]
@@ -175,6 +189,7 @@ def _now(charger: ChargerEntities, texts: Texts) -> Card:
         charger.name,
         *(
             _tile(ids[key], name=name, icon=icon, columns=columns)
+            | ({"visibility": [_is_known(ids[key])]} if key in OFTEN_UNKNOWN else {})
             for key, name, icon, columns in shown
             if key in ids
         ),
@@ -192,18 +207,24 @@ def _power(
     graph_hours: float,
 ) -> Card:
     """Return what sun, house, battery and grid give and take, and a graph of it."""
+    # The colors are those that the graph gives to its lines in this order.
     sources = [
         (entity_id, texts[text], icon, color)
         for entity_id, text, icon, color in (
             (site.solar_power, Text.SUN, "mdi:weather-sunny", "amber"),
-            (site.entities.get("sensor.house_power"), Text.HOUSE, "mdi:home", "teal"),
-            (site.battery_power, Text.BATTERY, "mdi:home-battery", "green"),
+            (
+                site.entities.get("sensor.house_power"),
+                Text.HOUSE,
+                "mdi:home",
+                "deep-orange",
+            ),
             (
                 site.entities.get("sensor.grid_power"),
                 Text.GRID,
                 "mdi:transmission-tower",
-                "indigo",
+                "teal",
             ),
+            (site.battery_power, Text.BATTERY, "mdi:home-battery", "pink"),
         )
         if entity_id is not None
     ]
@@ -232,33 +253,43 @@ def _power(
 
 
 def _controls(ids: EntityIds) -> list[Card]:
-    return [
-        _tile(ids[key], columns="full", features=[dict(feature)])
-        for key, feature in CONTROLS.items()
-        if key in ids
-    ]
+    cards = []
+    for key, feature in CONTROLS.items():
+        if key in ids:
+            card = _tile(ids[key], columns="full")
+            cards.append(
+                card | {"features": [dict(feature)]}
+                if feature
+                else card | {"tap_action": {"action": "toggle"}}
+            )
+    return cards
 
 
-def _tiles(ids: EntityIds, keys: Iterable[str]) -> list[Card]:
-    return [_tile(ids[key], columns="full") for key in keys if key in ids]
+def _sessions(ids: EntityIds) -> list[Card]:
+    return [_tile(ids[key], columns="full") for key in SESSIONS if key in ids]
 
 
-def _details(charger: ChargerEntities, texts: Texts) -> Card:
-    cards = (
-        card
-        for text, keys in DETAILS.items()
-        for card in _list(charger.entities, keys, texts[text])
-    )
-    return _section(charger.name, *cards)
-
-
-def _list(ids: EntityIds, keys: Iterable[str], title: str | None = None) -> list[Card]:
+def _list(ids: EntityIds, keys: Iterable[str]) -> list[Card]:
     """Return a list of those entities that there are, nothing if there are none."""
-    rows = [{"entity": ids[key], "name": ENTITY_NAME} for key in keys if key in ids]
-    card: Card = {"type": "entities", "entities": rows}
-    if title is not None:
-        card["title"] = title
+    rows = [_row(key, ids[key]) for key in keys if key in ids]
+    card = {"type": "entities", "entities": rows}
     return [card] if rows else []
+
+
+def _row(key: str, entity_id: str) -> Card:
+    row: Card = {"entity": entity_id, "name": ENTITY_NAME}
+    if key not in OFTEN_UNKNOWN:
+        return row
+    return {"type": "conditional", "conditions": [_is_known(entity_id)], "row": row}
+
+
+def _is_known(entity_id: str) -> Card:
+    """Return the condition under which an entity is shown."""
+    return {
+        "condition": "state",
+        "entity": entity_id,
+        "state_not": ["unknown", "unavailable"],
+    }
 
 
 def _tile(
@@ -268,15 +299,12 @@ def _tile(
     icon: str | None = None,
     color: str | None = None,
     columns: int | str = 6,
-    features: Sequence[Card] = (),
 ) -> Card:
     card: Card = {"type": "tile", "entity": entity_id, "name": name}
     if icon is not None:
         card["icon"] = icon
     if color is not None:
         card["color"] = color
-    if features:
-        card["features"] = list(features)
     return card | {"grid_options": {"columns": columns}}
 
 
