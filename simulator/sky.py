@@ -97,8 +97,9 @@ SCRIPT: Final = (
         at=200,
         title="Phase switch",
         happens="The haze is gone. The sun gives 8 kW, and one phase can carry 3.7 kW.",
-        watch='"Limited by" is "Charging current limit": 16 A. After one to two'
-        " minutes, the charger switches to three phases, and the car takes all of it.",
+        watch="The car gets 16 A, the most of one phase, and the rest is exported. After"
+        " one to two minutes, the charger switches to three phases, and the car takes"
+        ' all of it. "Next change expected" counts down to the switch.',
     ),
     Step(
         at=335,
