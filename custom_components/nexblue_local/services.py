@@ -35,6 +35,7 @@ from .const import DOMAIN
 from .control.lease import Lease
 from .control.settings import PhaseMode, Setting, Settings
 from .coordinator import NexBlueConfigEntry
+from .create_dashboard import async_create_dashboard
 from .domain_data import async_get_domain_data
 from .exceptions import invalid
 from .first_contact import async_test_charger
@@ -144,6 +145,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Parser]]] = {
     "release_connection": {ATTR_MINUTES: _minutes, ATTR_FORCE: _boolean},
     "test_charger": {ATTR_TEST_LIMIT: _boolean},
     "get_sessions": {ATTR_START: _time, ATTR_END: _time, ATTR_FORMAT: _format},
+    "create_dashboard": {},
 }
 """The fields of each action, without those of the target."""
 
@@ -401,6 +403,15 @@ async def _async_get_sessions(call: ServiceCall) -> ServiceResponse:
     }
 
 
+async def _async_create_dashboard(call: ServiceCall) -> ServiceResponse:
+    """Create a dashboard of chargers, and return where it is."""
+    _parse(call)
+    entries = _targets(call)
+    chargers = list(zip(_names(call.hass, entries), entries, strict=True))
+    path = await async_create_dashboard(call.hass, chargers, call.context.user_id)
+    return {"url_path": f"/{path}"}
+
+
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions."""
@@ -417,3 +428,9 @@ def async_setup_services(hass: HomeAssistant) -> None:
         hass.services.async_register(
             DOMAIN, name, query, supports_response=SupportsResponse.ONLY
         )
+    hass.services.async_register(
+        DOMAIN,
+        "create_dashboard",
+        _async_create_dashboard,
+        supports_response=SupportsResponse.OPTIONAL,
+    )
