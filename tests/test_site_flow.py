@@ -609,6 +609,21 @@ async def test_offered_after_a_discovered_charger(
     assert result["result"].unique_id == "site"
 
 
+async def test_offered_after_a_charger_that_was_ignored(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The charger takes the place of the entry that ignored it."""
+    await hass.config_entries.flow.async_init(
+        DOMAIN,
+        context={"source": SOURCE_IGNORE},
+        data={"unique_id": SERIAL, "title": "Charger"},
+    )
+    result = await user_enters(hass, entry_data(simulator)[CONF_MODBUS])
+    _, flow_id = result["next_flow"]
+    assert hass.config_entries.flow.async_get(flow_id)["step_id"] == "site"
+    assert hass.config_entries.async_entries(DOMAIN) == [result["result"]]
+
+
 async def test_not_offered_after_the_second_charger(
     hass: HomeAssistant, socket_enabled: None, entry: MockConfigEntry
 ) -> None:
