@@ -17,7 +17,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local import coordinator as coordinator_module
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.control import fallback
-from custom_components.nexblue_local.repairs import Issue, escape_markdown
+from custom_components.nexblue_local.repairs import (
+    Issue,
+    async_create_sign_issue,
+    escape_markdown,
+)
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import COMMANDS, LIMIT, age_keep_alive, number
 from tests.conftest import SERIAL, entry_for
@@ -330,6 +334,18 @@ async def test_main_fuse_without_a_site(hass: HomeAssistant) -> None:
     assert (flow["type"], flow["step_id"]) == (FlowResultType.FORM, "confirm")
     assert issues(hass) == {"fuse_not_protected"}
     assert (await confirm(hass, flow))["type"] is FlowResultType.CREATE_ENTRY
+    assert issues(hass) == set()
+
+
+@pytest.mark.parametrize("field", ["invert_grid_power", "invert_battery_power"])
+async def test_signs_of_a_site_that_is_removed(hass: HomeAssistant, field: str) -> None:
+    """Their issues go with it."""
+    site = site_entry()
+    site.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(site.entry_id)
+    async_create_sign_issue(hass, site, field)
+    assert len(issues(hass)) == 1
+    await hass.config_entries.async_remove(site.entry_id)
     assert issues(hass) == set()
 
 

@@ -13,6 +13,7 @@ from homeassistant.helpers import (
     device_registry as dr,
     entity_registry as er,
     issue_registry as ir,
+    sun,
 )
 from homeassistant.util import dt as dt_util
 import pytest
@@ -47,6 +48,7 @@ from .site import (
     state,
     with_fuse,
 )
+from .test_repairs import confirm, repair
 from .test_services import device_of
 from .test_triggers import automate, triggered
 
@@ -208,6 +210,48 @@ async def test_solar_min_and_wrong_sign(build: Build) -> None:
     home.grid = "99000"
     await home.run(60)
     assert limit(charger) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("field", "issue_id"),
+    [
+        ("invert_grid_power", "grid_sign_wrong"),
+        ("invert_battery_power", "battery_sign_wrong"),
+    ],
+)
+async def test_wrong_sign(
+    hass: HomeAssistant, build: Build, field: str, issue_id: str
+) -> None:
+    """It is found while the car charges in the dark, and the repair turns it round."""
+    battery = {"battery_power": "sensor.battery", "invert_battery_power": False}
+    home = await build(invert_grid_power=False, battery=battery)
+    (charger,) = home.simulators
+    issues = ir.async_get(hass)
+
+    async def run(seconds: float) -> bool:
+        """Return whether there is an issue after the meters have been wrong."""
+        end = home.clock.t + seconds
+        while home.clock.t < end:
+            # Either the grid or the battery supplies the car.
+            is_grid = field == "invert_grid_power"
+            home.grid = -300 - home.cars if is_grid else 300
+            home.others["sensor.battery"] = (0 if is_grid else -home.cars, "W")
+            await home.step()
+        return issues.async_get_issue(DOMAIN, issue_id) is not None
+
+    with patch.object(sun, "is_up", return_value=True):
+        assert not await run(400)
+    with patch.object(sun, "is_up", return_value=False):
+        assert await run(400)
+        flow = await repair(hass, issue_id)
+        assert flow["step_id"] == "confirm"
+        await confirm(hass, flow)
+        await hass.async_block_till_done()
+        config = home.site.runtime_data.config
+        assert config.grid.is_inverted is (field == "invert_grid_power")
+        assert config.battery.is_inverted is (field == "invert_battery_power")
+        assert not await run(400)
+    assert charger.charger.currents[0] > 0
 
 
 async def test_battery_that_discharges(hass: HomeAssistant, build: Build) -> None:

@@ -49,7 +49,7 @@ from .modbus.errors import (
 from .modbus.registers import Identity
 from .options_flow import NexBlueOptionsFlow, whole_number
 from .phase_currents import ChargerLoad
-from .repairs import Issue, async_has_issue, escape_markdown
+from .repairs import Issue, async_delete_sign_issues, async_has_issue, escape_markdown
 from .site_check import async_as_list, car_power, sentences, wrong_sign
 from .site_config import ChargerConfig, SiteConfig, is_site
 from .site_flow import (
@@ -307,6 +307,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _async_save_site(self) -> ConfigFlowResult:
         data = {CONF_SITE: self._answers}
         if self.source == SOURCE_RECONFIGURE:
+            async_delete_sign_issues(self.hass)
             return self.async_update_reload_and_abort(
                 self._get_reconfigure_entry(), data_updates=data, reason="site_updated"
             )
