@@ -20,6 +20,8 @@ from .commands import core
 
 GRID = "sensor.grid"
 CURRENTS = ("sensor.current_l1", "sensor.current_l2", "sensor.current_l3")
+POWERS = ("sensor.power_l1", "sensor.power_l2", "sensor.power_l3")
+"""Those of the same phases, which the site finds if they are on one device."""
 STEP = 10.0
 """Seconds between two reports of the meter."""
 
@@ -128,6 +130,8 @@ class Home:
     house_w: float = 0.0
     house_a: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """A of each phase, without the cars; measured if the site has sensors for it."""
+    is_unsigned: bool = False
+    """Whether the sensors of the phases show no direction."""
     grid: Any = None
     """What the grid meter says instead."""
     reports: bool = True
@@ -149,8 +153,10 @@ class Home:
             currents = [
                 a + b for a, b in zip(currents, simulator.charger.currents, strict=True)
             ]
-        for sensor, amps in zip(CURRENTS, currents, strict=True):
-            say(sensor, f"{amps:.2f}", {"unit_of_measurement": "A"})
+        for sensor, power, amps in zip(CURRENTS, POWERS, currents, strict=True):
+            shown = abs(amps) if self.is_unsigned else amps
+            say(sensor, f"{shown:.2f}", {"unit_of_measurement": "A"})
+            say(power, f"{amps * 230:.0f}", {"unit_of_measurement": "W"})
         for sensor, (value, unit) in self.others.items():
             say(sensor, str(value), {"unit_of_measurement": unit})
 

@@ -17,10 +17,15 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.nexblue_local import coordinator as coordinator_module
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.control import fallback
-from custom_components.nexblue_local.repairs import Issue, escape_markdown
+from custom_components.nexblue_local.repairs import (
+    Issue,
+    async_create_sign_issue,
+    escape_markdown,
+)
 from simulator import Fault, FaultKind, Simulator
 from tests.commands import COMMANDS, LIMIT, age_keep_alive, number
 from tests.conftest import SERIAL, entry_for
+from tests.site import site_entry, with_fuse
 from tests.test_config_flow import ESCAPED_LINK, LINK
 from tests.test_init import poll
 from tests.test_services import act
@@ -37,13 +42,24 @@ def issues(hass: HomeAssistant) -> set[str]:
     }
 
 
-async def start_fix(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
-    """Start the repair flow that sets the fallback."""
+async def repair(hass: HomeAssistant, issue_id: str) -> dict[str, Any]:
+    """Start the repair flow of an issue."""
     assert await async_setup_component(hass, "repairs", {})
     manager = repairs_flow_manager(hass)
     assert manager is not None
-    issue_id = f"{Issue.NO_FALLBACK_CHOSEN}_{entry.entry_id}"
     return dict(await manager.async_init(DOMAIN, context={"issue_id": issue_id}))
+
+
+async def confirm(hass: HomeAssistant, flow: dict[str, Any]) -> dict[str, Any]:
+    """Submit a form without fields."""
+    manager = repairs_flow_manager(hass)
+    assert manager is not None
+    return dict(await manager.async_configure(flow["flow_id"], {}))
+
+
+async def start_fix(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
+    """Start the repair flow that sets the fallback."""
+    return await repair(hass, f"{Issue.NO_FALLBACK_CHOSEN}_{entry.entry_id}")
 
 
 async def go_on(
@@ -304,6 +320,32 @@ async def test_issues_go_with_the_entry(
     await number("current_limit", 9, 1000).give(hass)
     assert issues(hass) == {"no_fallback_chosen"}
     await hass.config_entries.async_remove(entry.entry_id)
+    assert issues(hass) == set()
+
+
+async def test_main_fuse_without_a_site(hass: HomeAssistant) -> None:
+    """The issue stays until the user confirms it."""
+    site = site_entry(**with_fuse())
+    site.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(site.entry_id)
+    await hass.config_entries.async_remove(site.entry_id)
+    assert issues(hass) == {"fuse_not_protected"}
+    flow = await repair(hass, "fuse_not_protected")
+    assert (flow["type"], flow["step_id"]) == (FlowResultType.FORM, "confirm")
+    assert issues(hass) == {"fuse_not_protected"}
+    assert (await confirm(hass, flow))["type"] is FlowResultType.CREATE_ENTRY
+    assert issues(hass) == set()
+
+
+@pytest.mark.parametrize("field", ["invert_grid_power", "invert_battery_power"])
+async def test_signs_of_a_site_that_is_removed(hass: HomeAssistant, field: str) -> None:
+    """Their issues go with it."""
+    site = site_entry()
+    site.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(site.entry_id)
+    async_create_sign_issue(hass, site, field)
+    assert len(issues(hass)) == 1
+    await hass.config_entries.async_remove(site.entry_id)
     assert issues(hass) == set()
 
 

@@ -9,7 +9,12 @@ from unittest.mock import patch
 from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+    sun,
+)
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -23,11 +28,13 @@ from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
 )
 from custom_components.nexblue_local.modbus.enums import PhaseMode
-from simulator import Car, SimulatedCharger, Simulator
+from simulator import Car, Mains, SimulatedCharger, Simulator
 
 from .commands import core, intent, stored
 from .conftest import entry_for, timing
 from .site import (
+    CURRENTS,
+    POWERS,
     Clock,
     Home,
     choose,
@@ -41,8 +48,13 @@ from .site import (
     state,
     with_fuse,
 )
+from .test_repairs import confirm, repair
 from .test_services import device_of
 from .test_triggers import automate, triggered
+
+THREE_PHASES = Mains()
+ONE_PHASE = Mains(offsets=(0.0, -225.0, -225.0))
+"""Some volts are induced in wires that are not connected."""
 
 type Build = Callable[..., Awaitable[Home]]
 
@@ -61,7 +73,13 @@ async def build(
     """Return how to build a house with chargers, whose first entry is the site's."""
     async with AsyncExitStack() as stack:
 
-        async def build(chargers: int = 1, phases: int = 1, **answers: Any) -> Home:
+        async def build(
+            chargers: int = 1,
+            phases: int = 1,
+            mains: Mains = THREE_PHASES,
+            options: dict[str, Any] | None = None,
+            **answers: Any,
+        ) -> Home:
             home = Home(hass=hass, clock=clock, entries=[], simulators=[])
             for number in range(chargers):
                 charger = SimulatedCharger(
@@ -69,13 +87,14 @@ async def build(
                     read_back_delay=0.0,
                     clock=clock,
                     car=Car(phases=phases),
+                    mains=mains,
                 )
                 charger.settings["fallback_timeout"] = 1800
                 simulator = await stack.enter_async_context(
                     Simulator(charger=charger, slot_release=0.1)
                 )
                 home.simulators.append(simulator)
-                entry = entry_for(simulator, priority=90 - number)
+                entry = entry_for(simulator, priority=90 - number, **(options or {}))
                 home.entries.append(entry)
                 entry.add_to_hass(hass)
                 assert await hass.config_entries.async_setup(entry.entry_id)
@@ -191,6 +210,48 @@ async def test_solar_min_and_wrong_sign(build: Build) -> None:
     home.grid = "99000"
     await home.run(60)
     assert limit(charger) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("field", "issue_id"),
+    [
+        ("invert_grid_power", "grid_sign_wrong"),
+        ("invert_battery_power", "battery_sign_wrong"),
+    ],
+)
+async def test_wrong_sign(
+    hass: HomeAssistant, build: Build, field: str, issue_id: str
+) -> None:
+    """It is found while the car charges in the dark, and the repair turns it round."""
+    battery = {"battery_power": "sensor.battery", "invert_battery_power": False}
+    home = await build(invert_grid_power=False, battery=battery)
+    (charger,) = home.simulators
+    issues = ir.async_get(hass)
+
+    async def run(seconds: float) -> bool:
+        """Return whether there is an issue after the meters have been wrong."""
+        end = home.clock.t + seconds
+        while home.clock.t < end:
+            # Either the grid or the battery supplies the car.
+            is_grid = field == "invert_grid_power"
+            home.grid = -300 - home.cars if is_grid else 300
+            home.others["sensor.battery"] = (0 if is_grid else -home.cars, "W")
+            await home.step()
+        return issues.async_get_issue(DOMAIN, issue_id) is not None
+
+    with patch.object(sun, "is_up", return_value=True):
+        assert not await run(400)
+    with patch.object(sun, "is_up", return_value=False):
+        assert await run(400)
+        flow = await repair(hass, issue_id)
+        assert flow["step_id"] == "confirm"
+        await confirm(hass, flow)
+        await hass.async_block_till_done()
+        config = home.site.runtime_data.config
+        assert config.grid.is_inverted is (field == "invert_grid_power")
+        assert config.battery.is_inverted is (field == "invert_battery_power")
+        assert not await run(400)
+    assert charger.charger.currents[0] > 0
 
 
 async def test_battery_that_discharges(hass: HomeAssistant, build: Build) -> None:
@@ -348,6 +409,98 @@ async def test_fuse_where_nothing_was_asked_for(
     home.house_a = (5.0, 0.0, 0.0)
     await home.run(80)
     assert limit(charger) == 16.0
+
+
+async def test_one_measured_phase(build: Build) -> None:
+    """The fuse holds on this phase, and without a value of it."""
+    fuse = {"main_fuse": 25.0, "house_current_l1": CURRENTS[0]}
+    home = await build(phases=3, fuse=fuse)
+    (charger,), (entry,) = home.simulators, home.entries
+    home.house_a = (0.0, 30.0, 30.0)
+    await home.run(20)
+    await choose(home.hass, entry, "fast")
+    await home.run(80)
+    assert limit(charger) == 16.0
+    home.house_a = (15.0, 0.0, 0.0)
+    await home.step()
+    assert limit(charger) == 9.0
+    home.hass.states.async_set(CURRENTS[0], "unavailable")
+    await settle()
+    assert limit(charger) == 6.0
+    home.reports = False
+    await home.run(70)
+    assert limit(charger) == 0.0
+
+
+async def test_charger_on_a_phase_that_is_not_measured(build: Build) -> None:
+    """It pauses after a minute with the minimum: nothing is known of its phase."""
+    home = await build(
+        mains=ONE_PHASE,
+        options={"phase_rotation": "L2, L3, L1"},
+        fuse={"main_fuse": 25.0, "house_current_l1": CURRENTS[0]},
+    )
+    (charger,), (entry,) = home.simulators, home.entries
+    await home.run(20)
+    await choose(home.hass, entry, "fast")
+    assert limit(charger) == 6.0
+    await home.run(60)
+    assert limit(charger) == 0.0
+
+
+async def test_unsigned_current_of_one_phase(build: Build) -> None:
+    """Its sign is that of the total power: an export leaves the car what it can use."""
+    fuse = {"main_fuse": 25.0, "house_current_l1": CURRENTS[0]}
+    home = await build(mains=ONE_PHASE, fuse=fuse)
+    (charger,), (entry,) = home.simulators, home.entries
+    home.is_unsigned = True
+    await choose(home.hass, entry, "off")
+    home.house_a, home.sun = (-20.0, 0.0, 0.0), 20.0 * 230
+    await home.run(80)
+    await choose(home.hass, entry, "fast")
+    await home.run(20)
+    assert limit(charger) == 16.0
+    home.house_a, home.sun, home.house_w = (15.0, 0.0, 0.0), 0.0, 15.0 * 230
+    await home.step()
+    assert limit(charger) == 9.0
+
+
+@pytest.mark.parametrize(
+    ("has_powers", "amps"),
+    [pytest.param(True, 16.0, id="powers"), pytest.param(False, 0.0, id="currents")],
+)
+async def test_unsigned_currents_of_three_phases(
+    hass: HomeAssistant, build: Build, has_powers: bool, amps: float
+) -> None:
+    """Their signs are those of the powers of the meter; without, all is import."""
+    registry = er.async_get(hass)
+    meter = MockConfigEntry()
+    meter.add_to_hass(hass)
+    device = dr.async_get(hass).async_get_or_create(
+        config_entry_id=meter.entry_id, identifiers={("meter", "1")}
+    )
+    for sensor in (*CURRENTS, *(POWERS if has_powers else ())):
+        registry.async_get_or_create(
+            "sensor",
+            "meter",
+            sensor,
+            suggested_object_id=sensor.removeprefix("sensor."),
+            original_device_class="power" if sensor in POWERS else "current",
+            device_id=device.id,
+        )
+    home = await build(phases=3, **with_fuse())
+    (charger,), (entry,) = home.simulators, home.entries
+    home.is_unsigned = True
+    await choose(hass, entry, "off")
+    home.house_a, home.sun = (-20.0, -20.0, -20.0), 60.0 * 230
+    await home.run(80)
+    await choose(hass, entry, "fast")
+    await home.run(20)
+    assert limit(charger) == amps
+    found = await async_get_config_entry_diagnostics(hass, home.site)
+    assert found["unsigned_phases"] == (() if has_powers else (1, 2, 3))
+    home.house_a, home.sun, home.house_w = (15.0, 0.0, 0.0), 0.0, 15.0 * 230
+    await home.run(70)
+    assert limit(charger) == 9.0
 
 
 # The site comes and goes

@@ -12,13 +12,14 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import CONF_MODBUS, DOMAIN
 from custom_components.nexblue_local.energy_dashboard import site_answers
 from custom_components.nexblue_local.phase_currents import ChargerLoad
+from custom_components.nexblue_local.repairs import async_create_sign_issue
 from custom_components.nexblue_local.site_check import Sentence, sentences, wrong_sign
 from custom_components.nexblue_local.site_config import (
     ChargerConfig,
@@ -610,6 +611,21 @@ async def test_offered_after_a_discovered_charger(
     assert result["result"].unique_id == "site"
 
 
+async def test_offered_after_a_charger_that_was_ignored(
+    hass: HomeAssistant, simulator: Simulator
+) -> None:
+    """The charger takes the place of the entry that ignored it."""
+    await hass.config_entries.flow.async_init(
+        DOMAIN,
+        context={"source": SOURCE_IGNORE},
+        data={"unique_id": SERIAL, "title": "Charger"},
+    )
+    result = await user_enters(hass, entry_data(simulator)[CONF_MODBUS])
+    _, flow_id = result["next_flow"]
+    assert hass.config_entries.flow.async_get(flow_id)["step_id"] == "site"
+    assert hass.config_entries.async_entries(DOMAIN) == [result["result"]]
+
+
 async def test_not_offered_after_the_second_charger(
     hass: HomeAssistant, socket_enabled: None, entry: MockConfigEntry
 ) -> None:
@@ -673,11 +689,14 @@ async def test_reconfigure(hass: HomeAssistant, site_entry: MockConfigEntry) -> 
         "fuse": {},
         "solar": {"solar_power": "sensor.solar"},
     }
+    async_create_sign_issue(hass, site_entry, "invert_grid_power")
     changed = answers(invert_grid_power=True, fuse={"main_fuse": 35.0})
     check = await submit(hass, form, changed)
     assert "**exports** 420 W" in said(check)
     result = await submit(hass, check, {})
     assert result["reason"] == "site_updated"
+    # The user has looked at the signs.
+    assert ir.async_get(hass).async_get_issue(DOMAIN, "grid_sign_wrong") is None
     await hass.async_block_till_done()
     assert site_entry.data == {"site": changed}
     assert site_entry.options == {"restarts": "few"}

@@ -30,6 +30,7 @@ from custom_components.nexblue_local.repairs import (
     FALLBACK_SCHEMA,
     FIXABLE,
     FUSE_NOT_PROTECTED,
+    SIGN_WRONG,
     Issue,
 )
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
@@ -171,9 +172,10 @@ async def test_services(hass: HomeAssistant) -> None:
 def test_issues() -> None:
     """Each issue has a title, and a description or the steps that fix it."""
     issues = dict(TEXTS["issues"])
-    of_site = issues.pop(FUSE_NOT_PROTECTED)
-    assert of_site["title"]
-    assert of_site["fix_flow"]["step"]["confirm"]["description"]
+    for key in (FUSE_NOT_PROTECTED, *SIGN_WRONG.values()):
+        of_site = issues.pop(key)
+        assert of_site["title"]
+        assert of_site["fix_flow"]["step"]["confirm"]["description"]
     assert set(issues) == {str(issue) for issue in Issue}
     for issue, texts in issues.items():
         assert texts["title"]

@@ -1,8 +1,8 @@
 """Conditions: what vehicles and chargers do, and what the site decides."""
 
-from typing import Any, ClassVar, override
+from typing import Any
 
-from homeassistant.const import CONF_MODE, CONF_OPTIONS, STATE_ON, UnitOfPower
+from homeassistant.const import CONF_MODE, CONF_OPTIONS, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.condition import (
@@ -12,24 +12,15 @@ from homeassistant.helpers.condition import (
     EntityNumericalConditionWithUnitBase,
     EntityStateConditionBase,
 )
-from homeassistant.util.unit_conversion import PowerConverter
 import voluptuous as vol
 
 from .limited_by import LimitedBy
 from .surplus.settings import Mode
-from .targets import BINARY_SENSORS, SELECTS, SENSORS, filter_by_key
+from .targets import SELECTS, SENSORS, EntitiesWithKey, Surplus
 
 
-class _HasState(EntityStateConditionBase):
-    """Test if an entity, by default a binary sensor, has a state."""
-
-    _domain_specs = BINARY_SENSORS
-    _key: ClassVar[str]
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return the entities that have the key."""
-        return filter_by_key(self._hass, super().entity_filter(entities), self._key)
+class _HasState(EntitiesWithKey, EntityStateConditionBase):
+    """Test if an entity has a state."""
 
 
 class ChargeModeIs(_HasState):
@@ -52,18 +43,8 @@ class ChargeModeIs(_HasState):
         super().__init__(hass, config)
 
 
-class SurplusIs(EntityNumericalConditionWithUnitBase):
+class SurplusIs(Surplus, EntityNumericalConditionWithUnitBase):
     """Compare the surplus of the site with a threshold."""
-
-    _domain_specs = SENSORS
-    _base_unit = UnitOfPower.WATT
-    _unit_converter = PowerConverter
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return the sensors of a surplus."""
-        found = super().entity_filter(entities)
-        return filter_by_key(self._hass, found, "surplus_power")
 
 
 def _has_state(key: str, state: str, **more: Any) -> type[Condition]:

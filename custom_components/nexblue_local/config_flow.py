@@ -49,7 +49,7 @@ from .modbus.errors import (
 from .modbus.registers import Identity
 from .options_flow import NexBlueOptionsFlow, whole_number
 from .phase_currents import ChargerLoad
-from .repairs import Issue, async_has_issue, escape_markdown
+from .repairs import Issue, async_delete_sign_issues, async_has_issue, escape_markdown
 from .site_check import async_as_list, car_power, sentences, wrong_sign
 from .site_config import ChargerConfig, SiteConfig, is_site
 from .site_flow import (
@@ -175,12 +175,26 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         known = (entry.unique_id or "" for entry in self._async_current_entries())
         return next((s for s in known if s.casefold() == found.casefold()), found)
 
-    def _async_create(self, address: ModbusAddress) -> ConfigFlowResult:
+    async def _async_create(self, address: ModbusAddress) -> ConfigFlowResult:
         # The address was the unique ID while the charger could not be identified.
         self._async_abort_others(address.host)
         return self.async_create_entry(
-            title=charger_name(self._identity), data=address.as_entry_data()
+            title=charger_name(self._identity),
+            data=address.as_entry_data(),
+            next_flow=await self._async_offer_site(),
         )
+
+    async def _async_offer_site(self) -> tuple[FlowType, str] | None:
+        """Return a flow that sets up the site, if this charger is the first.
+
+        `async_on_create_entry` is not called for a charger that was ignored before.
+        """
+        if self._async_current_entries(include_ignore=False):
+            return None
+        flow = await self.hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_USER}, data=ADD_SITE
+        )
+        return FlowType.CONFIG_FLOW, flow["flow_id"]
 
     def _async_abort_others(self, unique_id: str | None) -> None:
         """Abort the other flows with a unique ID."""
@@ -209,24 +223,12 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             address = ModbusAddress.from_form(user_input)
             if not (errors := await self._async_identify(address)):
                 self._abort_if_unique_id_configured(updates=address.as_entry_data())
-                return self._async_create(address)
+                return await self._async_create(address)
         return self.async_show_form(
             step_id="charger",
             data_schema=self.add_suggested_values_to_schema(ADDRESS_SCHEMA, user_input),
             errors=errors,
         )
-
-    @override
-    async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
-        """Offer to set up the site after the first charger was added."""
-        if self._async_current_entries(include_ignore=False) == [
-            result["result"]
-        ] and not is_site(result["result"]):
-            flow = await self.hass.config_entries.flow.async_init(
-                DOMAIN, context={"source": SOURCE_USER}, data=ADD_SITE
-            )
-            result["next_flow"] = (FlowType.CONFIG_FLOW, flow["flow_id"])
-        return result
 
     def _site_entry(self) -> ConfigEntry[Any] | None:
         return next(filter(is_site, self._async_current_entries()), None)
@@ -305,6 +307,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     async def _async_save_site(self) -> ConfigFlowResult:
         data = {CONF_SITE: self._answers}
         if self.source == SOURCE_RECONFIGURE:
+            async_delete_sign_issues(self.hass)
             return self.async_update_reload_and_abort(
                 self._get_reconfigure_entry(), data_updates=data, reason="site_updated"
             )
@@ -430,7 +433,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Confirm that a discovered charger is added."""
         if user_input is not None:
-            return self._async_create(self._address)
+            return await self._async_create(self._address)
         return self.async_show_form(
             step_id="zeroconf_confirm",
             description_placeholders={
@@ -451,7 +454,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._abort_if_unique_id_configured(
                     updates=self._address.as_entry_data()
                 )
-                return self._async_create(self._address)
+                return await self._async_create(self._address)
         return self.async_show_form(
             step_id="unidentified",
             data_schema=self.add_suggested_values_to_schema(

@@ -1,9 +1,9 @@
-"""The repair issues of a charger, and the form that fixes one of them."""
+"""The repair issues of a charger and of the site, and the forms that fix them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.repairs import (
     ConfirmRepairFlow,
@@ -21,8 +21,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .const import DOMAIN
+from .const import CONF_INVERT_BATTERY_POWER, CONF_INVERT_GRID_POWER, CONF_SITE, DOMAIN
 from .control.settings import RANGES, Setting, Settings
+from .site_flow import turned_round
 
 if TYPE_CHECKING:
     from .coordinator import NexBlueConfigEntry
@@ -43,6 +44,12 @@ class Issue(StrEnum):
 
 FUSE_NOT_PROTECTED = "fuse_not_protected"
 """The issue of a site that is gone; it belongs to no entry."""
+
+SIGN_WRONG = {
+    CONF_INVERT_GRID_POWER: "grid_sign_wrong",
+    CONF_INVERT_BATTERY_POWER: "battery_sign_wrong",
+}
+"""The issues of the site's signs, by the field that turns them round."""
 
 FIXABLE = {Issue.NO_FALLBACK_CHOSEN}
 ERRORS = {Issue.IN_USE, Issue.WRONG_CHARGER}
@@ -122,6 +129,51 @@ def async_create_fuse_issue(hass: HomeAssistant) -> None:
 def async_delete_fuse_issue(hass: HomeAssistant) -> None:
     """Delete the issue that nothing protects the main fuse."""
     ir.async_delete_issue(hass, DOMAIN, FUSE_NOT_PROTECTED)
+
+
+@callback
+def async_create_sign_issue(
+    hass: HomeAssistant, entry: ConfigEntry[Any], field: str
+) -> None:
+    """Create the issue that a sign of the site is wrong."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        SIGN_WRONG[field],
+        data={"entry_id": entry.entry_id, "field": field},
+        is_fixable=True,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key=SIGN_WRONG[field],
+    )
+
+
+@callback
+def async_delete_sign_issues(hass: HomeAssistant) -> None:
+    """Delete the issues of the site's signs; those that do not exist are skipped."""
+    for issue_id in SIGN_WRONG.values():
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+class SignRepairFlow(ConfirmRepairFlow):
+    """Turn a sign of the site round."""
+
+    def __init__(self, entry_id: str, field: str) -> None:
+        """Initialize the flow for the field of a config entry."""
+        self._entry_id = entry_id
+        self._field = field
+
+    @override
+    async def async_step_confirm(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Change the answer when the user confirms it."""
+        entries = self.hass.config_entries
+        entry = entries.async_get_entry(self._entry_id)
+        if user_input is not None and entry is not None:
+            answers = turned_round(entry.data[CONF_SITE], self._field)
+            entries.async_update_entry(entry, data={CONF_SITE: answers})
+            entries.async_schedule_reload(entry.entry_id)
+        return await super().async_step_confirm(user_input)
 
 
 @dataclass(frozen=True)
@@ -225,4 +277,7 @@ async def async_create_fix_flow(
     if issue_id == FUSE_NOT_PROTECTED:
         return ConfirmRepairFlow()
     assert data is not None
-    return FallbackRepairFlow(str(data["entry_id"]))
+    entry_id = str(data["entry_id"])
+    if issue_id in SIGN_WRONG.values():
+        return SignRepairFlow(entry_id, str(data["field"]))
+    return FallbackRepairFlow(entry_id)

@@ -12,6 +12,7 @@ from homeassistant.config_entries import (
     ConfigEntryState,
 )
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers import sun
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import (
     async_track_state_change_event,
@@ -30,7 +31,12 @@ from .modbus.enums import ChargePointState
 from .modbus.snapshot import Snapshot
 from .modbus_link import control_settings
 from .phase_currents import LEAST_VOLTAGE, ChargerLoad
-from .repairs import async_create_fuse_issue
+from .repairs import (
+    async_create_fuse_issue,
+    async_create_sign_issue,
+    async_delete_sign_issues,
+)
+from .sign_watch import SignWatch
 from .site_config import SiteConfig, async_charger_entries, is_site
 from .site_meter import MeterReading, SiteMeter
 from .surplus.controller import Controller
@@ -49,6 +55,8 @@ from .surplus.settings import (
 DECIDE_EVERY: Final = timedelta(seconds=5)
 PUBLISH_EVERY: Final = 1.0
 """Seconds between two states of the sensors, however often the meters report."""
+WATCH_EVERY: Final = 10.0
+"""Seconds between two looks at the signs."""
 LONGEST_STEP: Final = 60.0
 """Seconds; over a longer time without a decision, no energy is counted."""
 
@@ -172,6 +180,8 @@ class Site:
         self._is_due = False
         self._listeners: list[Callable[[], None]] = []
         self._published_at = 0.0
+        self._signs = SignWatch()
+        self._watched_at = 0.0
         self._unsubscribes: list[CALLBACK_TYPE] = []
 
     async def async_start(self) -> None:
@@ -313,6 +323,7 @@ class Site:
         if reading.price is not None:
             self._price, self.currency = reading.price, reading.currency
         self._count_energy(t)
+        self._watch_signs(t)
         decision = self._controller.decide(
             Reading(
                 t=t,
@@ -349,6 +360,23 @@ class Site:
         for each in self._members.values():
             energy = each.power_w * seconds / 3600
             each.runtime.recorder.supply(energy, mix, self._price)
+
+    def _watch_signs(self, t: float) -> None:
+        """Tell the user about a sign that has turned out to be wrong."""
+        if t - self._watched_at < WATCH_EVERY:
+            return
+        self._watched_at = t
+        car_w = sum(each.power_w for each in self._members.values())
+        is_known = self.meter_state is MeterState.VALID and car_w > 0
+        watch, before = self._signs, self._signs.wrong
+        # Where the sun is takes long to calculate.
+        is_dark = is_known and not sun.is_up(self._hass)
+        watch.update(t, self.reading, car_w if is_dark else 0.0)
+        if watch.wrong == before:
+            return
+        async_delete_sign_issues(self._hass)
+        if watch.wrong is not None:
+            async_create_sign_issue(self._hass, self._entry, watch.wrong)
 
     # What it consists of.
 
@@ -416,6 +444,7 @@ async def async_end_site(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     for charger in async_charger_entries(hass):
         if charger.state is ConfigEntryState.LOADED:
             await charger.runtime_data.controller.charging.async_end()
+    async_delete_sign_issues(hass)
     if SiteConfig.from_entry(entry).main_fuse is not None:
         async_create_fuse_issue(hass)
 

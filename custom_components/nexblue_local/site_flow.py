@@ -306,3 +306,9 @@ def with_signs(answers: Mapping[str, Any], signs: Mapping[str, Any]) -> dict[str
             ),
         },
     }
+
+
+def turned_round(answers: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """Return the answers with one sign turned round."""
+    part = answers if field in answers else answers[CONF_BATTERY]
+    return with_signs(answers, {field: not part[field]})

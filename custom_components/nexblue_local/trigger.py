@@ -1,14 +1,8 @@
 """Triggers: charging, sessions, vehicles, faults, the fallback, and what the site decides."""
 
-from typing import Any, ClassVar, override
+from typing import Any, override
 
-from homeassistant.const import (
-    CONF_MODE,
-    CONF_OPTIONS,
-    STATE_OFF,
-    STATE_ON,
-    UnitOfPower,
-)
+from homeassistant.const import CONF_MODE, CONF_OPTIONS, STATE_OFF, STATE_ON
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.target import (
@@ -26,36 +20,28 @@ from homeassistant.helpers.trigger import (
     TriggerConfig,
     TriggerNotTriggeredReporter,
 )
-from homeassistant.util.unit_conversion import PowerConverter
 import voluptuous as vol
 
 from .limited_by import LimitedBy
 from .surplus.settings import Mode
-from .targets import BINARY_SENSORS, EVENTS, SELECTS, SENSORS, filter_by_key
+from .targets import EVENTS, SELECTS, SENSORS, EntitiesWithKey, Surplus
 
 FROM_ANYWHERE: frozenset[str] = frozenset()
 
 
-class _Turns(EntityTargetStateTriggerBase):
-    """Trigger when an entity, by default a binary sensor, turns to another state.
+class _Turns(EntitiesWithKey, EntityTargetStateTriggerBase):
+    """Trigger when an entity turns to another state.
 
     An outage does not trigger. A change during an outage does once the charger is
     available again: the new state is compared with the last known one.
     """
 
-    _domain_specs = BINARY_SENSORS
     _excluded_from_states = FROM_ANYWHERE
-    _key: ClassVar[str]
 
     def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
         """Initialize without known states."""
         super().__init__(hass, config)
         self._known: dict[str, str] = {}
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return the entities that have the key."""
-        return filter_by_key(self._hass, super().entity_filter(entities), self._key)
 
     @override
     def is_valid_transition(self, from_state: State, to_state: State) -> bool:
@@ -116,15 +102,11 @@ class ChargeModeChanged(_Turns):
         self._to_states = set(self._options[CONF_MODE])
 
 
-class SessionEnded(StatelessEntityTriggerBase):
+class SessionEnded(EntitiesWithKey, StatelessEntityTriggerBase):
     """Trigger when a charging session has ended."""
 
     _domain_specs = EVENTS
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return the event entities of sessions."""
-        return filter_by_key(self._hass, super().entity_filter(entities), "session")
+    _key = "session"
 
     @override
     def is_valid_state(
@@ -134,18 +116,10 @@ class SessionEnded(StatelessEntityTriggerBase):
         return True
 
 
-class SurplusCrossedThreshold(EntityNumericalStateCrossedThresholdTriggerWithUnitBase):
+class SurplusCrossedThreshold(
+    Surplus, EntityNumericalStateCrossedThresholdTriggerWithUnitBase
+):
     """Trigger when the surplus of the site crosses a threshold."""
-
-    _domain_specs = SENSORS
-    _base_unit = UnitOfPower.WATT
-    _unit_converter = PowerConverter
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return the sensors of a surplus."""
-        found = super().entity_filter(entities)
-        return filter_by_key(self._hass, found, "surplus_power")
 
 
 def _turns(key: str, state: str, **more: Any) -> type[Trigger]:
