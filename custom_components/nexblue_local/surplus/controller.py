@@ -1,6 +1,6 @@
 """The surplus controller: readings in, decisions out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 import math
 from typing import Any, Final
@@ -272,13 +272,20 @@ class Controller:
 
 def _decision(t: float, charger: Charger, setpoint: Setpoint) -> ChargerDecision:
     """Return the decision that a setpoint has become."""
-    changes = [at for at in setpoint.changes if at is not None and at > t]
+    transition_at = _earliest(t, setpoint.changes)
     return ChargerDecision(
         id=charger.settings.id,
         current_a=setpoint.amps,
         fuse_a=charger.fuse_a,
         phase_mode=setpoint.phase_mode,
         reason=setpoint.reason,
-        # Rounded up: at that time, it has changed.
-        next_change_at=math.ceil(min(changes) * 1000) / 1000 if changes else None,
+        next_change_at=_earliest(t, [transition_at, setpoint.next_step_at]),
+        next_transition_at=transition_at,
     )
+
+
+def _earliest(t: float, times: Sequence[float | None]) -> float | None:
+    """Return the first of the times after `t`, in s, rounded up; None without one."""
+    later = [at for at in times if at is not None and at > t]
+    # At the time that is told, the change has been made.
+    return math.ceil(min(later) * 1000) / 1000 if later else None
