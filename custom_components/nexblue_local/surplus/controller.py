@@ -131,12 +131,8 @@ class Controller:
             counted = battery or 0.0
             if counted < 0 and not self._is_car_first(reading.battery_soc):
                 counted = 0.0
-            self._lag.update(
-                reading.grid_at,
-                grid + counted,
-                self._power_at,
-                max(charger.car.power_changed_at for charger in self.chargers),
-            )
+            self._lag.report(reading.grid_at, grid + counted)
+            self._update_lag()
             since, until = self._lag.measured(reading.grid_at)
             powers = [each.powers(t, since, until) for each in self.chargers]
             self._surplus.update(
@@ -144,6 +140,17 @@ class Controller:
                 sum(most for _, most in powers),
                 grid + counted,
             )
+
+    def _update_lag(self) -> None:
+        """Learn how late the meter is, by the reports until all cars were read."""
+        self._lag.update(
+            min(
+                (each.read_at for each in self.chargers if each.is_readable),
+                default=-math.inf,
+            ),
+            self._power_at,
+            max(each.car.power_changed_at for each in self.chargers),
+        )
 
     def _power_at(self, at: float) -> float:
         """Return what the cars drew at a time in s, in W."""
