@@ -8,9 +8,10 @@ import zipfile
 
 from homeassistant.const import __version__
 
+from custom_components.nexblue_local.const import DOMAIN
 from simulator import Car, SimulatedCharger, Simulator
 
-from .demo import DOMAIN, add_by_address, first, free_port
+from .demo import add_by_address, first, free_port
 from .home_assistant import HomeAssistantProcess, StartFailed
 
 TIMEOUT = 60.0
