@@ -681,8 +681,10 @@ def main() -> int:
     )
     parser.add_argument("--once", action="store_true", help="end when the car charges")
     options = parser.parse_args()
-    if options.sky and options.manual:
-        parser.error("--sky needs solar charging that is set up, so not --manual")
+    if options.sky and (options.manual or options.once):
+        parser.error(
+            "--sky sets up everything and runs on: not with --manual or --once"
+        )
     try:
         return asyncio.run(supervise(options))
     except asyncio.CancelledError:
