@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 import math
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import site
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.ledger import recorder
 from simulator import Simulator
 
 from .commands import core
@@ -40,8 +42,12 @@ class Clock:
 
 @contextmanager
 def driven(clock: Clock) -> Iterator[None]:
-    """Have sites use a clock that is driven."""
-    with patch.object(site, "monotonic", clock):
+    """Have sites use a clock that is driven, and sessions begin at once."""
+    with (
+        patch.object(site, "monotonic", clock),
+        patch.object(recorder, "SETTLE", timedelta(0)),
+        patch.object(recorder, "SETTLE_READS", 2),
+    ):
         yield
 
 

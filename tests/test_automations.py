@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 import re
 from typing import Any
+from unittest.mock import patch
 
 from freezegun import freeze_time
 from homeassistant.core import HomeAssistant, ServiceCall
@@ -19,6 +20,7 @@ from pytest_homeassistant_custom_component.common import (
     async_mock_service,
 )
 
+from custom_components.nexblue_local.ledger import recorder
 from custom_components.nexblue_local.modbus.enums import ChargerErrors
 from simulator import Car, Simulator
 from tests.commands import LIMIT, intent, number
@@ -78,10 +80,10 @@ def notified(hass: HomeAssistant) -> list[ServiceCall]:
     return calls
 
 
-async def test_five(hass: HomeAssistant) -> None:
+async def test_six(hass: HomeAssistant) -> None:
     """None is left out of these tests."""
     assert await async_setup_component(hass, "automation", {})
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     assert [title for title in BLOCKS if f'"{title}"' not in SOURCE] == []
 
 
@@ -102,6 +104,28 @@ async def test_full(
     (call,) = calls
     assert call.data["message"].startswith("The car has taken")
     assert call.data["message"].endswith("kWh.")
+
+
+async def test_session(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Each session is told when it has ended."""
+    calls = notified(hass)
+    await load(hass, "Report each charging session")
+    with (
+        patch.object(recorder, "SETTLE", timedelta(0)),
+        patch.object(recorder, "SETTLE_READS", 2),
+    ):
+        for happen in (None, None, simulator.charger.plug_in, None):
+            if happen is not None:
+                happen(Car())
+            await poll(hass, entry)
+    simulator.charger.lifetime_energy += 90
+    await poll(hass, entry)
+    simulator.charger.unplug()
+    await poll(hass, entry)
+    (call,) = calls
+    assert call.data["message"] == "The car has taken 0.09 kWh in 0.0 hours."
 
 
 async def test_needs_somebody(

@@ -51,6 +51,7 @@ SENSORS = {
     "sensor.l3": ("-2.5", "A"),
     "sensor.solar": ("0", "W"),
     "sensor.energy": ("9", "kWh"),
+    "sensor.price": ("250", "EUR/MWh"),
 }
 
 
@@ -169,12 +170,14 @@ async def test_all_sensors(hass: HomeAssistant) -> None:
             "house_current_l3": "sensor.l3",
         },
         solar={"solar_power": "sensor.solar"},
+        price={"electricity_price": "sensor.price"},
     )
     check = await submit(hass, await start(hass), data)
     assert said(check).splitlines()[2:] == [
         "- The solar panels produce 0 W.",
         "- The battery **charges** with 500 W.",
         "- The battery level is 60 %.",
+        "- Energy from the grid costs 0.25 EUR per kWh.",
         "- Phase L1 imports 1.2 A. The main fuse allows 25 A.",
         "- Phase L2 imports 1.3 A. The main fuse allows 25 A.",
         "- Phase L3 exports 2.5 A. The main fuse allows 25 A.",
@@ -231,6 +234,12 @@ async def test_all_sensors(hass: HomeAssistant) -> None:
             "fuse",
             "not_a_current",
             "soc",
+        ),
+        (
+            {"price": {"electricity_price": "sensor.energy"}},
+            "price",
+            "not_a_price",
+            "energy",
         ),
     ],
 )
@@ -469,6 +478,12 @@ TWO_PHASES = SiteConfig.from_answers(
                 Sentence.PHASES_SHARED,
             ],
         ),
+        (
+            SiteConfig.from_answers(answers(price={"electricity_price": "sensor.x"})),
+            MeterReading(grid_w=3000.0, grid_at=999.0),
+            [],
+            [Sentence.GRID_IMPORTS, Sentence.CAR_UNKNOWN, Sentence.PRICE_UNKNOWN],
+        ),
     ],
 )
 def test_sentences(
@@ -550,6 +565,11 @@ BATTERY_SOURCE = {"type": "battery", "stat_energy_from": "a.b", "stat_energy_to"
         # Statistics of a service have no state.
         ([GRID_SOURCE | {"stat_rate": "tibber:power"}], {}),
         ([BATTERY_SOURCE | {"stat_soc": "sensor.soc"}], {}),
+        (
+            [GRID_SOURCE | {"entity_energy_price": "input_number.price"}],
+            {"price": {"electricity_price": "input_number.price"}},
+        ),
+        ([GRID_SOURCE | {"entity_energy_price": None}], {}),
     ],
 )
 def test_answers_of_the_energy_dashboard(
@@ -564,7 +584,7 @@ async def test_filled_in_from_the_energy_dashboard(
 ) -> None:
     """What Energy knows is filled in, and its sections are open."""
     sources = [
-        GRID_SOURCE | {"cost_adjustment_day": 0.0, "stat_rate": GRID},
+        GRID_SOURCE | {"entity_energy_price": "sensor.price", "stat_rate": GRID},
         {"type": "solar", "stat_energy_from": "a.b", "stat_rate": "sensor.solar"},
     ]
     hass_storage["energy"] = {
@@ -573,12 +593,18 @@ async def test_filled_in_from_the_energy_dashboard(
         "key": "energy",
         "data": {"energy_sources": sources, "device_consumption": []},
     }
-    assert suggested(await start(hass)) == {"battery": {}, "fuse": {}, "solar": {}}
+    assert suggested(await start(hass)) == {
+        "battery": {},
+        "fuse": {},
+        "price": {},
+        "solar": {},
+    }
     hass.config.components.add("energy")
     assert suggested(await start(hass)) == {
         "grid_power": GRID,
         "battery": {},
         "fuse": {},
+        "price": {"electricity_price": "sensor.price"},
         "solar": {"solar_power": "sensor.solar"},
     }
 
@@ -586,7 +612,12 @@ async def test_filled_in_from_the_energy_dashboard(
 async def test_energy_dashboard_that_is_empty(hass: HomeAssistant) -> None:
     """Nothing is filled in before the user has set up Energy."""
     hass.config.components.add("energy")
-    assert suggested(await start(hass)) == {"battery": {}, "fuse": {}, "solar": {}}
+    assert suggested(await start(hass)) == {
+        "battery": {},
+        "fuse": {},
+        "price": {},
+        "solar": {},
+    }
 
 
 async def test_offered_after_the_first_charger(
@@ -703,6 +734,7 @@ async def test_reconfigure(hass: HomeAssistant, site_entry: MockConfigEntry) -> 
         "invert_grid_power": False,
         "battery": {"invert_battery_power": False},
         "fuse": {},
+        "price": {},
         "solar": {"solar_power": "sensor.solar"},
     }
     async_create_sign_issue(hass, site_entry, "invert_grid_power")

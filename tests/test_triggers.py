@@ -55,7 +55,9 @@ async def automate(
                     {
                         "trigger": f"nexblue_local.{trigger}",
                         "target": {"device_id": device},
-                        "options": {"behavior": "each", **OPTIONS.get(trigger, {})},
+                        "options": {}
+                        if trigger == "session_ended"
+                        else {"behavior": "each", **OPTIONS.get(trigger, {})},
                         "id": trigger,
                     }
                     for trigger in triggers

@@ -15,6 +15,8 @@ from .const import (
     CONF_GRID_POWER,
     CONF_INVERT_BATTERY_POWER,
     CONF_INVERT_GRID_POWER,
+    CONF_PRICE,
+    CONF_PRICE_SENSOR,
     CONF_SOLAR,
     CONF_SOLAR_POWER,
 )
@@ -39,6 +41,8 @@ def site_answers(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     Where there are several sources of a kind whose power is measured, none is
     chosen: the sensor of one of them would not be the whole.
     """
+    sources = list(sources)
+    grids = [source for source in sources if source["type"] == "grid"]
     measured: dict[str, list[dict[str, Any]]] = {"grid": [], "battery": [], "solar": []}
     for source in sources:
         kind = source["type"]
@@ -66,6 +70,13 @@ def site_answers(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for kind, section in (("battery", CONF_BATTERY), ("solar", CONF_SOLAR)):
         if kind in only:
             answers[section] = only[kind]
+    prices = [
+        source["entity_energy_price"]
+        for source in grids
+        if source.get("entity_energy_price") is not None
+    ]
+    if len(prices) == len(grids) == 1:
+        answers[CONF_PRICE] = {CONF_PRICE_SENSOR: prices[0]}
     return answers
 
 

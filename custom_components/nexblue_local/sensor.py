@@ -610,8 +610,7 @@ class SolarShareSensor(ChargingEntity, SensorEntity):
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
         session = self._recorder.latest
-        share = None if session is None else solar_share(session)
-        self._attr_native_value = None if share is None else round(share)
+        self._attr_native_value = None if session is None else solar_share(session)
 
 
 class SiteSensor(SiteEntity, SensorEntity):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import Store
-from homeassistant.util import dt as dt_util
+from homeassistant.util.dt import as_local, utcnow
 
 from .const import DOMAIN, LOGGER
 from .ledger.counters import Counters, Reading
@@ -114,7 +114,7 @@ def _reading(snapshot: Snapshot) -> Reading:
     values, phase_mode = snapshot.reading, snapshot.settings.phase_mode
     session = values.session_energy
     return Reading(
-        at=dt_util.utcnow(),
+        at=utcnow(),
         has_vehicle=None
         if values.status in UNDECIDED
         else values.status is not ChargePointState.AVAILABLE,
@@ -127,16 +127,16 @@ def _reading(snapshot: Snapshot) -> Reading:
     )
 
 
-def solar_share(session: Session) -> float | None:
-    """Return how much of a session's energy came from the sun, in %."""
+def solar_share(session: Session) -> int | None:
+    """Return how much of a session's energy came from the sun, in whole %."""
     if session.solar_wh is None or session.energy_wh <= 0:
         return None
-    return 100 * min(1.0, session.solar_wh / session.energy_wh)
+    return round(100 * session.solar_wh / session.energy_wh)
 
 
 def duration(session: Session) -> float:
     """Return how long a session lasted, or has lasted by now, in minutes."""
-    end = dt_util.utcnow() if session.end is None else session.end
+    end = utcnow() if session.end is None else session.end
     return (end - session.start).total_seconds() / 60
 
 
@@ -168,9 +168,7 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 
 def _local(time: datetime | None) -> str | None:
-    return (
-        None if time is None else dt_util.as_local(time).isoformat(timespec="seconds")
-    )
+    return None if time is None else as_local(time).isoformat(timespec="seconds")
 
 
 COLUMNS: Final[Mapping[str, Callable[[Session], Any]]] = {
@@ -181,7 +179,7 @@ COLUMNS: Final[Mapping[str, Callable[[Session], Any]]] = {
     "solar_energy": lambda session: _kwh(session.solar_wh),
     "grid_energy": lambda session: _kwh(session.grid_wh),
     "battery_energy": lambda session: _kwh(session.battery_wh),
-    "solar_share": lambda session: _rounded(solar_share(session), 1),
+    "solar_share": solar_share,
     "cost": lambda session: _rounded(session.cost, 2),
     "peak_power": lambda session: _rounded(session.peak_w, 0),
     "phase_switches": lambda session: session.phase_switches,

@@ -89,7 +89,7 @@ EVENTS: Final = st.lists(
         st.tuples(st.just(Week.wait), st.sampled_from(AWAY)),
         st.tuples(st.just(Week.kill), st.sampled_from((5.0, *AWAY))),
         st.tuples(st.just(Week.cut_power), st.sampled_from(AWAY)),
-        st.tuples(st.just(Week.reset), st.sampled_from((0, 500, 10**9))),
+        st.tuples(st.just(Week.reset), st.sampled_from((0, 10**6, 10**9))),
     ),
     max_size=25,
 )
