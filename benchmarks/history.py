@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from itertools import zip_longest
 import json
 from pathlib import Path
 import sys
@@ -47,6 +48,8 @@ from .recorded import DOMAIN, NotRecorded, Recorded, Report
 
 TICK: Final = 5.0
 """s after which a decision is made without a report."""
+TOGETHER: Final = 0.05
+"""s within which reports belong together: there is one decision after them."""
 CLOSE: Final = 1.0
 """A within which two limits count as the same."""
 LAG: Final = 10.0
@@ -121,7 +124,9 @@ class History:
         ticks = int((end - begin) / TICK)
         tick = [Report(begin + n * TICK, "", "", {}) for n in range(1, ticks + 1)]
         chosen: tuple[Any, ...] | None = None
-        for report in sorted([*reports, *tick], key=lambda report: report.t):
+        is_due = False
+        ordered = sorted([*reports, *tick], key=lambda report: report.t)
+        for report, following in zip_longest(ordered, ordered[1:]):
             if report.entity_id:
                 self._hass.states.async_set(
                     report.entity_id,
@@ -129,8 +134,11 @@ class History:
                     report.attributes,
                     timestamp=report.t,
                 )
-            if report.entity_id in own or self._state("status") is None:
+            is_due = is_due or report.entity_id not in own
+            is_followed = following is not None and following.t - report.t < TOGETHER
+            if not is_due or is_followed or self._state("status") is None:
                 continue
+            is_due = False
             now = datetime.fromtimestamp(report.t, UTC)
             with patch.object(dt_util, "utcnow", return_value=now):
                 reading = self._reading(report.t, meter)
@@ -199,7 +207,7 @@ class History:
         return "adaptive"
 
     def _reading(self, t: float, meter: SiteMeter) -> dict[str, Any]:
-        values = {key: number(self._state(key)) for key in MEASURED}
+        values: dict[str, Any] = {key: number(self._state(key)) for key in MEASURED}
         self._complete(values)
         load = ChargerLoad.from_reading(Reading(**values), self._config)
         found = meter.read(t, [load])
@@ -240,7 +248,7 @@ class History:
         }
 
     @staticmethod
-    def _complete(values: dict[str, float | None]) -> None:
+    def _complete(values: dict[str, Any]) -> None:
         """Complete the phases whose sensors are disabled: as L1, or without current."""
         power, volts = values["power"] or 0.0, values["voltage_l1"] or 230.0
         amps = values["current_l1"] or 0.0
@@ -367,8 +375,8 @@ async def run(arguments: argparse.Namespace) -> None:
         )
 
 
-def main() -> None:
-    """Replay from the command line."""
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Return the parsed arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="holds .storage and the database")
     parser.add_argument(
@@ -386,8 +394,13 @@ def main() -> None:
     parser.add_argument(
         "--lines", action="store_true", help="input of benchmarks.pilot"
     )
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Replay from the command line."""
     try:
-        asyncio.run(run(parser.parse_args()))
+        asyncio.run(run(parsed(sys.argv[1:])))
     except NotRecorded as error:
         sys.exit(str(error))
 
