@@ -24,9 +24,10 @@ from .test_init import poll
 pytestmark = pytest.mark.usefixtures("quick_commands", "all_entities_on")
 
 PAGE = (Path(__file__).parent.parent / "docs" / "evcc.md").read_text()
-TEMPLATES, EVCC = (
+BLOCKS: list[Any] = [
     parse_yaml(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-)
+]
+TEMPLATES, EVCC = BLOCKS
 
 BUILT_IN = {"charging": "C", "a": "A", "b": "B", "c": "C"}
 """States that evcc maps without being told, of those that matter here."""

@@ -1,0 +1,84 @@
+"""The pages for users name what there is."""
+
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+import pytest
+
+from custom_components.nexblue_local.limited_by import LimitedBy
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+ENGLISH: dict[str, Any] = json.loads(
+    (
+        ROOT / "custom_components" / "nexblue_local" / "translations" / "en.json"
+    ).read_text()
+)
+HOME_ASSISTANT = {"Reconfigure", "Preview", "Import blueprint"}
+"""Names that are Home Assistant's."""
+OTHERS = {"Home Assistant", "Charger", "Nexblue", "Error: ...", "Warning: ..."}
+"""Names in evcc, and beginnings of names."""
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Return all texts of the translations."""
+    if isinstance(node, str):
+        yield node
+    else:
+        for child in node.values():
+            yield from texts(child)
+
+
+def test_troubleshooting() -> None:
+    """Each state of `limited_by` has a row, with the name that users see."""
+    page = (DOCS / "troubleshooting.md").read_text()
+    rows = re.findall(r"^\| (.+?) \(`(\w+)`\) \| .+ \| .+ \|$", page, re.MULTILINE)
+    names = ENGLISH["entity"]["sensor"]["limited_by"]["state"]
+    assert {key: name for name, key in rows} == names
+    assert len(rows) == len(LimitedBy)
+
+
+@pytest.mark.parametrize(
+    "name", ["blueprints", "evcc", "how-it-decides", "replay", "troubleshooting"]
+)
+def test_names(name: str) -> None:
+    """What is in italics is the name of something."""
+    page = (DOCS / f"{name}.md").read_text()
+    page = re.sub(r"```.*?```|`[^`]*`", "", page, flags=re.DOTALL).replace("**", "")
+    # A name may be broken over two lines.
+    named = {" ".join(each.split()) for each in re.findall(r"\*([^*]+)\*", page)}
+    known = {*texts(ENGLISH), *HOME_ASSISTANT, *OTHERS, "Limited by"}
+    titles = {
+        text
+        for file in (ROOT / "blueprints").rglob("*.yaml")
+        for text in re.findall(
+            r'^  name: "NexBlue: (.+)"$', file.read_text(), re.MULTILINE
+        )
+    }
+    known |= {title[0].upper() + title[1:] for title in titles}
+    unknown = {
+        each
+        for each in named
+        if each not in known and not each.startswith("Settings > ")
+    }
+    assert unknown == set()
+
+
+@pytest.mark.parametrize("file", sorted(DOCS.glob("*.md")), ids=lambda file: file.name)
+def test_links(file: Path) -> None:
+    """Links between the pages lead somewhere."""
+    for path, heading in re.findall(
+        r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", file.read_text()
+    ):
+        target = (file.parent / path).resolve() if path else file
+        assert target.exists(), path
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            anchors = {
+                re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-")
+                for each in headings
+            }
+            assert heading in anchors, (path, heading)
