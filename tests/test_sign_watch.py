@@ -48,10 +48,12 @@ def test_nights(wrong: str | None, seed: int) -> None:
     assert found == {None, wrong}
 
 
-def after(watch: SignWatch, start: float, seconds: float, grid: float) -> str | None:
-    """Return which sign is wrong after the meter has shown a power for a time."""
+def after(
+    watch: SignWatch, start: float, seconds: float, grid: float, battery: float = 0.0
+) -> str | None:
+    """Return which sign is wrong after the meters have shown powers for a time."""
     for number in range(int(seconds / STEP) + 1):
-        reading = MeterReading(grid_w=grid)
+        reading = MeterReading(grid_w=grid, battery_w=battery)
         watch.update(start + number * STEP, reading, 3700.0)
     return watch.wrong
 
@@ -63,7 +65,9 @@ def test_how_long_it_takes() -> None:
     watch.update(LASTS - 5, MeterReading(grid_w=-4000.0), 0.0)
     assert after(watch, LASTS, LASTS - STEP, -4000.0) is None
     # A battery that is not known covers the house: that shows nothing.
-    assert after(watch, 2 * LASTS, STEP, 0.0) is None
+    assert after(watch, 2 * LASTS, STEP, 500.0) is None
     assert after(watch, 3 * LASTS, LASTS, -4000.0) == GRID
-    assert after(watch, 4 * LASTS, 2 * LASTS, 0.0) == GRID
+    assert after(watch, 4 * LASTS, 2 * LASTS, 500.0) == GRID
     assert after(watch, 6 * LASTS, LASTS, 4000.0) is None
+    assert after(watch, 7 * LASTS, LASTS, -4000.0) == GRID
+    assert after(watch, 8 * LASTS, LASTS, 300.0, battery=3700.0) is None

@@ -344,6 +344,11 @@ async def test_battery_is_turned_round(hass: HomeAssistant) -> None:
         (600.0, None, None, None, True, None),
         # The sensors do not agree to a watt.
         (-250.0, None, 0.0, None, False, None),
+        (-600.0, 7000.0, 7000.0, None, False, None),
+        # The battery supplies the car.
+        (100.0, 7000.0, None, 7000.0, False, None),
+        # What the solar sensor says counts in the dark as well.
+        (-500.0, None, 500.0, None, True, None),
         (1000.0, 7000.0, 0.0, -6300.0, False, "invert_battery_power"),
         # Neither sign explains it.
         (100.0, 7000.0, 0.0, None, False, None),

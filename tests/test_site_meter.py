@@ -171,6 +171,7 @@ def test_net_power(
         (20.0, -500.0, 20.0),
         # Next to nothing, with a power that is rounded to 0.
         (0.4, -10.0, -0.4),
+        (0.4, 10.0, 0.4),
     ],
 )
 def test_signed_current(current: float, power: float | None, signed: float) -> None:
@@ -206,6 +207,7 @@ def test_shared_currents(
         ([0], (ONE_PHASE, THREE_PHASES), False),
         ([1], (ONE_PHASE,), False),
         ([0, 1], (ONE_PHASE,), False),
+        ([0, 1, 2], (THREE_PHASES,), False),
     ],
 )
 def test_has_one_phase(

@@ -61,9 +61,6 @@ class ChargeSettings:
     @classmethod
     def from_record(cls, stored: Mapping[str, Any]) -> Self:
         """Return the settings in the record of a charger; raises DamagedRecord."""
-        if "charging" not in stored:
-            # It is of an earlier version.
-            return cls()
         try:
             data = stored["charging"]
             return cls(
@@ -103,7 +100,7 @@ class Charging:
         self._decide: Callable[[], None] | None = None
         self._frozen: asyncio.TimerHandle | None = None
         self._switching: asyncio.Task[None] | None = None
-        self._is_released = False
+        self._is_releasing = False
         self._app_maximum: float | None = None
         if self.ceiling is None and self.mode is not Mode.MANUAL:
             # Control was returned, and that was all that could be stored.
@@ -186,14 +183,14 @@ class Charging:
         """Return control to the charger; the mode is `manual` then."""
         before = self.settings
         self.settings = ChargeSettings(has_fuse=before.has_fuse)
-        self._is_released = True
+        self._is_releasing = True
         try:
             await self._control.release(fallback_limit)
         except BaseException:
             self.settings = before
             raise
         finally:
-            self._is_released = False
+            self._is_releasing = False
         self._decide_now()
 
     # What the site decides.
@@ -209,7 +206,6 @@ class Charging:
     def leave(self) -> None:
         """Keep the limits for a time, in which the site may be back."""
         self._decide = None
-        self._thaw()
         loop = asyncio.get_running_loop()
         self._frozen = loop.call_later(FROZEN_FOR, self._lose)
 
@@ -241,10 +237,12 @@ class Charging:
 
     def apply(self, decision: ChargerDecision, next_change: datetime | None) -> None:
         """Do what the site decided."""
-        if self._is_released:
-            return
         mode = self.mode
         fuse = None if mode is Mode.OFF else decision.fuse_a
+        if self._is_releasing:
+            # What the charger has otherwise is not changed any more.
+            self._control.set_limits({Source.FUSE: fuse})
+            return
         if mode is Mode.MANUAL and self.ceiling is None:
             if decision.current_a is not None and self.settings.found_limit is None:
                 self.settings.found_limit = self._control.link.settings.current_limit

@@ -73,9 +73,9 @@ def signed_current(current: float, voltage: float, power: float | None) -> float
     It counts as import if the power is unknown or too small for the current: then
     the power is of another time, or of another phase.
     """
-    amps = abs(current)
-    explained = LEAST_POWER_FACTOR * (amps * voltage - voltage)
-    return -amps if power is not None and power < 0 and -power >= explained else amps
+    explained = LEAST_POWER_FACTOR * (current * voltage - voltage)
+    is_export = power is not None and power < 0 and -power >= explained
+    return -current if is_export else current
 
 
 def shared_currents(
