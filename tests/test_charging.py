@@ -251,15 +251,12 @@ async def test_what_is_stored() -> None:
 
 @in_virtual_time
 async def test_end_of_a_session() -> None:
-    """Fast charging, the energy and what the sun gave of it end with the session."""
+    """Fast charging and the energy end with the session."""
     subject = Subject(16.0, mode=Mode.SOLAR, is_fast_until_unplugged=True)
     subject.settings().stop_after_energy = 5.0
     await subject.join()
-    subject.charging.solar_energy = 3.0
     subject.rig.charger.plug_in()
     await subject.poll(energy=0.0)
-    assert subject.charging.solar_energy == 0.0
-    subject.charging.solar_energy = 2.0
     await subject.poll(energy=4.9)
     assert subject.limits()[2] is None
     await subject.poll(energy=5.0)
@@ -271,8 +268,6 @@ async def test_end_of_a_session() -> None:
     assert subject.mode() is Mode.SOLAR
     assert (subject.decided, subject.limits()[2]) == (1, None)
     assert subject.has_stored()
-    # It is shown until the next session.
-    assert subject.charging.solar_energy == 2.0
     await subject.poll(energy=0.0)
     assert subject.decided == 1
     assert not subject.has_stored()
