@@ -133,6 +133,7 @@ class Subject:
                     "phase_mode": None,
                     "reason": Reason.SUN,
                     "next_change_at": None,
+                    "next_transition_at": None,
                     **decision,
                 }
             ),
