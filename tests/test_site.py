@@ -93,9 +93,10 @@ async def build(
                 simulator = await stack.enter_async_context(
                     Simulator(charger=charger, slot_release=0.1)
                 )
-                home.simulators.append(simulator)
-                entry = entry_for(simulator, priority=90 - number, **(options or {}))
-                home.entries.append(entry)
+                # The last one has the highest priority, and is the first here.
+                home.simulators.insert(0, simulator)
+                entry = entry_for(simulator, priority=50 + number, **(options or {}))
+                home.entries.insert(0, entry)
                 entry.add_to_hass(hass)
                 assert await hass.config_entries.async_setup(entry.entry_id)
             home.site = site_entry(**answers)
@@ -113,6 +114,8 @@ async def in_sun(build: Build, amps: float = 10.0, **answers: Any) -> Home:
     home = await build(**answers)
     # The car charges already: it need not be waited for.
     home.sun = amps * 232
+    if "battery" in answers:
+        home.others["sensor.battery"] = (0, "W")
     await home.run(90)
     await choose(home.hass, home.entries[0], "solar")
     await home.run(30)
@@ -758,3 +761,31 @@ async def test_each_report_decides(build: Build) -> None:
     async_fire_time_changed(home.hass, dt_util.utcnow() + site.DECIDE_EVERY)
     await settle()
     assert decided._decided_at == home.clock.t
+    home.clock.t += 1
+    await set_number(home.hass, home.site, "export_kept", 100)
+    assert decided._decided_at == home.clock.t
+
+
+async def test_solar_energy(build: Build) -> None:
+    """What is imported and what the battery gives is not the sun's, nor is a gap."""
+    home = await in_sun(build, battery={"battery_power": "sensor.battery"})
+    decided = home.site.runtime_data
+    charging = home.entries[0].runtime_data.controller.charging
+    car = home.cars
+
+    def energy(seconds: float, grid: float, battery: float) -> float:
+        """Return how much a time adds, in Ws, with what the meters say then."""
+        home.grid, home.others["sensor.battery"] = grid, (battery, "W")
+        home.report()
+        decided.async_decide()
+        before = charging.solar_energy
+        home.clock.t += seconds
+        decided.async_decide()
+        return float((charging.solar_energy - before) * 3.6e6)
+
+    assert energy(10, 0, 0) == pytest.approx(car * 10, rel=0.02)
+    assert energy(10, -3000, -500) == pytest.approx(car * 10, rel=0.02)
+    assert energy(10, 500, 0) == pytest.approx((car - 500) * 10, rel=0.02)
+    assert energy(10, 0, 500) == pytest.approx((car - 500) * 10, rel=0.02)
+    assert energy(10, 9000, 0) == 0.0
+    assert energy(3600, 0, 0) == 0.0

@@ -1,5 +1,6 @@
 """What the sensors of a site say: units, signs, phases and ages."""
 
+from dataclasses import replace
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
@@ -324,6 +325,11 @@ async def test_phases_without_sensors(hass: HomeAssistant) -> None:
     reading = meter.read(5.0)
     assert reading.house_a == (10.0, 10.0, 10.0)
     assert reading.house_at == reading.grid_at == pytest.approx(5.0, abs=0.5)
+    # A solar sensor that is the wrong way round hides no load.
+    say(hass, GRID, 2300)
+    say(hass, "sensor.solar", -2300)
+    say(hass, "sensor.battery", 0)
+    assert meter.read(30.0).house_a == (10.0, 10.0, 10.0)
     # Without a fuse, nobody asks for currents.
     assert SiteMeter(hass, site()).read(0.0).house_a is None
 
@@ -369,6 +375,9 @@ async def test_age(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     say(hass, GRID, 100)
     freezer.tick(3600)
     assert meter.read(1006.0).grid_at == 1005.0
+    say(hass, GRID, 100)
+    freezer.tick(-7200)
+    assert meter.read(1007.0).grid_at == 1007.0
 
 
 async def test_age_of_a_device(
@@ -416,6 +425,15 @@ async def test_age_of_two_sensors(
     say(hass, EXPORT, 0)
     freezer.tick(1)
     assert meter.read(1101.0).grid_at == 1100.0
+    # Neither shows anything: any report counts.
+    freezer.tick(9)
+    say(hass, GRID, 0)
+    assert meter.read(1110.0).grid_at == 1110.0
+    # Both show something: the older one counts.
+    say(hass, EXPORT, 500)
+    freezer.tick(10)
+    say(hass, GRID, 500)
+    assert meter.read(1120.0).grid_at == 1110.0
 
 
 async def test_age_of_phases(
@@ -445,6 +463,14 @@ async def test_inverted_meter(
     reading = meter.read(0.0)
     assert reading.grid_w == -1000.0
     assert reading.house_a == (-4.0, None, 3.0)
+    # The power of a phase has a sign, also if that of the total is wrong.
+    assert reading.unsigned_phases == ()
+    # Of two sensors for the total, each has its direction, and the phases have theirs.
+    say(hass, "sensor.export", 0)
+    grid = PowerSensors(power=GRID, opposite="sensor.export", is_inverted=True)
+    meter = SiteMeter(hass, replace(config, grid=grid))
+    assert meter.read(1.0).house_a == (4.0, None, 3.0)
+    assert meter.read(1.0).unsigned_phases == ()
 
 
 @pytest.mark.parametrize(
