@@ -223,7 +223,7 @@ async def test_a_week(
             polls.charger.plug_in(Car(battery=1000))
             if chance.random() < 0.7:
                 await polls.run(60)
-            for _ in range(3):
+            for _ in range(2):
                 polls.clock.t += chance.uniform(60, 3600)
                 match chance.choice(("poll", "kill", "power cut", "nothing")):
                     case "poll":
@@ -236,6 +236,8 @@ async def test_a_week(
             if chance.random() < 0.7:
                 await polls.run(60)
             polls.charger.unplug()
+            if chance.random() < 0.7:
+                await polls.run(60)
     await polls.run(120)
     sessions = polls.ledger
     assert len(sessions) >= 12

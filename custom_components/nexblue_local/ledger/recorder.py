@@ -104,12 +104,7 @@ class Recorder:
         has_vehicle = reading.has_vehicle
         if has_vehicle is None:
             has_vehicle = self.is_open
-        origin: float | None = None
-        # Some reset the energy of the session when the vehicle is gone.
-        if (session := reading.session_wh) is not None and (
-            has_vehicle or session > SAME_WH
-        ):
-            origin = lifetime - session
+        origin = _origin(reading, lifetime, has_vehicle=has_vehicle)
         found_at = reading.at
         if last is None or not self._is_expected(
             last, reading, lifetime, origin, begins=has_vehicle and not self.is_open
@@ -123,14 +118,14 @@ class Recorder:
         self._surprise = None
         is_unseen = last is None or found_at - last.at > GAP
         if last is None:
-            # A session that runs gets all that the charger counted in it.
-            origin_wh = lifetime if origin is None else origin
+            begin = lifetime if origin is None else origin
             self.counters = last = Counters(
                 at=found_at,
-                lifetime_wh=origin_wh if has_vehicle else lifetime,
+                # A session that runs gets all that the charger counted in it.
+                lifetime_wh=begin if has_vehicle else lifetime,
                 session_wh=reading.session_wh,
-                origin_wh=origin_wh,
-                start_wh=origin_wh,
+                origin_wh=begin,
+                start_wh=begin,
             )
         elif not last.can_become(lifetime, reading.at):
             last.follow_reset(lifetime, reading.session_wh, reading.at)
@@ -357,6 +352,15 @@ class Recorder:
         last.power_w = max(0.0, reading.power_w or 0.0)
         if is_single is not None:
             last.is_single_phase = is_single
+
+
+def _origin(reading: Reading, lifetime: float, *, has_vehicle: bool) -> float | None:
+    """Return the origin that the counters show, None if they show none."""
+    session = reading.session_wh
+    # Some reset the energy of the session when the vehicle is gone.
+    if session is None or (not has_vehicle and session <= SAME_WH):
+        return None
+    return lifetime - session
 
 
 def _border(interval: Interval, origin: float | None) -> float:
