@@ -360,7 +360,9 @@ async def test_full_over_a_restart(
     assert len(messages(calls)) == told
 
 
-async def use_nothing(hass: HomeAssistant, folder: Path) -> list[ServiceCall]:
+async def use_nothing(
+    hass: HomeAssistant, folder: Path, **inputs: Any
+) -> list[ServiceCall]:
     """Make an automation that notifies of a day without charging."""
     return await use(
         hass,
@@ -370,7 +372,7 @@ async def use_nothing(hass: HomeAssistant, folder: Path) -> list[ServiceCall]:
         charging=CHARGING,
         status=STATUS,
         limited_by=f"sensor.{PREFIX}_limited_by",
-        notify=NOTIFY,
+        **inputs,
     )
 
 
@@ -385,7 +387,7 @@ async def test_nothing_for_a_day(
 ) -> None:
     """A car that waits all day is told each day, with the reason."""
     await set_number(hass, entry, "current_limit", 0)
-    calls = await use_nothing(hass, tmp_path)
+    calls = await use_nothing(hass, tmp_path, notify=NOTIFY)
     await poll(hass, entry)
     start = next_hour()
     for hours, told in ((23, 0), (25, 1), (26, 0), (48, 0), (50, 1)):
@@ -402,7 +404,7 @@ async def test_something_in_a_day(
     hass: HomeAssistant, plugged_in: Simulator, entry: MockConfigEntry, tmp_path: Path
 ) -> None:
     """The day begins anew when the car charges, and ends with the car's own pause."""
-    calls = await use_nothing(hass, tmp_path)
+    calls = await use_nothing(hass, tmp_path, notify=NOTIFY)
     start = next_hour()
     await at(hass, start + timedelta(hours=1))
     with freeze_time(start + timedelta(hours=20), tick=True, real_asyncio=True):
@@ -436,9 +438,31 @@ async def test_nothing_over_a_restart(
     await poll(hass, entry)
     now = next_hour()
     mock_restore_cache(hass, [last_triggered(now - timedelta(hours=hours))])
-    calls = await use_nothing(hass, tmp_path)
+    calls = await use_nothing(hass, tmp_path, notify=NOTIFY)
     await at(hass, now)
     assert len(messages(calls)) == told
+
+
+async def test_nothing_without_a_choice(
+    hass: HomeAssistant, plugged_in: Simulator, entry: MockConfigEntry, tmp_path: Path
+) -> None:
+    """Without a choice of notification, Home Assistant shows the text."""
+    await set_number(hass, entry, "current_limit", 0)
+    await poll(hass, entry)
+    calls: list[ServiceCall] = async_mock_service(
+        hass, "persistent_notification", "create"
+    )
+    now = next_hour()
+    mock_restore_cache(hass, [last_triggered(now - timedelta(hours=25))])
+    await use_nothing(hass, tmp_path)
+    await at(hass, now)
+    (message,) = messages(calls)
+    assert message.startswith("The car is connected, but has not charged")
+    car_is_full, nothing = (
+        load_yaml_dict(str(FOLDER / f"{name}.yaml"))["blueprint"]["input"]["notify"]
+        for name in ("car_is_full", "nothing_charged")
+    )
+    assert car_is_full == nothing
 
 
 async def test_no_car_for_a_day(
@@ -447,7 +471,7 @@ async def test_no_car_for_a_day(
     """Without a car, nothing is missed."""
     now = next_hour()
     mock_restore_cache(hass, [last_triggered(now - timedelta(hours=30))])
-    calls = await use_nothing(hass, tmp_path)
+    calls = await use_nothing(hass, tmp_path, notify=NOTIFY)
     await at(hass, now)
     assert messages(calls) == []
 
