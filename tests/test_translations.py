@@ -1,5 +1,7 @@
 """Every text that is shown exists, and every text that exists is shown."""
 
+from collections import Counter
+from collections.abc import Iterator
 import json
 from pathlib import Path
 import re
@@ -40,7 +42,37 @@ from custom_components.nexblue_local.site_flow import SiteError, site_schema
 from custom_components.nexblue_local.trigger import TRIGGERS
 
 INTEGRATION = Path(sensor.__file__).parent
-TEXTS: dict[str, Any] = json.loads((INTEGRATION / "translations/en.json").read_text())
+ENGLISH = INTEGRATION / "translations/en.json"
+TEXTS: dict[str, Any] = json.loads(ENGLISH.read_text())
+OTHER_LANGUAGES = sorted(set(INTEGRATION.glob("translations/*.json")) - {ENGLISH})
+SAME_AS_ENGLISH = frozenset(
+    {
+        "{intro}",
+        "{name} ({host})",
+        "{reason}",
+        "CSV",
+        "Home Assistant",
+    }
+)
+"""Texts that are the same in each language."""
+LIKE_ENGLISH = frozenset(
+    {
+        "Control",
+        "Dashboard",
+        "Details",
+        "Format",
+        "Host",
+        "Manual",
+        "Normal",
+        "Port",
+        "Start",
+        "Status",
+        "Stop",
+    }
+)
+"""Words that some languages share with English."""
+TILE = 24
+"""How many characters a name or state may have, unless the English one has more."""
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
 DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "binary_sensor": (
@@ -221,3 +253,74 @@ async def test_site_form(hass: HomeAssistant) -> None:
         assert set(texts["data"]) == set(texts["data_description"])
         assert set(texts["data"]) == set(part.schema.schema)
     assert set(TEXTS["common"]) == {*Sentence, *Intro, *Text}
+
+
+def strings(texts: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path and text of each string, such as `services/set_limits/name`."""
+    for key, value in texts.items():
+        if isinstance(value, dict):
+            yield from strings(value, f"{path}{key}/")
+        else:
+            yield f"{path}{key}", value
+
+
+ENGLISH_TEXTS = dict(strings(TEXTS))
+in_each_language = pytest.mark.parametrize(
+    "texts",
+    [dict(strings(json.loads(file.read_text()))) for file in OTHER_LANGUAGES],
+    ids=[file.stem for file in OTHER_LANGUAGES],
+)
+
+
+def test_there_are_other_languages() -> None:
+    """The tests below have files to test."""
+    assert OTHER_LANGUAGES
+
+
+@in_each_language
+def test_language_is_complete(texts: dict[str, str]) -> None:
+    """A language has the keys, placeholders, Markdown, and numbers of English."""
+    assert set(texts) == set(ENGLISH_TEXTS)
+    for kind in (r"{\w+}", r"\*\*", r"\n", r"`[^`]*`", r"\d"):
+        different = [
+            path
+            for path, text in ENGLISH_TEXTS.items()
+            if Counter(re.findall(kind, text)) != Counter(re.findall(kind, texts[path]))
+        ]
+        assert different == [], kind
+
+
+@in_each_language
+def test_language_is_translated(texts: dict[str, str]) -> None:
+    """No text is empty or left in English."""
+    assert [
+        path for path, text in texts.items() if not text or text != text.strip()
+    ] == []
+    assert [
+        path
+        for path, text in ENGLISH_TEXTS.items()
+        if (texts[path] == text) != (text in SAME_AS_ENGLISH)
+        and text not in LIKE_ENGLISH
+    ] == []
+
+
+@in_each_language
+def test_language_fits_on_tiles(texts: dict[str, str]) -> None:
+    """Names and states of entities are short enough to be shown in full."""
+    assert [
+        f"{path}: {texts[path]}"
+        for path, text in ENGLISH_TEXTS.items()
+        if path.startswith("entity/") and len(texts[path]) > max(TILE, len(text))
+    ] == []
+
+
+@in_each_language
+def test_language_quotes_its_own_names(texts: dict[str, str]) -> None:
+    """What a text quotes is named as in the rest of the file."""
+    for path, text in ENGLISH_TEXTS.items():
+        for pair in re.findall(r'\*\*(.+?)\*\*|"(.+?)"', text):
+            quoted = "".join(pair)
+            names = {
+                texts[key] for key, name in ENGLISH_TEXTS.items() if name == quoted
+            }
+            assert not names or any(name in texts[path] for name in names), path
