@@ -60,11 +60,11 @@ LIKE_ENGLISH = frozenset(
     {
         "Control",
         "Dashboard",
+        "Fallback",
         "Details",
         "Format",
         "Host",
         "Manual",
-        "Normal",
         "Port",
         "Start",
         "Status",
