@@ -443,28 +443,6 @@ async def test_nothing_over_a_restart(
     assert len(messages(calls)) == told
 
 
-async def test_nothing_without_a_choice(
-    hass: HomeAssistant, plugged_in: Simulator, entry: MockConfigEntry, tmp_path: Path
-) -> None:
-    """Without a choice of notification, Home Assistant shows the text."""
-    await set_number(hass, entry, "current_limit", 0)
-    await poll(hass, entry)
-    calls: list[ServiceCall] = async_mock_service(
-        hass, "persistent_notification", "create"
-    )
-    now = next_hour()
-    mock_restore_cache(hass, [last_triggered(now - timedelta(hours=25))])
-    await use_nothing(hass, tmp_path)
-    await at(hass, now)
-    (message,) = messages(calls)
-    assert message.startswith("The car is connected, but has not charged")
-    car_is_full, nothing = (
-        load_yaml_dict(str(FOLDER / f"{name}.yaml"))["blueprint"]["input"]["notify"]
-        for name in ("car_is_full", "nothing_charged")
-    )
-    assert car_is_full == nothing
-
-
 async def test_no_car_for_a_day(
     hass: HomeAssistant, entry: MockConfigEntry, tmp_path: Path
 ) -> None:
