@@ -48,17 +48,14 @@ class Watched:
         self._serial_numbers = [serial for serial, _ in chargers.addresses]
         self._entities: dict[str, str] = {}
 
-    async def wait_for_values(self) -> None:
-        """Wait until all chargers have been read."""
+    async def wait_until_set_up(self) -> None:
+        """Wait until all chargers have been read and have entities."""
         async with asyncio.timeout(START_TIMEOUT):
             while True:
-                states = await self.home.states(DOMAIN)
-                if not self._serial_numbers or all(
-                    states.get(f"{serial}_power", "unknown").replace(".", "").isdigit()
-                    for serial in self._serial_numbers
-                ):
+                entries = await self.home.call("config_entries/get", domain=DOMAIN)
+                if all(entry["state"] == "loaded" for entry in entries):
                     break
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(0.5)
         for entity in await self.home.call("config/entity_registry/list"):
             if entity["platform"] == DOMAIN:
                 self._entities[entity["unique_id"]] = entity["entity_id"]
@@ -118,7 +115,7 @@ class Watched:
 async def measure(watched: Watched, minutes: float) -> Figures:
     """Measure with the chargers that there are."""
     home, chargers = watched.home, watched.chargers
-    await watched.wait_for_values()
+    await watched.wait_until_set_up()
     figures = {"start": time.time() - home.started_at}
     await watched.choose_modes()
     await asyncio.sleep(SETTLE)
@@ -183,7 +180,7 @@ ROWS: Final[Sequence[tuple[str, str, int]]] = (
     ("CPU seconds a minute, a charger", "cpu each", 3),
     ("memory a charger, MiB", "memory each", 2),
     ("requests a minute, a charger", "requests each", 1),
-    ("seconds from start to all values known", "start", 1),
+    ("seconds from start to all chargers set up", "start", 1),
     ("seconds from the first charger's set-up to the last one's", "set up", 1),
     ("event loop late, 99.9th percentile, ms", "delay", 1),
     ("event loop late, worst, ms", "worst delay", 1),

@@ -282,7 +282,8 @@ class HomeAssistantProcess:
     async def call(self, command: str, **fields: Any) -> Any:
         """Send a WebSocket command and return its result."""
         assert self._session is not None
-        async with self._session.ws_connect("/api/websocket") as socket:
+        # The registry of a hundred chargers is larger than the default maximum.
+        async with self._session.ws_connect("/api/websocket", max_msg_size=0) as socket:
             await socket.receive_json()
             await socket.send_json({"type": "auth", "access_token": self._token})
             await socket.receive_json()

@@ -1,5 +1,6 @@
 """The site: decides for all chargers, from what the meters of the house say."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
@@ -46,6 +47,11 @@ from .surplus.settings import (
 )
 
 DECIDE_EVERY: Final = timedelta(seconds=5)
+READ_EVERY: Final = 1.0
+"""Seconds between two decisions because of chargers that were read.
+
+Each decision is about all chargers: with many, one for each read would cost too much.
+"""
 PUBLISH_EVERY: Final = 1.0
 """Seconds between two states of the sensors, however often the meters report."""
 LONGEST_STEP: Final = 60.0
@@ -165,6 +171,7 @@ class Site:
         self._controller = Controller(self._settings())
         self._decided_at = monotonic()
         self._is_due = False
+        self._due_later: asyncio.TimerHandle | None = None
         self._listeners: list[Callable[[], None]] = []
         self._published_at = 0.0
         self._unsubscribes: list[CALLBACK_TYPE] = []
@@ -190,6 +197,7 @@ class Site:
     @callback
     def async_stop(self) -> None:
         """Stop deciding; the chargers keep their limits for a time."""
+        self._cancel_later()
         while self._unsubscribes:
             self._unsubscribes.pop()()
         for member in self._members.values():
@@ -279,6 +287,20 @@ class Site:
         self._decide_soon()
 
     @callback
+    def _charger_read(self) -> None:
+        """Decide after a charger was read, but not more often than READ_EVERY."""
+        wait = self._decided_at + READ_EVERY - monotonic()
+        if wait <= 0:
+            self._decide_soon()
+        elif self._due_later is None:
+            self._due_later = self._hass.loop.call_later(wait, self._decide_soon)
+
+    def _cancel_later(self) -> None:
+        if self._due_later is not None:
+            self._due_later.cancel()
+            self._due_later = None
+
+    @callback
     def _decide_soon(self) -> None:
         if not self._is_due:
             self._is_due = True
@@ -297,6 +319,7 @@ class Site:
     def async_decide(self) -> None:
         """Decide now, and hand the decisions to the chargers."""
         self._is_due = False
+        self._cancel_later()
         t = monotonic()
         for each in self._members.values():
             each.update(t)
@@ -389,7 +412,7 @@ class Site:
                 member = Member(entry.entry_id, runtime)
                 member.update(monotonic())
                 member.unsubscribe = runtime.coordinator.async_add_listener(
-                    self._decide_soon
+                    self._charger_read
                 )
                 joined.append(member)
             self._members[entry.entry_id] = member
