@@ -1,14 +1,18 @@
 """Home Assistant that is watched from within: `python -m benchmarks.watched`.
 
 It takes the arguments of Home Assistant, has a meter that reports every two seconds, and
-two actions: `benchmark.begin` begins to measure, and `benchmark.end` returns what was
-measured.
+some actions: `benchmark.begin` begins to measure, `benchmark.end` returns what was
+measured, `benchmark.look` returns what there is now, and `benchmark.meter` lets the meter
+be silent, unavailable or on.
 """
 
-from contextlib import ExitStack
+import asyncio
+from contextlib import ExitStack, suppress
 import gc
 from itertools import count
+from pathlib import Path
 import sys
+import threading
 import time
 from typing import Any, Final
 
@@ -31,7 +35,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.util.json import JsonValueType
 
 from .lateness import lateness, percentile
-from .meter import report
+from .meter import SENSORS, report
 
 DOMAIN: Final = "benchmark"
 CHARGERS: Final = "nexblue_local"
@@ -55,12 +59,17 @@ class Watch:
         self._set_up: list[float] = []
         self._collection_began_at = 0.0
         self._numbers = count()
+        self._meter = "on"
         gc.callbacks.append(self._collected)
         async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed)
         hass.services.async_register(DOMAIN, "begin", self._begin)
         hass.services.async_register(
             DOMAIN, "end", self._end, supports_response=SupportsResponse.ONLY
         )
+        hass.services.async_register(
+            DOMAIN, "look", self._count, supports_response=SupportsResponse.ONLY
+        )
+        hass.services.async_register(DOMAIN, "meter", self._set_meter)
         self._report()
         self._look()
 
@@ -76,7 +85,11 @@ class Watch:
     def _report(self) -> None:
         entries = self._hass.config_entries
         chargers = len(entries.async_entries(CHARGERS)) - 1 if entries else 1
-        report(self._hass, next(self._numbers), chargers)
+        if self._meter == "on":
+            report(self._hass, next(self._numbers), chargers)
+        elif self._meter == "unavailable":
+            for name in SENSORS:
+                self._hass.states.async_set(f"sensor.{name}", "unavailable")
         self._hass.loop.call_later(METER_EVERY, self._report)
 
     def _look(self) -> None:
@@ -95,6 +108,18 @@ class Watch:
         else:
             pause = 1000 * (now - self._collection_began_at)
             self._measured.setdefault("collections", []).append(pause)
+
+    async def _set_meter(self, call: ServiceCall) -> None:
+        self._meter = call.data["state"]
+
+    async def _count(self, _: ServiceCall) -> ServiceResponse:
+        """Return how many tasks, sockets and threads there are."""
+        descriptors = await self._hass.async_add_executor_job(_open_files)
+        return {
+            "tasks": len(asyncio.all_tasks()),
+            "sockets": sum(name.startswith("socket:") for name in descriptors),
+            "threads": threading.active_count(),
+        }
 
     async def _begin(self, call: ServiceCall) -> None:
         """Begin to measure; `looks` is whether at delays and ages, which costs time."""
@@ -123,6 +148,15 @@ class Watch:
                 str(part): percentile(values, part) for part in PARTS if values
             }
         return figures
+
+
+def _open_files() -> list[str]:
+    names = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        # The one that lists them is closed by now.
+        with suppress(OSError):
+            names.append(str(descriptor.readlink()))
+    return names
 
 
 def main() -> int:
