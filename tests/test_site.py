@@ -605,3 +605,21 @@ async def test_each_report_decides(build: Build) -> None:
     async_fire_time_changed(home.hass, dt_util.utcnow() + site.DECIDE_EVERY)
     await settle()
     assert decided._decided_at == home.clock.t
+
+
+async def test_reads_decide_once_a_second(build: Build) -> None:
+    """A charger that was read is decided on at once, or within a second of the last."""
+    home = await build(chargers=2)
+    first, second = (entry.runtime_data.coordinator for entry in home.entries)
+    home.clock.t += 2.0
+    decided_at = home.clock.t
+    await first.async_refresh()
+    await settle()
+    assert home.site.runtime_data._decided_at == decided_at
+    home.clock.t += 0.5
+    await second.async_refresh()
+    await settle()
+    assert home.site.runtime_data._decided_at == decided_at
+    async with asyncio.timeout(5):
+        while home.site.runtime_data._decided_at != home.clock.t:
+            await settle()
