@@ -241,10 +241,10 @@ class Charging:
             await self._control.reconciler.save()
             self._on_change()
 
-    def apply(self, decision: ChargerDecision, next_change: datetime | None) -> None:
-        """Do what the site decided."""
+    def apply(self, decision: ChargerDecision, next_change: datetime | None) -> bool:
+        """Do what the site decided; return whether its reason is another one."""
         if self._is_released:
-            return
+            return False
         mode = self.mode
         fuse = None if mode is Mode.OFF else decision.fuse_a
         if mode is Mode.MANUAL and self.ceiling is None:
@@ -261,7 +261,7 @@ class Charging:
         self._control.delegate_phases(is_delegated=self._may_switch)
         if decision.phase_mode is not None:
             self._switch(PHASE_MODES[decision.phase_mode])
-        self._say(decision.reason, next_change)
+        return self._say(decision.reason, next_change)
 
     def _fuse_alone(self, fuse: float | None) -> float | None:
         """Return the limit where the user asked for none: at most what was found."""
@@ -270,15 +270,14 @@ class Charging:
             return found
         return min(found, fuse)
 
-    def _say(self, reason: Reason | None, next_change: datetime | None) -> None:
+    def _say(self, reason: Reason | None, next_change: datetime | None) -> bool:
         before, at = self.reason, self.next_change
         self.reason = reason
         if next_change is None or at is None or abs(next_change - at).seconds >= 2:
             # It is calculated again each time, to the millisecond.
             self.next_change = next_change
-        if reason is not before:
-            # The time is shown with the next poll.
-            self._on_change()
+        # The time is shown with the next poll.
+        return reason is not before
 
     def _rest(self, *, is_lost: bool) -> None:
         """Apply what holds without a decision."""

@@ -172,6 +172,8 @@ class Site:
         self._decided_at = monotonic()
         self._is_due = False
         self._due_later: asyncio.TimerHandle | None = None
+        self._to_show: dict[str, Member] = {}
+        """Chargers whose entities do not show the present reason yet, by ID."""
         self._listeners: list[Callable[[], None]] = []
         self._published_at = 0.0
         self._unsubscribes: list[CALLBACK_TYPE] = []
@@ -198,6 +200,7 @@ class Site:
     def async_stop(self) -> None:
         """Stop deciding; the chargers keep their limits for a time."""
         self._cancel_later()
+        self._to_show.clear()
         while self._unsubscribes:
             self._unsubscribes.pop()()
         for member in self._members.values():
@@ -342,11 +345,30 @@ class Site:
         )
         now = dt_util.utcnow()
         for answer in decision.chargers:
-            charging = self._members[answer.id].charging
-            charging.apply(answer, _next_change(answer, t, now))
+            member = self._members[answer.id]
+            if member.charging.apply(answer, _next_change(answer, t, now)):
+                self._show_soon(member)
         if t - self._published_at >= PUBLISH_EVERY:
             self._published_at = t
             self._publish()
+
+    def _show_soon(self, member: Member) -> None:
+        """Show another reason at a charger's entities."""
+        if not self._to_show:
+            self._hass.loop.call_soon(self._show_next)
+        self._to_show[member.id] = member
+
+    @callback
+    def _show_next(self) -> None:
+        """Show it at one charger; the event loop is free before the next one."""
+        if not self._to_show:
+            # The site was stopped.
+            return
+        member = self._to_show.pop(next(iter(self._to_show)))
+        if self._members.get(member.id) is member:
+            member.runtime.coordinator.async_publish(None)
+        if self._to_show:
+            self._hass.loop.call_soon(self._show_next)
 
     def _publish(self) -> None:
         for listener in self._listeners.copy():
