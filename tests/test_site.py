@@ -791,3 +791,21 @@ async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> No
     assert energy(10, 0, 500) == pytest.approx((car - 500) * 10, rel=0.02)
     assert energy(10, 9000, 0) == 0.0
     assert energy(3600, 0, 0) == 0.0
+
+
+async def test_reads_decide_once_a_second(build: Build) -> None:
+    """A charger that was read is decided on at once, or within a second of the last."""
+    home = await build(chargers=2)
+    first, second = (entry.runtime_data.coordinator for entry in home.entries)
+    home.clock.t += 2.0
+    decided_at = home.clock.t
+    await first.async_refresh()
+    await settle()
+    assert home.site.runtime_data._decided_at == decided_at
+    home.clock.t += 0.5
+    await second.async_refresh()
+    await settle()
+    assert home.site.runtime_data._decided_at == decided_at
+    async with asyncio.timeout(5):
+        while home.site.runtime_data._decided_at != home.clock.t:
+            await settle()

@@ -33,6 +33,7 @@ from .const import (
     CONF_SUPPLY_PHASES,
     CONF_SWITCH_PHASES,
     DOMAIN,
+    SITE_UNIQUE_ID,
 )
 
 AUTOMATIC: Final = "automatic"
@@ -170,8 +171,8 @@ def async_charger_entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
 @callback
 def async_site_entry(hass: HomeAssistant) -> ConfigEntry[Any] | None:
     """Return the entry of the site, None if there is none that is enabled."""
-    entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
-    return next(filter(is_site, entries), None)
+    entry = hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, SITE_UNIQUE_ID)
+    return None if entry is None or entry.disabled_by else entry
 
 
 def is_site(entry: ConfigEntry[Any]) -> bool:
