@@ -151,7 +151,12 @@ class ChargerConfig:
     @classmethod
     def from_entry(cls, entry: ConfigEntry[Any]) -> Self:
         """Return the options of a charger's entry."""
-        options = {**CHARGER_DEFAULTS, **entry.options}
+        return cls.from_options(entry.options)
+
+    @classmethod
+    def from_options(cls, chosen: Mapping[str, Any]) -> Self:
+        """Return what was chosen, or the defaults."""
+        options = {**CHARGER_DEFAULTS, **chosen}
         return cls(
             supply_phases=SUPPLY_PHASES[options[CONF_SUPPLY_PHASES]],
             rotation=PHASE_ROTATIONS[options[CONF_PHASE_ROTATION]],
