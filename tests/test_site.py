@@ -27,6 +27,7 @@ from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
 )
+from custom_components.nexblue_local.ledger.sources import Supply
 from custom_components.nexblue_local.modbus.enums import PhaseMode
 from simulator import Car, Mains, SimulatedCharger, Simulator
 
@@ -766,11 +767,12 @@ async def test_each_report_decides(build: Build) -> None:
     assert decided._decided_at == home.clock.t
 
 
-async def test_solar_energy(build: Build) -> None:
+async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is imported and what the battery gives is not the sun's, nor is a gap."""
     home = await in_sun(build, battery={"battery_power": "sensor.battery"})
     decided = home.site.runtime_data
-    charging = home.entries[0].runtime_data.controller.charging
+    supply = Supply()
+    monkeypatch.setattr(home.entries[0].runtime_data.recorder, "supply", supply.add)
     car = home.cars
 
     def energy(seconds: float, grid: float, battery: float) -> float:
@@ -778,10 +780,10 @@ async def test_solar_energy(build: Build) -> None:
         home.grid, home.others["sensor.battery"] = grid, (battery, "W")
         home.report()
         decided.async_decide()
-        before = charging.solar_energy
+        before = supply.solar_wh
         home.clock.t += seconds
         decided.async_decide()
-        return float((charging.solar_energy - before) * 3.6e6)
+        return (supply.solar_wh - before) * 3600
 
     assert energy(10, 0, 0) == pytest.approx(car * 10, rel=0.02)
     assert energy(10, -3000, -500) == pytest.approx(car * 10, rel=0.02)
@@ -789,3 +791,21 @@ async def test_solar_energy(build: Build) -> None:
     assert energy(10, 0, 500) == pytest.approx((car - 500) * 10, rel=0.02)
     assert energy(10, 9000, 0) == 0.0
     assert energy(3600, 0, 0) == 0.0
+
+
+async def test_reads_decide_once_a_second(build: Build) -> None:
+    """A charger that was read is decided on at once, or within a second of the last."""
+    home = await build(chargers=2)
+    first, second = (entry.runtime_data.coordinator for entry in home.entries)
+    home.clock.t += 2.0
+    decided_at = home.clock.t
+    await first.async_refresh()
+    await settle()
+    assert home.site.runtime_data._decided_at == decided_at
+    home.clock.t += 0.5
+    await second.async_refresh()
+    await settle()
+    assert home.site.runtime_data._decided_at == decided_at
+    async with asyncio.timeout(5):
+        while home.site.runtime_data._decided_at != home.clock.t:
+            await settle()
