@@ -691,7 +691,7 @@ async def running(
 async def run(options: argparse.Namespace) -> None:
     """Run the demo until it is cancelled, or with `once` until the car charges."""
     async with running(
-        FOLDER,
+        options.folder,
         manual=options.manual,
         has_battery=options.battery,
         unsigned_currents=options.unsigned_currents,
@@ -754,6 +754,12 @@ def main() -> int:
         help="let the grid meter show exported currents like imported ones",
     )
     parser.add_argument("--once", action="store_true", help="end when the car charges")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=FOLDER,
+        help="where Home Assistant stores its data; what is there is deleted",
+    )
     options = parser.parse_args()
     try:
         return asyncio.run(supervise(options))
@@ -762,7 +768,7 @@ def main() -> int:
         return 0
     except StartFailed as error:
         print(
-            f"error: {error}; Home Assistant's log is .demo/console.log",
+            f"error: {error}; Home Assistant's log is {options.folder}/console.log",
             file=sys.stderr,
         )
         return 1

@@ -1,0 +1,202 @@
+"""What a person does with the demo, step by step, and what is seen at each."""
+
+from collections.abc import Callable
+import json
+import re
+
+from .frontend import Frontend
+from .texts import entity, state, text
+
+CHARGER = "NexBlue Delta Max"
+ADDRESS = "127.0.0.1"
+SERIAL_NUMBER = "NB10SIM00001"
+SITE = "Solar and main fuse"
+AUTOMATION = "Charge slowly at first"
+
+# As the demo's dashboard has them.
+CAR = "Car"
+LIMITED_BY = entity("sensor.limited_by")
+LIMIT = entity("number.current_limit")
+STATUS = entity("sensor.status")
+MODE = entity("select.charge_mode")
+VEHICLE = entity("binary_sensor.vehicle_connected")
+
+
+def find_discovered_charger(home: Frontend) -> None:
+    """Find the charger that Home Assistant discovered."""
+    home.open("/config/integrations/dashboard")
+    home.see(f"{CHARGER} ({ADDRESS})", text("config.step.user.title"))
+    home.picture("discovered", everywhere=True)
+
+
+def add_charger(home: Frontend) -> None:
+    """Add it."""
+    home.press("Add")
+    home.see(text("config.step.zeroconf_confirm.title"), SERIAL_NUMBER, ADDRESS)
+    home.picture("add-charger", everywhere=True)
+    home.press("Submit")
+
+
+def describe_site(home: Frontend) -> None:
+    """Choose the sensors of the house, of which Energy knows some."""
+    home.see(text("config.step.site.title"))
+    home.see_button(f"{text('config.step.site.data.grid_power')} Meter power")
+    solar, fuse = (f"config.step.site.sections.{name}" for name in ("solar", "fuse"))
+    home.see_button(f"{text(f'{solar}.data.solar_power')} Solar power")
+    home.press(text(f"{fuse}.name"))
+    for phase in ("L1", "L2", "L3"):
+        home.choose_entity(
+            text(f"{fuse}.data.house_current_{phase.lower()}"), f"Meter current {phase}"
+        )
+    home.enter(text(f"{fuse}.data.main_fuse"), "20")
+    home.picture("site", everywhere=True, height=1900)
+    home.press("Next")
+
+
+def check_site(home: Frontend) -> None:
+    """Check what the sensors say, and finish."""
+    home.see(text("config.step.check.title"), "imports", "The main fuse allows 20 A.")
+    home.picture("site-check", everywhere=True)
+    home.press("Submit")
+    home.press("Skip and finish")
+
+
+def look_at_devices(home: Frontend) -> None:
+    """Look at the pages of charger and site."""
+    home.open("/config/integrations/integration/nexblue_local")
+    home.see(SITE)
+    home.picture("integration", everywhere=True)
+    for device, name, entities in (
+        (CHARGER, "charger", ("sensor.status", "number.current_limit", "sensor.power")),
+        (SITE, "site", ("sensor.surplus_power", "sensor.fuse_headroom")),
+    ):
+        home.open("/config/devices/dashboard")
+        home.page.get_by_role("row", name=device).click()
+        home.see(*(entity(key) for key in entities))
+        home.picture(f"{name}-device", everywhere=True, height=2500)
+
+
+def open_dashboard(home: Frontend) -> None:
+    """Open the dashboard, on which the car charges as fast as it can."""
+    home.page.get_by_role("link", name="Charger", exact=True).click()
+    home.see_tile(CAR, r"1\d,\d{3} W")
+    home.see_tile(STATUS, state("sensor.status", "charging"))
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "app_maximum"))
+
+
+def lower_ceiling(home: Frontend) -> None:
+    """Lower the charging current limit to 10 A, and see the car follow."""
+    for _ in range(6):
+        home.press("Decrement")
+    home.see_tile(LIMIT, "10 A")
+    home.see_tile(entity("sensor.current_l1"), r"10\.0 A")
+    home.see_tile(CAR, r"6,\d{3} W")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "current_limit"))
+    home.picture("ceiling", everywhere=True)
+    for _ in range(6):
+        home.press("Increment")
+    home.see_tile(LIMIT, "16 A")
+
+
+def choose_solar(home: Frontend) -> None:
+    """Charge from the sun only."""
+    home.press(f"Option {state('select.charge_mode', 'manual')}")
+    solar = state("select.charge_mode", "solar")
+    home.page.get_by_role("menuitem", name=solar, exact=True).click()
+    home.see_tile(MODE, solar)
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "sun"))
+    home.picture("solar")
+
+
+def cloud_over(home: Frontend) -> None:
+    """Draw clouds over the sky, read why the car does not charge, and clear it."""
+    home.press("Toggle Overcast sky")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "waiting_for_sun"))
+    home.see_tile(STATUS, state("sensor.status", "suspended_evse"))
+    home.see_tile(CAR, "0 W")
+    home.picture("clouds", everywhere=True)
+    home.press("Toggle Overcast sky")
+    home.see_tile(STATUS, state("sensor.status", "charging"))
+
+
+def build_automation(home: Frontend) -> None:
+    """Build an automation that lowers the limit when a vehicle is connected."""
+    home.open("/config/automation/dashboard")
+    home.press("Create automation")
+    home.page.get_by_text("Create new automation").click()
+    trigger = text("triggers.vehicle_connected.name")
+    action = text("services.set_limits.name")
+    for button, name in (("Add trigger", trigger), ("Add action", action)):
+        home.press(button)
+        home.page.get_by_role("treeitem", name="Devices", exact=True).click()
+        home.page.get_by_role("treeitem", name=CHARGER, exact=True).click()
+        home.see_button(f"{name} {CHARGER}")
+        home.picture(button.lower().replace(" ", "-"))
+        home.press(f"{name} {CHARGER}")
+    home.enter_optional(text("services.set_limits.fields.current_limit.name"), "13")
+    home.picture("automation", everywhere=True)
+    home.press("Save")
+    home.page.get_by_role("textbox", name="Name").fill(AUTOMATION)
+    home.button("Save").last.click()
+    home.see("Traces")
+    home.open("/config/automation/dashboard")
+    home.see(AUTOMATION)
+
+
+def pull_plug(home: Frontend) -> None:
+    """Pull the plug; plug it in again, which the automation notices."""
+    home.open("/nexblue-charger")
+    home.press("Toggle Car plugged in")
+    home.see_tile(VEHICLE, "Unplugged")
+    home.see_tile(STATUS, state("sensor.status", "available"))
+    home.see_tile(CAR, "0 W")
+    home.picture("unplugged")
+    home.press("Toggle Car plugged in")
+    home.see_tile(VEHICLE, "Plugged in")
+    home.see_tile(LIMIT, "13 A")
+    home.see_tile(STATUS, state("sensor.status", "charging"))
+
+
+def cut_power(home: Frontend) -> None:
+    """Cut the charger's power, and see it come back with its settings."""
+    home.press("Toggle Charger power")
+    home.see_tile(STATUS, "Unavailable")
+    home.see_tile(LIMIT, "13 A")
+    home.picture("no-power", everywhere=True)
+    home.press("Toggle Charger power")
+    home.see_tile(STATUS, state("sensor.status", "charging"))
+    home.see_tile(MODE, state("select.charge_mode", "solar"))
+    home.see_tile(LIMIT, "13 A")
+    home.picture("dashboard", everywhere=True)
+    home.picture("dashboard-whole", everywhere=True, height=2400)
+
+
+def download_diagnostics(home: Frontend) -> None:
+    """Download the diagnostics, which name neither serial number nor address."""
+    home.open("/config/devices/dashboard")
+    home.page.get_by_role("row", name=CHARGER).click()
+    home.see(
+        entity("event.control_event"),
+        text("entity.event.control_event.state_attributes.event_type.state.restored"),
+    )
+    file = home.download("Download diagnostics")
+    assert json.loads(file)["data"], "The diagnostics have no data."
+    for secret in (SERIAL_NUMBER, ADDRESS):
+        assert not re.search(re.escape(secret), file), f"{secret} is in the diagnostics"
+
+
+STEPS: tuple[Callable[[Frontend], None], ...] = (
+    find_discovered_charger,
+    add_charger,
+    describe_site,
+    check_site,
+    look_at_devices,
+    open_dashboard,
+    lower_ceiling,
+    choose_solar,
+    cloud_over,
+    build_automation,
+    pull_plug,
+    cut_power,
+    download_diagnostics,
+)
