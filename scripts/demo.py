@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 import fcntl
+import json
 import os
 from pathlib import Path
 import re
@@ -15,16 +16,25 @@ import socket
 import sys
 from typing import Any
 
+from custom_components.nexblue_local.const import DOMAIN, SITE_UNIQUE_ID
+from custom_components.nexblue_local.dashboard import (
+    ChargerEntities,
+    SiteEntities,
+    Text,
+    dashboard_config,
+)
+from custom_components.nexblue_local.modbus.enums import PhaseMode
 from simulator import Car, SimulatedCharger, Simulator
 from simulator.announcement import Announcement
 from simulator.controls import WorldControls
-from simulator.house import Battery, House
+from simulator.house import Battery, House, Roof
 from simulator.meter import Meter, address_of
+from simulator.sky import SUNRISE, play
 
 from .forward import port_to_socket, socket_to_port
 from .home_assistant import HOST, ROOT, HomeAssistantProcess, StartFailed
 
-DOMAIN = "nexblue_local"
+TRANSLATIONS = ROOT / "custom_components" / DOMAIN / "translations" / "en.json"
 FOLDER = ROOT / ".demo"
 PORT = 8123
 SOCKET = FOLDER / "http.socket"
@@ -161,8 +171,9 @@ PUBLIC_PORT = int(os.environ.get("NEXBLUE_DEMO_PORT", "0"))
 
 
 def say(text: str) -> None:
-    """Print a progress message."""
-    print(f"==> {text}", flush=True)
+    """Print a progress message, in the place of the current values on a terminal."""
+    start = "\r\033[K" if sys.stdout.isatty() else ""
+    print(f"{start}==> {text}", flush=True)
 
 
 def free_port(wanted: int) -> int:
@@ -229,12 +240,8 @@ async def add_site(home: HomeAssistantProcess, flow_id: str, ids: Ids) -> None:
 
 async def meter_ids(home: HomeAssistantProcess) -> Ids | None:
     """Return the meter's entity IDs by what they measure, None before there are any."""
-    entities = await registered_entities(home)
-    return {
-        key.partition("_")[2]: entity["entity_id"]
-        for key, entity in entities.items()
-        if key.startswith("sensor.meter_")
-    } or None
+    entities = (await registered_entities(home)).get("meter", {})
+    return {key.partition(".")[2]: each for key, each in entities.items()} or None
 
 
 async def configured_entry(home: HomeAssistantProcess) -> str | None:
@@ -243,18 +250,19 @@ async def configured_entry(home: HomeAssistantProcess) -> str | None:
     return next((e["entry_id"] for e in entries if e["state"] == "loaded"), None)
 
 
-async def registered_entities(home: HomeAssistantProcess) -> dict[str, dict[str, Any]]:
-    """Return the registry entries of the demo's entities by domain and key.
+async def registered_entities(home: HomeAssistantProcess) -> dict[str, Ids]:
+    """Return entity IDs by domain and key, for each device by its unique ID.
 
-    The key of what Home Assistant reads from the meter begins with `meter_`.
+    What Home Assistant reads by its Modbus integration are the devices `world` and
+    `meter`. Disabled entities are left out.
     """
-    return {
-        f"{entity['entity_id'].partition('.')[0]}."
-        f"{key if device != 'meter' else f'meter_{key}'}": entity
-        for entity in await home.call("config/entity_registry/list")
-        if entity["platform"] in (DOMAIN, "modbus")
-        for device, _, key in (entity["unique_id"].partition("_"),)
-    }
+    devices: dict[str, Ids] = {}
+    for entity in await home.call("config/entity_registry/list"):
+        if entity["platform"] in (DOMAIN, "modbus") and not entity["disabled_by"]:
+            device, _, key = entity["unique_id"].partition("_")
+            domain = entity["entity_id"].partition(".")[0]
+            devices.setdefault(device, {})[f"{domain}.{key}"] = entity["entity_id"]
+    return devices
 
 
 async def configure_sources(home: HomeAssistantProcess, ids: Ids) -> None:
@@ -287,14 +295,12 @@ async def configure_sources(home: HomeAssistantProcess, ids: Ids) -> None:
     await import_history(home, ids["grid_import"], HOUSE_ENERGY)
 
 
-async def configure_device(
-    home: HomeAssistantProcess, entities: dict[str, dict[str, Any]]
-) -> None:
+async def configure_device(home: HomeAssistantProcess, charger_ids: Ids) -> None:
     """Add the charger to the Energy dashboard as an individual device."""
     charger = {
         "name": "Charger",
-        "stat_consumption": entities["sensor.lifetime_energy"]["entity_id"],
-        "stat_rate": entities["sensor.power"]["entity_id"],
+        "stat_consumption": charger_ids["sensor.lifetime_energy"],
+        "stat_rate": charger_ids["sensor.power"],
     }
     await home.call("energy/save_prefs", device_consumption=[charger])
     await import_history(home, charger["stat_consumption"])
@@ -349,159 +355,60 @@ async def create_dashboard(home: HomeAssistantProcess) -> None:
     )
 
 
-async def save_dashboard(
-    home: HomeAssistantProcess, entities: dict[str, dict[str, Any]]
-) -> None:
-    """Show the entities on the dashboard, as far as they exist."""
-
-    def named(key: str) -> dict[str, Any]:
-        entity = entities[key]
-        return {"entity": entity["entity_id"], "name": entity["original_name"]}
-
-    def tile(
-        key: str,
-        *features: dict[str, str],
-        name: str | None = None,
-        icon: str | None = None,
-    ) -> dict[str, Any]:
-        return {
-            "type": "tile",
-            **named(key),
-            **({} if name is None else {"name": name}),
-            **({} if icon is None else {"icon": icon}),
-            "features": list(features),
-        }
-
-    def tiles(*keys: str) -> list[dict[str, Any]]:
-        return [tile(key) for key in keys if key in entities]
-
-    def graph(title: str, *keys: str, **names: str) -> dict[str, Any]:
-        shown = dict.fromkeys(keys) | {
-            f"sensor.{key}": name for key, name in names.items()
-        }
-        return {
-            "type": "history-graph",
-            "title": title,
-            "hours_to_show": 0.25,
-            "entities": [
-                named(key) | ({} if name is None else {"name": name})
-                for key, name in shown.items()
-                if key in entities
-            ],
-            "grid_options": {"columns": "full"},
-        }
-
-    def section(title: str, *cards: dict[str, Any], span: int = 1) -> dict[str, Any]:
-        heading = {"type": "heading", "heading": title}
-        return {"type": "grid", "column_span": span, "cards": [heading, *cards]}
-
-    # The keys, names and icons of what the first row shows.
-    overview = (
-        ("sensor.power", "Car", "mdi:car-electric"),
-        ("sensor.meter_solar_power", "Sun", "mdi:weather-sunny"),
-        ("sensor.meter_grid_power", "From the grid", "mdi:transmission-tower"),
-        ("sensor.meter_battery_power", "From the battery", "mdi:home-battery"),
-        ("sensor.surplus_power", "Surplus", None),
-        ("sensor.limited_by", "Limited by", None),
-        ("sensor.next_change", "Next change", None),
+def dashboard(devices: dict[str, Ids], names: dict[str, str]) -> dict[str, Any]:
+    """Return the dashboard of the integration, and the simulated world's switches."""
+    texts = json.loads(TRANSLATIONS.read_text())["common"]
+    meter = devices["meter"]
+    site = SiteEntities(
+        name=names.get(SITE_UNIQUE_ID, ""),
+        entities=devices.get(SITE_UNIQUE_ID, {}),
+        solar_power=meter["sensor.solar_power"],
+        battery_power=meter.get("sensor.battery_power"),
     )
-    await home.call(
-        "lovelace/config/save",
-        url_path=DASHBOARD,
-        config={
-            "views": [
-                {
-                    "title": "Charger",
-                    "type": "sections",
-                    "sections": [
-                        section(
-                            "Now",
-                            *(
-                                tile(key, name=name, icon=icon)
-                                for key, name, icon in overview
-                                if key in entities
-                            ),
-                            graph(
-                                "Sun, house and car",
-                                meter_solar_power="Sun",
-                                house_power="House",
-                                power="Car",
-                                meter_grid_power="From the grid",
-                            ),
-                            span=4,
-                        ),
-                        section(
-                            "Control",
-                            *(
-                                tile(key, {"type": "select-options"})
-                                for key in ("select.charge_mode",)
-                                if key in entities
-                            ),
-                            tile(
-                                "number.current_limit",
-                                {"type": "numeric-input", "style": "buttons"},
-                            ),
-                            tile("select.phase_mode", {"type": "select-options"}),
-                            *tiles(
-                                *("switch.charging", "sensor.control"),
-                                *("number.fallback_limit", "number.fallback_timeout"),
-                                *(
-                                    "sensor.phase_switches_left",
-                                    "button.release_control",
-                                ),
-                            ),
-                        ),
-                        section(
-                            "Charger",
-                            *tiles(
-                                *("sensor.status",),
-                                *("binary_sensor.vehicle_connected",),
-                                *("binary_sensor.fault",),
-                                *("sensor.session_energy", "sensor.lifetime_energy"),
-                            ),
-                        ),
-                        section(
-                            "The simulated world",
-                            *(
-                                tile(f"switch.{n}", icon=icon)
-                                for n, icon in enumerate(WORLD.values())
-                            ),
-                        ),
-                        section(
-                            "Power",
-                            {
-                                "type": "gauge",
-                                **named("sensor.power"),
-                                "min": 0,
-                                "max": 11500,
-                                "needle": True,
-                                "grid_options": {"columns": "full"},
-                            },
-                        ),
-                        section(
-                            "Phases",
-                            *tiles(
-                                *("sensor.current_l1", "sensor.voltage_l1"),
-                                *("sensor.voltage_l2", "sensor.voltage_l3"),
-                            ),
-                            graph("Current", "sensor.current_l1"),
-                        ),
-                    ],
-                }
-            ]
-        },
+    chargers = [
+        ChargerEntities(name=names[device], entities=ids)
+        for device, ids in devices.items()
+        if device not in ("meter", "world", SITE_UNIQUE_ID)
+    ]
+    config = dashboard_config(
+        chargers, site, {text: texts[text] for text in Text}, graph_hours=0.25
     )
+    heading = {"type": "heading", "heading": "The simulated world"}
+    tiles = [
+        {"type": "tile", "entity": devices["world"][f"switch.{number}"], "icon": icon}
+        for number, icon in enumerate(WORLD.values())
+    ]
+    section = {"type": "grid", "cards": [heading, *tiles]}
+    config["views"][0]["sections"].append(section)
+    return config
 
 
-async def extend_dashboard(home: HomeAssistantProcess) -> None:
+async def save_dashboard(home: HomeAssistantProcess) -> None:
+    """Show what there is on the dashboard."""
+    titles = {
+        entry["entry_id"]: entry["title"]
+        for entry in await home.call("config_entries/get", domain=DOMAIN)
+    }
+    names = {
+        entity["unique_id"].partition("_")[0]: titles[entity["config_entry_id"]]
+        for entity in await home.call("config/entity_registry/list")
+        if entity["platform"] == DOMAIN
+    }
+    config = dashboard(await registered_entities(home), names)
+    await home.call("lovelace/config/save", url_path=DASHBOARD, config=config)
+
+
+async def has_site(home: HomeAssistantProcess, serial_number: str) -> bool | None:
+    """Return True once the entities of the site exist, and those of the charger."""
+    devices = await registered_entities(home)
+    found = {*devices.get(SITE_UNIQUE_ID, ()), *devices.get(serial_number, ())}
+    return True if found >= LAST_OF_SITE else None
+
+
+async def extend_dashboard(home: HomeAssistantProcess, serial_number: str) -> None:
     """Show the site's entities as well, once the user has set it up."""
-
-    async def with_site() -> dict[str, dict[str, Any]] | None:
-        entities = await registered_entities(home)
-        return entities if entities.keys() >= LAST_OF_SITE else None
-
-    if (entities := await first(with_site, timeout=None)) is not None:
-        await save_dashboard(home, entities)
+    await first(lambda: has_site(home, serial_number), timeout=None)
+    await save_dashboard(home)
 
 
 async def ended(task: asyncio.Task[None]) -> None:
@@ -612,19 +519,26 @@ async def running(
     folder: Path,
     *,
     manual: bool = False,
+    sky: bool = False,
     has_battery: bool = False,
     unsigned_currents: bool = False,
 ) -> AsyncIterator[HomeAssistantProcess]:
     """Run Home Assistant with a charger that is set up and a car that charges.
 
-    With `manual`, the user adds the charger and the site.
+    With `manual`, the user adds the charger and the site. With `sky`, the car is
+    plugged in by the script of `simulator.sky`.
     """
     say(f"Starting Home Assistant in {folder.name} (about ten seconds)")
     async with contextlib.AsyncExitStack() as stack:
+        charger = SimulatedCharger()
+        if sky:
+            # A switch to one phase would count, and leave none to three for an hour.
+            charger.change("phase_mode", PhaseMode.SINGLE_PHASE)
         simulator = await stack.enter_async_context(
-            Simulator(charger=SimulatedCharger(), port=free_port(5020))
+            Simulator(charger=charger, port=free_port(5020))
         )
         house = House(
+            roof=SUNRISE if sky else Roof(),
             battery=Battery() if has_battery else None,
             started_at=simulator.charger.clock(),
             main_fuse=MAIN_FUSE,
@@ -665,9 +579,11 @@ async def running(
         await set_up(home, simulator, ids, url=url, manual=manual)
         if await first(lambda: configured_entry(home), CHARGING_TIMEOUT) is None:
             raise StartFailed("the charger was not set up")
-        say("The charger is set up; plugging a car in")
-        simulator.charger.plug_in(Car())
-        entities = await registered_entities(home)
+        say("The charger is set up")
+        if not sky:
+            say("Plugging a car in")
+            charger.plug_in(Car())
+        charger_ids = (await registered_entities(home))[charger.serial_number]
         if not manual:
             say("Charging from surplus solar power")
             await home.call(
@@ -675,16 +591,18 @@ async def running(
                 domain="select",
                 service="select_option",
                 service_data={"option": "solar"},
-                target={"entity_id": entities["select.charge_mode"]["entity_id"]},
+                target={"entity_id": charger_ids["select.charge_mode"]},
             )
-        await configure_device(home, entities)
+        await configure_device(home, charger_ids)
         await create_dashboard(home)
-        await save_dashboard(home, entities)
-        if manual:
-            stack.push_async_callback(
-                ended, asyncio.create_task(extend_dashboard(home))
-            )
+        await save_dashboard(home)
         say(f"Dashboard: {url}  (Ctrl-C ends the demo)")
+        if manual:
+            extend = extend_dashboard(home, charger.serial_number)
+            stack.push_async_callback(ended, asyncio.create_task(extend))
+        if sky:
+            script = play(controls, meter, say)
+            stack.push_async_callback(ended, asyncio.create_task(script))
         yield home
 
 
@@ -693,6 +611,7 @@ async def run(options: argparse.Namespace) -> None:
     async with running(
         options.folder,
         manual=options.manual,
+        sky=options.sky,
         has_battery=options.battery,
         unsigned_currents=options.unsigned_currents,
     ) as home:
@@ -745,7 +664,14 @@ def main() -> int:
         action="store_true",
         help="let you add the discovered charger, and set up solar charging",
     )
-    parser.add_argument(
+    script = parser.add_mutually_exclusive_group()
+    script.add_argument(
+        "--sky",
+        action="store_true",
+        help="play ten minutes of a morning, and say at each step what to watch",
+    )
+    # It would take the surplus that the script is about.
+    script.add_argument(
         "--battery", action="store_true", help="add a battery to the house"
     )
     parser.add_argument(
@@ -761,6 +687,8 @@ def main() -> int:
         help="where Home Assistant stores its data; what is there is deleted",
     )
     options = parser.parse_args()
+    if options.sky and options.manual:
+        parser.error("--sky needs solar charging that is set up, so not --manual")
     try:
         return asyncio.run(supervise(options))
     except asyncio.CancelledError:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 import math
+from typing import Protocol
 
 from .world import PerPhase
 
@@ -12,6 +13,14 @@ STEP = 1.0
 def per_phase(power: float) -> PerPhase:
     """Return a power as the same part on each phase."""
     return (power / 3, power / 3, power / 3)
+
+
+class Panels(Protocol):
+    """Solar panels on a three-phase inverter."""
+
+    def power(self, time: float, *, is_overcast: bool) -> float:
+        """Return the power in W at `time` in s after a sunrise."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class Flow:
 class House:
     """A house with a roof, what is switched on in it, and its energies."""
 
-    roof: Roof = field(default_factory=Roof)
+    roof: Panels = field(default_factory=Roof)
     battery: Battery | None = None
     started_at: float = 0.0  # s on the clock of `advance`
     time_at_start: float = 600.0  # s after sunrise
@@ -105,6 +114,11 @@ class House:
         self.produced = 0.0  # Wh
         self.charged = 0.0  # Wh
         self.discharged = 0.0  # Wh
+
+    def change_roof(self, roof: Panels, time: float) -> None:
+        """Have other panels, for which it is `time` in s after a sunrise now."""
+        self.roof = roof
+        self.time_at_start = time - (self._now - self.started_at)
 
     def advance(self, now: float, car: PerPhase, voltages: PerPhase) -> None:
         """Simulate the time until `now`, in which the car takes as much in W."""

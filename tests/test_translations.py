@@ -23,6 +23,7 @@ from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS, INVALID_HOST
 from custom_components.nexblue_local.const import CONF_SUPPLY_PHASES, DOMAIN
 from custom_components.nexblue_local.control.controller import ERRORS
+from custom_components.nexblue_local.dashboard import Text
 from custom_components.nexblue_local.modbus import errors
 from custom_components.nexblue_local.options_flow import OPTIONS_SCHEMA
 from custom_components.nexblue_local.repairs import (
@@ -105,6 +106,7 @@ def test_errors() -> None:
     files = (
         "__init__",
         "controller",
+        "create_dashboard",
         "services",
         "control/controller",
         "control/state",
@@ -201,7 +203,7 @@ def test_steps() -> None:
 
 
 async def test_site_form(hass: HomeAssistant) -> None:
-    """Each field of the site has its texts, and each sentence of the check."""
+    """Each field of the site has its texts; so have the check and the dashboard."""
     step = TEXTS["config"]["step"]["site"]
     form = site_schema(hass, {}).schema
     parts = {key: part for key, part in form.items() if isinstance(part, section)}
@@ -212,4 +214,4 @@ async def test_site_form(hass: HomeAssistant) -> None:
         assert texts["name"]
         assert set(texts["data"]) == set(texts["data_description"])
         assert set(texts["data"]) == set(part.schema.schema)
-    assert set(TEXTS["common"]) == set(Sentence)
+    assert set(TEXTS["common"]) == {*Sentence, *Text}

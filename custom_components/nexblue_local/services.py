@@ -34,6 +34,7 @@ from .const import DOMAIN
 from .control.lease import Lease
 from .control.settings import PhaseMode, Setting, Settings
 from .coordinator import NexBlueConfigEntry
+from .create_dashboard import async_create_dashboard
 from .exceptions import invalid
 from .first_contact import async_test_charger
 from .first_contact_report import report_block, report_sentences
@@ -114,6 +115,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Parser]]] = {
     "release_control": {Setting.FALLBACK_LIMIT: _number},
     "release_connection": {ATTR_MINUTES: _minutes, ATTR_FORCE: _boolean},
     "test_charger": {ATTR_TEST_LIMIT: _boolean},
+    "create_dashboard": {},
 }
 """The fields of each action, without those of the target."""
 
@@ -349,6 +351,15 @@ async def _async_test_charger(call: ServiceCall) -> ServiceResponse:
     }
 
 
+async def _async_create_dashboard(call: ServiceCall) -> ServiceResponse:
+    """Create a dashboard of chargers, and return where it is."""
+    _parse(call)
+    entries = _targets(call)
+    chargers = list(zip(_names(call.hass, entries), entries, strict=True))
+    path = await async_create_dashboard(call.hass, chargers, call.context.user_id)
+    return {"url_path": f"/{path}"}
+
+
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions."""
@@ -363,4 +374,10 @@ def async_setup_services(hass: HomeAssistant) -> None:
         "test_charger",
         _async_test_charger,
         supports_response=SupportsResponse.ONLY,
+    )
+    hass.services.async_register(
+        DOMAIN,
+        "create_dashboard",
+        _async_create_dashboard,
+        supports_response=SupportsResponse.OPTIONAL,
     )

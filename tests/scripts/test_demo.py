@@ -57,11 +57,20 @@ async def test_demo(tmp_path: Path) -> None:
         core = await home.call("frontend/get_system_data", key="core")
         first_page = core["value"]["default_panel"]
         dashboard = await home.call("lovelace/config", url_path=first_page)
-        assert dashboard["views"][0]["title"] == "Charger"
+        assert dashboard["views"][0]["title"] == "Charging"
+        assert dashboard["views"][1]["title"] == "Details"
 
-        (now, *_) = dashboard["views"][0]["sections"]
-        shown = {card.get("name"): card.get("entity") for card in now["cards"]}
-        known = [shown[name] for name in ("Car", "Sun", "From the grid", "Surplus")]
+        sections = dashboard["views"][0]["sections"]
+        shown = {
+            card["name"]: card["entity"]
+            for section in sections[:2]
+            for card in section["cards"]
+            if isinstance(card.get("name"), str)
+        }
+        names = ("Vehicle", "Sun", "House", "From grid", "From battery")
+        known = [shown[name] for name in names]
+        world = {card.get("entity") for card in sections[-1]["cards"]}
+        assert {"switch.kettle", "switch.load_on_l1", "switch.grid_meter"} <= world
         states = await first(lambda: states_once_known(home, known), 30.0)
         assert states is not None
         assert float(states[shown["Sun"]]["state"]) > 4_000
