@@ -169,7 +169,8 @@ def dashboard_config(
                     for charger in chargers
                     for text, keys in DETAILS.items()
                 ),
-                _section(house.name, *_list(house.entities, SITE_DETAILS)),
+                # In one column, the names beside the number boxes would be cut off.
+                _section(house.name, *_list(house.entities, SITE_DETAILS), span=2),
             ),
         ]
     }

@@ -43,7 +43,9 @@ def walk(page: Page, url: str) -> bool:
         # Whatever goes wrong has to be seen.
         except Exception as error:  # noqa: BLE001
             home.failure(name)
-            say(f"FAILED: {name}: {error}")
+            # Playwright appends the whole page, which is saved anyway.
+            reason = str(error).partition("Aria snapshot:")[0].strip()
+            say(f"FAILED: {name}: {reason}")
             say(f"What was shown: {FOLDER}/{name}-failed.png and .txt")
             return False
         say(f"{time.monotonic() - started:5.1f} s  {step.__doc__}")

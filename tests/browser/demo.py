@@ -26,7 +26,7 @@ def demo(folder: Path) -> Iterator[str]:
     """
     log = folder / "demo.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603, a command of this project
             [
                 PYTHON,
                 *("-u", "-m", "scripts.demo", "--manual"),

@@ -1,14 +1,51 @@
 """Home Assistant's frontend, as a person sees and uses it."""
 
 from collections.abc import Mapping
+import contextlib
 from pathlib import Path
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError as PlaywrightTimeout, expect
 
 TIMEOUT = 60_000  # ms; loaded machines are slow
+LAYOUT_TIMEOUT = 5_000  # ms
 WIDE = {"width": 1400, "height": 900}
 PHONE = {"width": 390, "height": 844}
+
+CUT_OFF = """() => {
+  const children = (node) => [
+    ...node.childNodes,
+    ...(node.shadowRoot?.childNodes ?? []),
+    ...(node.localName === "slot" ? node.assignedNodes() : []),
+  ];
+  const texts = (node) =>
+    node.nodeType === Node.TEXT_NODE ? [node] : children(node).flatMap(texts);
+  const right = (text) => {
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    return range.getBoundingClientRect().right;
+  };
+  const found = [];
+  const visit = (node) => {
+    if (
+      node instanceof Element &&
+      node.clientWidth > 1 &&  // Texts for screen readers have one pixel.
+      node.scrollWidth > node.clientWidth + 1 &&
+      getComputedStyle(node).textOverflow === "ellipsis"
+    ) {
+      const end = node.getBoundingClientRect().right + 1;
+      if (texts(node).some((text) => right(text) > end)) {
+        found.push(texts(node).map((text) => text.data.trim()).join(" ").trim());
+      }
+    }
+    children(node).forEach(visit);
+  };
+  visit(document.body);
+  return [...new Set(found)];
+}"""
+"""Returns the texts that end in an ellipsis because they do not fit."""
+KEY = "[a-z0-9]+(?:_[a-z0-9]+)+"
+"""What a key of a translation looks like."""
 
 
 class Frontend:
@@ -53,6 +90,11 @@ class Frontend:
         tile = re.compile(f"^{re.escape(name)} {state}$")
         expect(self.page.get_by_role("button", name=tile)).to_be_visible()
 
+    def see_heading(self, name: str, badge: str) -> None:
+        """Wait until a heading of the dashboard has a badge with this text."""
+        heading = self.page.locator("hui-heading-card").filter(has_text=name)
+        expect(heading.filter(has_text=badge)).to_be_visible()
+
     def choose_entity(self, field: str, name: str) -> None:
         """Choose an entity in a field of a form."""
         self.page.get_by_role("button", name=field).click()
@@ -83,10 +125,12 @@ class Frontend:
 
         `height` in px shows more than what fits on the screen.
         """
+        self.page.evaluate("scrollTo(0, 0)")
         for device, size in (("wide", WIDE), ("phone", PHONE)):
             for scheme in ("light", "dark"):
                 if everywhere or (device, scheme) == ("wide", "light"):
                     self._look(size, dark=scheme == "dark", height=height)
+                    self._check()
                     self._save(f"{name}-{device}-{scheme}")
         self._look(WIDE)
 
@@ -102,6 +146,22 @@ class Frontend:
     ) -> None:
         self.page.set_viewport_size({**size, "height": max(size["height"], height)})
         self.page.emulate_media(color_scheme="dark" if dark else "light")
+
+    def _check(self) -> None:
+        """Raise AssertionError if a text is cut off, or is the key of a translation."""
+        # After a change of the size, the page takes a moment.
+        with contextlib.suppress(PlaywrightTimeout):
+            self.page.wait_for_function(
+                f"({CUT_OFF})().length === 0", timeout=LAYOUT_TIMEOUT
+            )
+        cut_off = self.page.evaluate(CUT_OFF)
+        assert not cut_off, f"Texts are cut off: {cut_off}"
+        keys = re.findall(
+            rf"^(?!.*/url: ).*\b{KEY}\b.*$",
+            self.page.locator("body").aria_snapshot(),
+            re.MULTILINE,
+        )
+        assert not keys, f"Keys of translations are shown: {keys}"
 
     def _save(self, name: str) -> None:
         self.page.screenshot(

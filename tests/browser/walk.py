@@ -13,13 +13,11 @@ SERIAL_NUMBER = "NB10SIM00001"
 SITE = "Solar and main fuse"
 AUTOMATION = "Charge slowly at first"
 
-# As the demo's dashboard has them.
-CAR = "Car"
+# As they are on the dashboard.
+VEHICLE = text("common.dashboard_vehicle")
 LIMITED_BY = entity("sensor.limited_by")
 LIMIT = entity("number.current_limit")
-STATUS = entity("sensor.status")
 MODE = entity("select.charge_mode")
-VEHICLE = entity("binary_sensor.vehicle_connected")
 
 
 def find_discovered_charger(home: Frontend) -> None:
@@ -79,44 +77,47 @@ def look_at_devices(home: Frontend) -> None:
 def open_dashboard(home: Frontend) -> None:
     """Open the dashboard, on which the car charges as fast as it can."""
     home.page.get_by_role("link", name="Charger", exact=True).click()
-    home.see_tile(CAR, r"1\d,\d{3} W")
-    home.see_tile(STATUS, state("sensor.status", "charging"))
+    home.see_tile(VEHICLE, r"1\d,\d{3} W")
+    home.see_heading(CHARGER, state("sensor.status", "charging"))
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "app_maximum"))
 
 
 def lower_ceiling(home: Frontend) -> None:
-    """Lower the charging current limit to 10 A, and see the car follow."""
-    for _ in range(6):
-        home.press("Decrement")
-    home.see_tile(LIMIT, "10 A")
-    home.see_tile(entity("sensor.current_l1"), r"10\.0 A")
-    home.see_tile(CAR, r"6,\d{3} W")
+    """Lower the charging current limit to 10 A, see the car follow, and raise it."""
+    change_limit(home, "Decrement", *range(15, 9, -1))
+    home.see_tile(VEHICLE, r"6,\d{3} W")
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "current_limit"))
     home.picture("ceiling", everywhere=True)
-    for _ in range(6):
-        home.press("Increment")
-    home.see_tile(LIMIT, "16 A")
+    home.page.get_by_role("tab", name=text("common.dashboard_details")).click()
+    home.see(entity("sensor.current_l1"), "10.0 A")
+    home.picture("details", everywhere=True, height=1700)
+    home.page.get_by_role("tab", name=text("common.dashboard_title")).click()
+    change_limit(home, "Increment", *range(11, 17))
+
+
+def change_limit(home: Frontend, button: str, *limits: int) -> None:
+    """Press a button of the charging current limit, and see it take each value in A."""
+    tile = home.page.get_by_role("group", name=LIMIT)
+    for limit in limits:
+        tile.get_by_role("button", name=button).click()
+        home.see_tile(LIMIT, f"{limit} A")
 
 
 def choose_solar(home: Frontend) -> None:
     """Charge from the sun only."""
-    home.press(f"Option {state('select.charge_mode', 'manual')}")
     solar = state("select.charge_mode", "solar")
-    home.page.get_by_role("menuitem", name=solar, exact=True).click()
+    home.page.get_by_role("radio", name=solar, exact=True).click()
     home.see_tile(MODE, solar)
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "sun"))
-    home.picture("solar")
+    home.picture("solar", everywhere=True)
 
 
 def cloud_over(home: Frontend) -> None:
-    """Draw clouds over the sky, read why the car does not charge, and clear it."""
+    """Draw clouds over the sky, and read that the car will be paused, why and when."""
     home.press("Toggle Overcast sky")
-    home.see_tile(LIMITED_BY, state("sensor.limited_by", "waiting_for_sun"))
-    home.see_tile(STATUS, state("sensor.status", "suspended_evse"))
-    home.see_tile(CAR, "0 W")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "pausing_soon"))
+    home.see_tile(entity("sensor.next_change"), r"In \d+ seconds")
     home.picture("clouds", everywhere=True)
-    home.press("Toggle Overcast sky")
-    home.see_tile(STATUS, state("sensor.status", "charging"))
 
 
 def build_automation(home: Frontend) -> None:
@@ -143,32 +144,58 @@ def build_automation(home: Frontend) -> None:
     home.see(AUTOMATION)
 
 
+def clear_sky(home: Frontend) -> None:
+    """Read why the car is paused meanwhile, and clear the sky."""
+    home.open("/nexblue-charger")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "waiting_for_sun"))
+    home.see_heading(CHARGER, state("sensor.status", "suspended_evse"))
+    home.see_tile(VEHICLE, "0 W")
+    home.picture("paused")
+    home.press("Toggle Overcast sky")
+    home.see_heading(CHARGER, state("sensor.status", "charging"))
+
+
 def pull_plug(home: Frontend) -> None:
     """Pull the plug; plug it in again, which the automation notices."""
-    home.open("/nexblue-charger")
     home.press("Toggle Car plugged in")
-    home.see_tile(VEHICLE, "Unplugged")
-    home.see_tile(STATUS, state("sensor.status", "available"))
-    home.see_tile(CAR, "0 W")
+    home.see_heading(CHARGER, state("sensor.status", "available"))
+    home.see_tile(VEHICLE, "0 W")
     home.picture("unplugged")
     home.press("Toggle Car plugged in")
-    home.see_tile(VEHICLE, "Plugged in")
     home.see_tile(LIMIT, "13 A")
-    home.see_tile(STATUS, state("sensor.status", "charging"))
+    home.see_heading(CHARGER, state("sensor.status", "charging"))
 
 
 def cut_power(home: Frontend) -> None:
     """Cut the charger's power, and see it come back with its settings."""
     home.press("Toggle Charger power")
-    home.see_tile(STATUS, "Unavailable")
+    home.see_heading(CHARGER, "Unavailable")
+    home.see_tile(VEHICLE, "Unavailable")
     home.see_tile(LIMIT, "13 A")
     home.picture("no-power", everywhere=True)
     home.press("Toggle Charger power")
-    home.see_tile(STATUS, state("sensor.status", "charging"))
+    home.see_heading(CHARGER, state("sensor.status", "charging"))
     home.see_tile(MODE, state("select.charge_mode", "solar"))
     home.see_tile(LIMIT, "13 A")
     home.picture("dashboard", everywhere=True)
     home.picture("dashboard-whole", everywhere=True, height=2400)
+
+
+def create_dashboard(home: Frontend) -> None:
+    """Create a dashboard with the action, and open it from the sidebar."""
+    name = text("services.create_dashboard.name")
+    home.open("/config/tools/action")
+    home.press("Action")
+    home.page.get_by_placeholder("Search").fill(name)
+    home.page.get_by_role("option", name=name).click()
+    home.press("Add target")
+    home.page.get_by_role("option", name=f"{CHARGER} NexBlue Local").click()
+    home.see_button("1 device")
+    home.press("Perform action")
+    title = text("common.dashboard_title")
+    home.page.get_by_role("link", name=title, exact=True).click()
+    home.see_tile(LIMIT, "13 A")
+    home.picture("created-dashboard", everywhere=True, height=2400)
 
 
 def download_diagnostics(home: Frontend) -> None:
@@ -196,7 +223,9 @@ STEPS: tuple[Callable[[Frontend], None], ...] = (
     choose_solar,
     cloud_over,
     build_automation,
+    clear_sky,
     pull_plug,
     cut_power,
+    create_dashboard,
     download_diagnostics,
 )
