@@ -68,10 +68,15 @@ def look_at_devices(home: Frontend) -> None:
         (CHARGER, "charger", ("sensor.status", "number.current_limit", "sensor.power")),
         (SITE, "site", ("sensor.surplus_power", "sensor.fuse_headroom")),
     ):
-        home.open("/config/devices/dashboard")
-        home.page.get_by_role("row", name=device).click()
+        open_device(home, device)
         home.see(*(entity(key) for key in entities))
         home.picture(f"{name}-device", everywhere=True, height=2500)
+
+
+def open_device(home: Frontend, name: str) -> None:
+    """Open the page of a device."""
+    home.open("/config/devices/dashboard")
+    home.page.get_by_role("row", name=name).click()
 
 
 def open_dashboard(home: Frontend) -> None:
@@ -103,20 +108,26 @@ def change_limit(home: Frontend, button: str, *limits: int) -> None:
         home.see_tile(LIMIT, f"{limit} A")
 
 
-def choose_solar(home: Frontend) -> None:
+def charge_from_sun(home: Frontend) -> None:
     """Charge from the sun only."""
-    solar = state("select.charge_mode", "solar")
-    home.page.get_by_role("radio", name=solar, exact=True).click()
-    home.see_tile(MODE, solar)
-    home.see_tile(LIMITED_BY, state("sensor.limited_by", "sun"))
-    home.picture("solar", everywhere=True)
+    choose_mode(home, "solar")
+    # In the shadow of one of the simulated sky's small clouds, the sun is not enough.
+    reasons = (state("sensor.limited_by", each) for each in ("sun", "pausing_soon"))
+    home.see_tile(LIMITED_BY, f"({'|'.join(reasons)})")
+
+
+def choose_mode(home: Frontend, mode: str) -> None:
+    """Choose a charge mode, and see it chosen."""
+    name = state("select.charge_mode", mode)
+    home.page.get_by_role("radio", name=name, exact=True).click()
+    home.see_tile(MODE, name)
 
 
 def cloud_over(home: Frontend) -> None:
     """Draw clouds over the sky, and read that the car will be paused, why and when."""
     home.press("Toggle Overcast sky")
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "pausing_soon"))
-    home.see_tile(entity("sensor.next_change"), r"In \d+ seconds")
+    home.see_tile(entity("sensor.next_change"), "In .+")
     home.picture("clouds", everywhere=True)
 
 
@@ -145,14 +156,15 @@ def build_automation(home: Frontend) -> None:
 
 
 def clear_sky(home: Frontend) -> None:
-    """Read why the car is paused meanwhile, and clear the sky."""
+    """Read why the car is paused meanwhile, clear the sky, and charge fast."""
     home.open("/nexblue-charger")
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "waiting_for_sun"))
     home.see_heading(CHARGER, state("sensor.status", "suspended_evse"))
     home.see_tile(VEHICLE, "0 W")
     home.picture("paused")
     home.press("Toggle Overcast sky")
-    home.see_heading(CHARGER, state("sensor.status", "charging"))
+    choose_mode(home, "fast")
+    home.see_tile(VEHICLE, r"1\d,\d{3} W")
 
 
 def pull_plug(home: Frontend) -> None:
@@ -163,7 +175,7 @@ def pull_plug(home: Frontend) -> None:
     home.picture("unplugged")
     home.press("Toggle Car plugged in")
     home.see_tile(LIMIT, "13 A")
-    home.see_heading(CHARGER, state("sensor.status", "charging"))
+    home.see_tile(VEHICLE, r"8,\d{3} W")
 
 
 def cut_power(home: Frontend) -> None:
@@ -175,10 +187,15 @@ def cut_power(home: Frontend) -> None:
     home.picture("no-power", everywhere=True)
     home.press("Toggle Charger power")
     home.see_heading(CHARGER, state("sensor.status", "charging"))
-    home.see_tile(MODE, state("select.charge_mode", "solar"))
-    home.see_tile(LIMIT, "13 A")
+    home.see_tile(VEHICLE, r"8,\d{3} W")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "current_limit"))
+    charge_from_sun(home)
     home.picture("dashboard", everywhere=True)
     home.picture("dashboard-whole", everywhere=True, height=2400)
+    open_device(home, CHARGER)
+    home.see(
+        text("entity.event.control_event.state_attributes.event_type.state.restored")
+    )
 
 
 def create_dashboard(home: Frontend) -> None:
@@ -190,22 +207,17 @@ def create_dashboard(home: Frontend) -> None:
     home.page.get_by_role("option", name=name).click()
     home.press("Add target")
     home.page.get_by_role("option", name=f"{CHARGER} NexBlue Local").click()
-    home.see_button("1 device")
+    home.see_button("Exclude target")
     home.press("Perform action")
     title = text("common.dashboard_title")
     home.page.get_by_role("link", name=title, exact=True).click()
-    home.see_tile(LIMIT, "13 A")
+    home.see_tile(LIMIT, "16 A")
     home.picture("created-dashboard", everywhere=True, height=2400)
 
 
 def download_diagnostics(home: Frontend) -> None:
     """Download the diagnostics, which name neither serial number nor address."""
-    home.open("/config/devices/dashboard")
-    home.page.get_by_role("row", name=CHARGER).click()
-    home.see(
-        entity("event.control_event"),
-        text("entity.event.control_event.state_attributes.event_type.state.restored"),
-    )
+    open_device(home, CHARGER)
     file = home.download("Download diagnostics")
     assert json.loads(file)["data"], "The diagnostics have no data."
     for secret in (SERIAL_NUMBER, ADDRESS):
@@ -220,12 +232,13 @@ STEPS: tuple[Callable[[Frontend], None], ...] = (
     look_at_devices,
     open_dashboard,
     lower_ceiling,
-    choose_solar,
+    charge_from_sun,
     cloud_over,
+    # Until the car is paused, which takes a minute or two.
     build_automation,
+    download_diagnostics,
+    create_dashboard,
     clear_sky,
     pull_plug,
     cut_power,
-    create_dashboard,
-    download_diagnostics,
 )
