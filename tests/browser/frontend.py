@@ -7,7 +7,7 @@ import re
 
 from playwright.sync_api import Locator, Page, TimeoutError as PlaywrightTimeout, expect
 
-TIMEOUT = 60_000  # ms; loaded machines are slow
+TIMEOUT = 120_000  # ms; loaded machines are slow
 LAYOUT_TIMEOUT = 5_000  # ms
 WIDE = {"width": 1400, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -118,7 +118,8 @@ class Frontend:
         """Press a button that downloads a text file, and return the text."""
         with self.page.expect_download() as download:
             self.press(link)
-        return download.value.path().read_text()
+        file: Path = download.value.path()
+        return file.read_text()
 
     def picture(self, name: str, *, everywhere: bool = False, height: int = 0) -> None:
         """Save a screenshot of the wide page, or also on a phone and in the dark.

@@ -14,7 +14,7 @@ TRANSLATIONS: dict[str, Any] = json.loads(
 
 def text(path: str) -> str:
     """Return the text at a path of keys, separated by dots."""
-    found = TRANSLATIONS
+    found: Any = TRANSLATIONS
     for key in path.split("."):
         found = found[key]
     assert isinstance(found, str)
