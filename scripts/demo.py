@@ -153,7 +153,7 @@ HOURLY_ENERGY = 10.8  # kWh
 HOUSE_ENERGY = 0.35  # kWh
 FIRST_STATISTIC = "2000-01-01T00:00:00+00:00"
 
-DISCOVERY_TIMEOUT = 20.0  # s
+DISCOVERY_TIMEOUT = 60.0  # s; loaded machines are slow
 CHARGING_TIMEOUT = 60.0  # s
 
 # What a charger and the site have once both are set up.
