@@ -30,6 +30,7 @@ from simulator import Car, SimulatedCharger, Simulator
 from tests.conftest import SERIAL, entry_data, entry_for, user_enters
 from tests.test_config_flow import discover
 from tests.test_init import poll
+from tests.test_translations import TEXTS
 
 GRID = "sensor.grid"
 EMPTY: dict[str, Any] = {
@@ -95,6 +96,12 @@ async def start(hass: HomeAssistant) -> ConfigFlowResult:
     assert form["step_id"] == "site"
     assert not form["errors"]
     return form
+
+
+def intro(form: ConfigFlowResult) -> str:
+    """Return what the site form begins with."""
+    assert form["description_placeholders"] is not None
+    return form["description_placeholders"]["intro"]
 
 
 async def submit(
@@ -243,12 +250,14 @@ async def test_errors(
     assert check["step_id"] == "check"
 
 
-@pytest.mark.parametrize("amps", [0, 5, 1000])
+@pytest.mark.parametrize("amps", [-5, 0, 5, 1000])
 async def test_fuse_out_of_range(hass: HomeAssistant, amps: int) -> None:
-    """A main fuse that no house has is rejected."""
-    form = await start(hass)
-    with pytest.raises(InvalidData):
-        await submit(hass, form, answers(fuse={"main_fuse": amps}))
+    """A main fuse that no house has is an error beside the fuse."""
+    form = await submit(hass, await start(hass), answers(fuse={"main_fuse": amps}))
+    assert form["errors"] == {"fuse": "main_fuse_out_of_range"}
+    assert form["description_placeholders"] is not None
+    limits = {"low": "6", "high": "400"}
+    assert limits.items() <= form["description_placeholders"].items()
 
 
 async def test_sensor_that_is_not_available_yet(hass: HomeAssistant) -> None:
@@ -280,8 +289,11 @@ async def test_wrong_sign(
     car = entry.runtime_data.coordinator.data.reading.power
     assert car > 5000
     hass.states.async_set(GRID, str(200 - car), {"unit_of_measurement": "W"})
-    check = await submit(hass, await start(hass), answers())
+    data = answers(fuse={"main_fuse": 20.0, "house_current_l1": "sensor.l1"})
+    check = await submit(hass, await start(hass), data)
     assert check["errors"] == {"invert_grid_power": "wrong_sign"}
+    # The house does not export, so that nothing is said about its currents.
+    assert "never negative" not in said(check)
     assert f"**exports** {(car - 200) / 1000:.1f} kW" in said(check)
     assert f"The car takes {car / 1000:.1f} kW." in said(check)
 
@@ -289,7 +301,8 @@ async def test_wrong_sign(
     assert check["errors"] == {}
     assert f"**imports** {(car - 200) / 1000:.1f} kW" in said(check)
     result = await submit(hass, check, {"invert_grid_power": True})
-    assert result["data"] == {"site": answers(invert_grid_power=True)}
+    assert result["data"] == {"site": {**data, "invert_grid_power": True}}
+    assert result["description"] in TEXTS["config"]["create_entry"]
 
 
 async def test_battery_is_turned_round(hass: HomeAssistant) -> None:
@@ -585,6 +598,8 @@ async def test_offered_after_the_first_charger(
     assert (flow["flow_id"], flow["step_id"]) == (flow_id, "site")
     assert flow["context"]["source"] == SOURCE_USER
     assert flow["context"].get("unique_id") is None
+    form = await hass.config_entries.flow.async_configure(flow_id)
+    assert intro(form).startswith("The charger is added.")
 
     # The user closes it, and adds the site later.
     check = await submit(hass, await start(hass), answers())
@@ -665,6 +680,7 @@ async def test_reconfigure(hass: HomeAssistant, site_entry: MockConfigEntry) -> 
     """The same steps show what is stored, and change it."""
     form = await site_entry.start_reconfigure_flow(hass)
     assert form["step_id"] == "site"
+    assert "close this dialog" not in intro(form)
     assert suggested(form) == {
         "grid_power": GRID,
         "invert_grid_power": False,

@@ -33,7 +33,7 @@ from custom_components.nexblue_local.repairs import (
     Issue,
 )
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
-from custom_components.nexblue_local.site_check import Sentence
+from custom_components.nexblue_local.site_check import Intro, Sentence
 from custom_components.nexblue_local.site_config import SUPPLY_PHASES
 from custom_components.nexblue_local.site_flow import SiteError, site_schema
 from custom_components.nexblue_local.trigger import TRIGGERS
@@ -214,4 +214,4 @@ async def test_site_form(hass: HomeAssistant) -> None:
         assert texts["name"]
         assert set(texts["data"]) == set(texts["data_description"])
         assert set(texts["data"]) == set(part.schema.schema)
-    assert set(TEXTS["common"]) == {*Sentence, *Text}
+    assert set(TEXTS["common"]) == {*Sentence, *Intro, *Text}

@@ -24,6 +24,7 @@ import voluptuous as vol
 
 from .address import ModbusAddress, modbus_address
 from .const import (
+    CONF_INVERT_GRID_POWER,
     CONF_SITE,
     CONF_UNIT_ID,
     DEFAULT_PORT,
@@ -50,9 +51,17 @@ from .modbus.registers import Identity
 from .options_flow import NexBlueOptionsFlow, whole_number
 from .phase_currents import ChargerLoad
 from .repairs import Issue, async_has_issue, escape_markdown
-from .site_check import async_as_list, car_power, sentences, wrong_sign
+from .site_check import (
+    Intro,
+    async_as_list,
+    async_text,
+    car_power,
+    sentences,
+    wrong_sign,
+)
 from .site_config import ChargerConfig, SiteConfig, is_site
 from .site_flow import (
+    MAIN_FUSES,
     SITE_TITLE,
     SiteError,
     check_schema,
@@ -137,6 +146,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     _identity: Identity
     _address: ModbusAddress
     _errors: dict[str, str]
+    _follows_charger = False
+    """Whether this flow was offered after a charger was added."""
     _answers: dict[str, Any]
     """The answers of the site form."""
 
@@ -195,6 +206,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Ask what to add; the flow that follows the first charger has an answer."""
         if user_input == ADD_SITE:
+            self._follows_charger = True
             return await self.async_step_site()
         if self._site_entry() is not None:
             return await self.async_step_charger()
@@ -236,7 +248,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Ask for the sensors of the house and its main fuse."""
         errors: dict[str, str] = {}
-        placeholders: dict[str, str] = {}
+        placeholders = {"low": str(MAIN_FUSES[0]), "high": str(MAIN_FUSES[1])}
         if user_input is not None:
             if (problem := find_problem(self.hass, user_input)) is None:
                 self._answers = user_input
@@ -250,6 +262,12 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             return self.async_abort(reason="site_already_configured")
         else:
             answers = await async_energy_answers(self.hass)
+        intro = Intro.NEW
+        if self.source == SOURCE_RECONFIGURE:
+            intro = Intro.CHANGE
+        elif self._follows_charger:
+            intro = Intro.FIRST
+        placeholders["intro"] = await async_text(self.hass, intro)
         return self.async_show_form(
             step_id="site",
             data_schema=self.add_suggested_values_to_schema(
@@ -282,7 +300,14 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             errors={} if wrong is None else {wrong: SiteError.WRONG_SIGN},
             description_placeholders={
                 "meters": await async_as_list(
-                    self.hass, sentences(config, reading, chargers, now)
+                    self.hass,
+                    sentences(
+                        config,
+                        reading,
+                        chargers,
+                        now,
+                        is_grid_wrong=wrong == CONF_INVERT_GRID_POWER,
+                    ),
                 )
             },
             last_step=True,
@@ -312,7 +337,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         # discovery, and would abort the one that the user starts.
         await self.async_set_unique_id(SITE_UNIQUE_ID, raise_on_progress=False)
         self._abort_if_unique_id_configured(error="site_already_configured")
-        return self.async_create_entry(title=SITE_TITLE, data=data)
+        return self.async_create_entry(title=SITE_TITLE, data=data, description="site")
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None

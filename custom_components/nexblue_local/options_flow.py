@@ -40,7 +40,6 @@ def _charger_option(key: str) -> vol.Required:
 
 OPTIONS_SCHEMA = vol.Schema(
     {
-        _charger_option(CONF_PRIORITY): whole_number(1, 100),
         _charger_option(CONF_MIN_CURRENT): whole_number(
             6, 16, UnitOfElectricCurrent.AMPERE
         ),
@@ -57,6 +56,8 @@ OPTIONS_SCHEMA = vol.Schema(
                 options=list(PHASE_ROTATIONS), mode=SelectSelectorMode.DROPDOWN
             )
         ),
+        # Only who has several chargers needs it.
+        _charger_option(CONF_PRIORITY): whole_number(1, 100),
         vol.Required(CONF_SCAN_INTERVAL, default=DEFAULT_SCAN_INTERVAL): whole_number(
             1, 60, UnitOfTime.SECONDS
         ),

@@ -495,7 +495,7 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
 
 
 class NextChangeSensor(ChargingEntity, SensorEntity):
-    """When the current would change if everything stays as it is."""
+    """When charging would start, pause or change if everything stays as it is."""
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:

@@ -423,6 +423,6 @@ def _switches(budget: PhaseBudget) -> tuple[float, ...]:
 
 def _next_change(each: ChargerDecision, t: float, now: datetime) -> datetime | None:
     """Return the time of the next change on the wall clock."""
-    if each.next_change_at is None:
+    if each.next_transition_at is None:
         return None
-    return now + timedelta(seconds=each.next_change_at - t)
+    return now + timedelta(seconds=each.next_transition_at - t)

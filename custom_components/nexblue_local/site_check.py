@@ -51,6 +51,15 @@ class Sentence(StrEnum):
     PHASES_UNSIGNED = "phases_unsigned"
 
 
+class Intro(StrEnum):
+    """What the form of the site begins with; the value is the key of the translation."""
+
+    FIRST = "site_first"
+    """It is offered after a charger was added."""
+    NEW = "site_new"
+    CHANGE = "site_change"
+
+
 type Said = tuple[Sentence, Mapping[str, str]]
 
 
@@ -70,8 +79,13 @@ def sentences(
     reading: MeterReading,
     chargers: Sequence[ChargerLoad],
     now: float,
+    *,
+    is_grid_wrong: bool = False,
 ) -> Iterator[Said]:
-    """Yield what the meters say at time `now`, and what the cars take."""
+    """Yield what the meters say at time `now`, and what the cars take.
+
+    While the direction of the grid is probably wrong, nothing follows from it.
+    """
     car_w = car_power(chargers)
     yield from _grid(reading, now)
     yield (
@@ -87,7 +101,9 @@ def sentences(
         )
     yield from _battery(config, reading)
     if config.main_fuse is not None:
-        yield from _phases(config, reading, chargers)
+        for said in _phases(config, reading, chargers):
+            if not is_grid_wrong or said[0] is not Sentence.PHASES_UNSIGNED:
+                yield said
 
 
 def _grid(reading: MeterReading, now: float) -> Iterator[Said]:
@@ -190,8 +206,17 @@ def wrong_sign(
 
 async def async_as_list(hass: HomeAssistant, said: Iterator[Said]) -> str:
     """Return sentences as a Markdown list, in Home Assistant's language."""
-    texts = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
+    texts = await _async_texts(hass)
     return "\n".join(
         "- " + texts[f"component.{DOMAIN}.common.{sentence}"].format(**values)
         for sentence, values in said
     )
+
+
+async def async_text(hass: HomeAssistant, intro: Intro) -> str:
+    """Return what a form begins with, in Home Assistant's language."""
+    return (await _async_texts(hass))[f"component.{DOMAIN}.common.{intro}"]
+
+
+async def _async_texts(hass: HomeAssistant) -> dict[str, str]:
+    return await async_get_translations(hass, hass.config.language, "common", {DOMAIN})

@@ -52,6 +52,7 @@ class SiteError(StrEnum):
 
     BATTERY_POWER_MISSING = "battery_power_missing"
     MAIN_FUSE_MISSING = "main_fuse_missing"
+    MAIN_FUSE_OUT_OF_RANGE = "main_fuse_out_of_range"
     NOT_A_CURRENT = "not_a_current"
     NOT_A_PERCENTAGE = "not_a_percentage"
     NOT_A_POWER = "not_a_power"
@@ -120,10 +121,12 @@ _SECTION_SENSORS: Final = {
     CONF_SOLAR: {CONF_SOLAR_POWER: _POWER},
 }
 
+MAIN_FUSES: Final = (6, 400)
+"""The lowest and the highest current in A of a main fuse."""
+
+# With a range, Home Assistant would answer with the name of the field in this code.
 _AMPERES: Final = NumberSelector(
     NumberSelectorConfig(
-        min=6,
-        max=400,
         step=1,
         unit_of_measurement=UnitOfElectricCurrent.AMPERE,
         mode=NumberSelectorMode.BOX,
@@ -216,6 +219,9 @@ def find_problem(hass: HomeAssistant, answers: Mapping[str, Any]) -> Problem | N
         key in battery for key in (CONF_BATTERY_CHARGE_POWER, CONF_BATTERY_SOC)
     ):
         return Problem(CONF_BATTERY, SiteError.BATTERY_POWER_MISSING)
+    low, high = MAIN_FUSES
+    if not low <= fuse.get(CONF_MAIN_FUSE, low) <= high:
+        return Problem(CONF_FUSE, SiteError.MAIN_FUSE_OUT_OF_RANGE)
     if CONF_MAIN_FUSE not in fuse and any(key in fuse for key in CONF_HOUSE_CURRENTS):
         return Problem(CONF_FUSE, SiteError.MAIN_FUSE_MISSING)
     return None

@@ -124,3 +124,23 @@ def test_none(sun: float) -> None:
     """Where nothing changes, no change is told."""
     house = solar(sun)
     assert house.run(3600).next_change_at is None
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_transitions(case: str) -> None:
+    """What follows the surplus is a change, and no transition."""
+    decision = CASES[case]().decisions[-1].chargers[0]
+    follows = case in {"up", "down"}
+    assert decision.next_transition_at == (None if follows else decision.next_change_at)
+
+
+def test_no_transition_while_the_sun_rises() -> None:
+    """While the current follows the sun, the time does not come and go."""
+    house = solar(2000.0, before=2000.0)
+    told = []
+    for _ in range(120):
+        house.sun += 10.0
+        house.decide()
+        told.append(house.decisions[-1].chargers[0])
+    assert any(each.next_change_at is not None for each in told)
+    assert all(each.next_transition_at is None for each in told)

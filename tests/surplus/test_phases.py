@@ -144,14 +144,19 @@ def test_a_session_begins_anew_after_available() -> None:
     assert len(house.cars[0].asked) == 1
 
 
+@pytest.mark.parametrize("sun", [0.0, LITTLE])
 @pytest.mark.parametrize("mode", [THREE, ADAPTIVE])
-def test_one_phase_before_a_session(mode: PhaseMode) -> None:
-    """Without a car, the charger goes to one phase."""
+def test_no_switch_without_a_car(mode: PhaseMode, sun: float) -> None:
+    """A switch is not spent before there is a car, and then made if it has to be."""
     house = home(phase_mode=mode)
-    house.cars[0].status = Status.AVAILABLE
-    house.run(60)
-    assert house.cars[0].phase_mode is ONE
-    assert len(house.cars[0].asked) == 1
+    house.sun = sun
+    car = house.cars[0]
+    car.status = Status.AVAILABLE
+    house.run(3600)
+    assert not car.asked
+    car.status = Status.CHARGING
+    house.run(600)
+    assert len(car.asked) == (1 if sun else 0)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ class Charger:
         """What the fuse found offered in `manual` and limits since, in A."""
         self.offered_since = -math.inf
         """Since when it has been offered any current, in s."""
-        self._read_at = -math.inf
+        self.read_at = -math.inf
+        """When it was read last, in s."""
         self._last_read: ChargerReading | None = None
         self._reduced_since: float | None = None
         for t in sorted(settings.switches):
@@ -79,8 +80,8 @@ class Charger:
         self.reading = reading = reading or ChargerReading(id=self.settings.id)
         at = None if reading.at is None else min(reading.at, t)
         self.is_readable = at is not None and t - at <= OLDEST_READ
-        if at is not None and at >= self._read_at and reading != self._last_read:
-            self._read_at, self._last_read = at, reading
+        if at is not None and at >= self.read_at and reading != self._last_read:
+            self.read_at, self._last_read = at, reading
             self._read(at, reading)
         if not self.is_readable:
             self.switches.give_up()
@@ -175,7 +176,7 @@ class Charger:
     def powers(self, t: float, since: float, until: float) -> tuple[float, float]:
         """Return the least and the greatest power in W it may have had in that time."""
         least, most = self.car.powers_between(since, until)
-        is_unread = until > self._read_at
+        is_unread = until > self.read_at
         is_told = self.has_car and self.answer is not None
         if is_unread and is_told and t - self.answered_at < FOLLOWS_WITHIN:
             expected = self.car.watts(self.answer or 0.0, self.phases(t))

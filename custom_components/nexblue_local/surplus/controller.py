@@ -1,6 +1,6 @@
 """The surplus controller: readings in, decisions out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 import math
 from typing import Any, Final
@@ -131,12 +131,8 @@ class Controller:
             counted = battery or 0.0
             if counted < 0 and not self._is_car_first(reading.battery_soc):
                 counted = 0.0
-            self._lag.update(
-                reading.grid_at,
-                grid + counted,
-                self._power_at,
-                max(charger.car.power_changed_at for charger in self.chargers),
-            )
+            self._lag.report(reading.grid_at, grid + counted)
+            self._update_lag()
             since, until = self._lag.measured(reading.grid_at)
             powers = [each.powers(t, since, until) for each in self.chargers]
             self._surplus.update(
@@ -144,6 +140,17 @@ class Controller:
                 sum(most for _, most in powers),
                 grid + counted,
             )
+
+    def _update_lag(self) -> None:
+        """Learn how late the meter is, by the reports until all cars were read."""
+        self._lag.update(
+            min(
+                (each.read_at for each in self.chargers if each.is_readable),
+                default=-math.inf,
+            ),
+            self._power_at,
+            max(each.car.power_changed_at for each in self.chargers),
+        )
 
     def _power_at(self, at: float) -> float:
         """Return what the cars drew at a time in s, in W."""
@@ -272,13 +279,20 @@ class Controller:
 
 def _decision(t: float, charger: Charger, setpoint: Setpoint) -> ChargerDecision:
     """Return the decision that a setpoint has become."""
-    changes = [at for at in setpoint.changes if at is not None and at > t]
+    transition_at = _earliest(t, setpoint.changes)
     return ChargerDecision(
         id=charger.settings.id,
         current_a=setpoint.amps,
         fuse_a=charger.fuse_a,
         phase_mode=setpoint.phase_mode,
         reason=setpoint.reason,
-        # Rounded up: at that time, it has changed.
-        next_change_at=math.ceil(min(changes) * 1000) / 1000 if changes else None,
+        next_change_at=_earliest(t, [transition_at, setpoint.next_step_at]),
+        next_transition_at=transition_at,
     )
+
+
+def _earliest(t: float, times: Sequence[float | None]) -> float | None:
+    """Return the first of the times after `t`, in s, rounded up; None without one."""
+    later = [at for at in times if at is not None and at > t]
+    # At the time that is told, the change has been made.
+    return math.ceil(min(later) * 1000) / 1000 if later else None

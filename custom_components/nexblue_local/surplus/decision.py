@@ -46,6 +46,8 @@ class ChargerDecision:
     reason: Reason
     next_change_at: float | None
     """When this would change if everything stays as it is, in s; None: it would not."""
+    next_transition_at: float | None
+    """The same without the steps with which the current follows the surplus."""
 
 
 @dataclass(frozen=True, slots=True)

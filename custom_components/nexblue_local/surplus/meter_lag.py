@@ -1,5 +1,6 @@
 """How late the grid meter shows what the cars draw."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 import math
@@ -11,6 +12,8 @@ TELLING: Final = 100.0
 """W by which the candidates have to differ in a report that tells them apart."""
 KEPT: Final = 0.97
 """Share of what was known that is kept at such a report."""
+SIMILAR: Final = 1000.0
+"""W by which a candidate may be worse than the best one and still be right."""
 NEEDED: Final = 8
 """Such reports until the lag is believed."""
 
@@ -33,22 +36,37 @@ class MeterLag:
     _at: float = math.inf
     """When the last report came, in s."""
     _reports: int = 0
+    _waiting: deque[tuple[float, float]] = field(default_factory=deque)
+    """The reports since the cars were read: when, in s, and the import in W."""
 
     def skip(self) -> None:
         """Note that the next report does not follow the last one."""
         self._before, self._at = None, math.inf
+        self._waiting.clear()
+
+    def report(self, at: float, import_w: float) -> None:
+        """Take a report of the meter, made at a time in s."""
+        self._waiting.append((at, import_w))
 
     def update(
+        self, read_at: float, power_at: Callable[[float], float], changed_at: float
+    ) -> None:
+        """Take what the cars drew in W at a time in s, which is known until `read_at`.
+
+        `changed_at` is when that changed last, in s. A meter that is faster than the
+        reads shows a change before it is known; judged then, it would seem to be late.
+        """
+        while self._waiting and self._waiting[0][0] <= read_at:
+            self._compare(*self._waiting.popleft(), power_at, changed_at)
+
+    def _compare(
         self,
         at: float,
         import_w: float,
         power_at: Callable[[float], float],
         changed_at: float,
     ) -> None:
-        """Take a report of the meter, and what the cars drew in W at a time in s.
-
-        `changed_at` is when that changed last, in s.
-        """
+        """Compare the candidates by a report."""
         since, self._at = self._at, at
         before = self._before
         if changed_at < at - 2 * CANDIDATES[-1]:
@@ -75,4 +93,10 @@ class MeterLag:
         """Return between which times in s a report was measured."""
         if self.value is None:
             return at - CANDIDATES[-1], at
-        return at - self.value - UNSURE, at - self.value + UNSURE
+        most = min(self._excess) + SIMILAR
+        possible = [
+            lag
+            for lag, excess in zip(CANDIDATES, self._excess, strict=True)
+            if excess <= most
+        ]
+        return at - possible[-1] - UNSURE, at - possible[0] + UNSURE

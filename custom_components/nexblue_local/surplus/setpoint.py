@@ -16,3 +16,5 @@ class Setpoint:
     phase_mode: PhaseMode | None = None
     changes: list[float | None] = field(default_factory=list)
     """When something changes if everything stays as it is, in s; None: never."""
+    next_step_at: float | None = None
+    """When the current follows the surplus; this is not one of `changes`."""

@@ -65,7 +65,9 @@ class SolarCharging:
     amps: float = 0.0
     """What the car is offered while on, in A; 0 until that is decided."""
     next_change_at: float | None = None
-    """When this changes if everything stays as it is, in s."""
+    """When it starts or stops if everything stays as it is, in s."""
+    next_step_at: float | None = None
+    """When it follows the surplus if everything stays as it is, in s."""
     is_short: bool = False
     """Whether the surplus is below the minimum."""
     is_due_to_stop: bool = False
@@ -81,7 +83,7 @@ class SolarCharging:
 
     def hold(self) -> None:
         """Stop comparing, as the surplus is not known."""
-        self.next_change_at = None
+        self.next_change_at = self.next_step_at = None
         for cost in (self._start, self._stop, self._up, self._down):
             cost.clear()
 
@@ -100,7 +102,7 @@ class SolarCharging:
         surplus = conditions.surplus
         self.is_short = surplus < range_.least_w
         self.is_due_to_stop = False
-        self.next_change_at = None
+        self.next_change_at = self.next_step_at = None
         counted = min(max(surplus, LEAST_COUNTED), range_.most_w)
         self._usual.advance(conditions.seconds, counted)
         if self._phases and self._phases != range_.phases:
@@ -185,8 +187,8 @@ class SolarCharging:
             self._up.clear()
             self._down.clear()
             return
-        for cost, price in ((self._up, dear), (self._down, cheap)):
-            at = cost.exceeds_at(conditions.t, price)
-            if at is not None:
-                stop_at = self.next_change_at
-                self.next_change_at = at if stop_at is None else min(at, stop_at)
+        up_at = self._up.exceeds_at(conditions.t, dear)
+        # Their rates are opposite, so that one of them is never.
+        self.next_step_at = (
+            self._down.exceeds_at(conditions.t, cheap) if up_at is None else up_at
+        )

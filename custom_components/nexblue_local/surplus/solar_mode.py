@@ -43,6 +43,7 @@ def solar(
         after[-1].solar.turn(on=False)
     result.amps = charging.amps if charging.is_on else 0.0
     result.changes += [charging.next_change_at, charger.wake_up.next_change_at]
+    result.next_step_at = charging.next_step_at
     if result.reason is not Reason.PHASE_BUDGET:
         result.reason = _reason(charger, conditions, range_.most_w)
     return result
@@ -69,17 +70,14 @@ def _without_meter(charger: Charger, conditions: Conditions) -> Setpoint:
 
 
 def _without_car(charger: Charger, conditions: Conditions) -> Setpoint:
-    """Return a pause, and one phase for the next session to begin with."""
+    """Return a pause; the phases are left alone, as only a car tells what it needs."""
     charger.solar.turn(on=False)
     charger.plan.hold()
     is_free = charger.status in {Status.AVAILABLE, Status.RESERVED}
-    result = Setpoint(
+    return Setpoint(
         charger.least_a if conditions.always_on else 0.0,
         Reason.CAR if is_free else Reason.CHARGER,
     )
-    if is_free and charger.switches.mode is not PhaseMode.ONE:
-        _switch(charger, conditions.t, PhaseMode.ONE, conditions.t, result)
-    return result
 
 
 def _phases(charger: Charger, conditions: Conditions) -> Setpoint:
