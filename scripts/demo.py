@@ -687,8 +687,10 @@ def main() -> int:
         help="where Home Assistant stores its data; what is there is deleted",
     )
     options = parser.parse_args()
-    if options.sky and options.manual:
-        parser.error("--sky needs solar charging that is set up, so not --manual")
+    if options.sky and (options.manual or options.once):
+        parser.error(
+            "--sky sets up everything and runs on: not with --manual or --once"
+        )
     try:
         return asyncio.run(supervise(options))
     except asyncio.CancelledError:

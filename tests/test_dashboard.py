@@ -219,3 +219,23 @@ async def test_without_dashboards(
     with pytest.raises(HomeAssistantError) as error:
         await create(hass, entry)
     assert error.value.translation_key == "dashboard_failed"
+
+
+def test_colors_of_the_graph() -> None:
+    """A tile has the color of its line, whatever else there is."""
+    for chargers in ([charger("One")], [charger("One"), charger("Two")]):
+        config = dashboard_config(chargers, SITE, TEXTS)
+        (section,) = (
+            each
+            for each in config["views"][0]["sections"]
+            if each["cards"][0]["heading"] == COMMON[Text.POWER]
+        )
+        colors = {
+            card["entity"]: card["color"]
+            for card in section["cards"]
+            if card["type"] == "tile"
+        }
+        lines = list(graph(config))
+        assert colors == {
+            lines[n]: color for n, color in enumerate(module.COLORS) if n > 0
+        }

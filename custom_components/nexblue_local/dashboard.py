@@ -35,20 +35,27 @@ type Texts = Mapping[Text, str]
 ENTITY_NAME: Final = {"type": "entity"}
 """The name of an entity without that of its device."""
 
-CONTROLS: Final[Mapping[str, Card]] = {
-    "select.charge_mode": {
-        "type": "select-options",
-        "style": "buttons",
-        # With `manual` as well, the names would be cut off.
-        "options": ["off", "fast", "solar", "solar_min"],
-    },
-    "switch.fast_until_unplugged": {},
-    "number.current_limit": {"type": "numeric-input", "style": "buttons"},
-    "select.phase_mode": {"type": "select-options", "style": "buttons"},
-    "switch.charging": {},
-    "number.stop_after_energy": {"type": "numeric-input", "style": "buttons"},
+FEATURES: Final[Mapping[str, Card]] = {
+    "number": {"type": "numeric-input", "style": "buttons"},
+    "select": {"type": "select-options", "style": "buttons"},
 }
-"""What a charger is controlled with, and the feature of its tile; a switch has none."""
+"""What a tile has to change its entity with, by domain."""
+
+OPTIONS: Final = {"select.charge_mode": ("off", "fast", "solar", "solar_min")}
+"""Which options are shown: with `manual` as well, the names would be cut off."""
+
+COLORS: Final = ("blue", "amber", "deep-orange", "teal", "purple")
+"""The colors that a graph gives to its lines, in their order."""
+
+CONTROLS: Final = (
+    "select.charge_mode",
+    "switch.fast_until_unplugged",
+    "number.current_limit",
+    "select.phase_mode",
+    "switch.charging",
+    "number.stop_after_energy",
+)
+"""What a charger is controlled with."""
 
 SESSIONS: Final = (
     "sensor.last_session_energy",
@@ -151,7 +158,10 @@ def dashboard_config(
                 *(_now(charger, texts) for charger in chargers),
                 _power(chargers, house, texts, graph_hours),
                 *(
-                    _section(title(charger, Text.CONTROL), *_controls(charger.entities))
+                    _section(
+                        title(charger, Text.CONTROL),
+                        *_controls(charger.entities, CONTROLS),
+                    )
                     for charger in chargers
                 ),
                 *(
@@ -165,12 +175,11 @@ def dashboard_config(
                 texts[Text.DETAILS],
                 "details",
                 *(
-                    _section(title(charger, text), *_list(charger.entities, keys))
+                    _section(title(charger, text), *_details(charger.entities, keys))
                     for charger in chargers
                     for text, keys in DETAILS.items()
                 ),
-                # In one column, the names beside the number boxes would be cut off.
-                _section(house.name, *_list(house.entities, SITE_DETAILS), span=2),
+                _section(house.name, *_details(house.entities, SITE_DETAILS)),
             ),
         ]
     }
@@ -208,24 +217,17 @@ def _power(
     graph_hours: float,
 ) -> Card:
     """Return what sun, house, battery and grid give and take, and a graph of it."""
-    # The colors are those that the graph gives to its lines in this order.
     sources = [
-        (entity_id, texts[text], icon, color)
-        for entity_id, text, icon, color in (
-            (site.solar_power, Text.SUN, "mdi:weather-sunny", "amber"),
-            (
-                site.entities.get("sensor.house_power"),
-                Text.HOUSE,
-                "mdi:home",
-                "deep-orange",
-            ),
+        (entity_id, texts[text], icon)
+        for entity_id, text, icon in (
+            (site.solar_power, Text.SUN, "mdi:weather-sunny"),
+            (site.entities.get("sensor.house_power"), Text.HOUSE, "mdi:home"),
             (
                 site.entities.get("sensor.grid_power"),
                 Text.GRID,
                 "mdi:transmission-tower",
-                "teal",
             ),
-            (site.battery_power, Text.BATTERY, "mdi:home-battery", "pink"),
+            (site.battery_power, Text.BATTERY, "mdi:home-battery"),
         )
         if entity_id is not None
     ]
@@ -237,44 +239,47 @@ def _power(
         for charger in chargers
         if "sensor.power" in charger.entities
     ]
+    # The first line is that of a car, so that the sun has its color.
+    lines = (*cars[:1], *(source[:2] for source in sources), *cars[1:])
     graph = {
         "type": "history-graph",
         "hours_to_show": graph_hours,
-        "entities": [
-            {"entity": entity_id, "name": name}
-            for entity_id, name in (*cars, *(source[:2] for source in sources))
-        ],
+        "entities": [{"entity": entity_id, "name": name} for entity_id, name in lines],
         "grid_options": {"columns": "full"},
     }
     tiles = (
         _tile(entity_id, name=name, icon=icon, color=color)
-        for entity_id, name, icon, color in sources
+        for (entity_id, name, icon), color in zip(
+            sources, COLORS[len(cars[:1]) :], strict=False
+        )
     )
     return _section(texts[Text.POWER], *tiles, graph, span=2)
 
 
-def _controls(ids: EntityIds) -> list[Card]:
-    cards = []
-    for key, feature in CONTROLS.items():
-        if key in ids:
-            card = _tile(ids[key], columns="full")
-            cards.append(
-                card | {"features": [dict(feature)]}
-                if feature
-                else card | {"tap_action": {"action": "toggle"}}
-            )
-    return cards
+def _controls(ids: EntityIds, keys: Iterable[str]) -> list[Card]:
+    """Return large tiles with which entities are changed."""
+    return [_control(key, ids[key]) for key in keys if key in ids]
+
+
+def _control(key: str, entity_id: str) -> Card:
+    card = _tile(entity_id, columns="full")
+    feature = FEATURES.get(key.partition(".")[0])
+    if feature is None:
+        return card | {"tap_action": {"action": "toggle"}}
+    options = {"options": list(OPTIONS[key])} if key in OPTIONS else {}
+    return card | {"features": [feature | options]}
 
 
 def _sessions(ids: EntityIds) -> list[Card]:
     return [_tile(ids[key], columns="full") for key in SESSIONS if key in ids]
 
 
-def _list(ids: EntityIds, keys: Iterable[str]) -> list[Card]:
-    """Return a list of those entities that there are, nothing if there are none."""
-    rows = [_row(key, ids[key]) for key in keys if key in ids]
-    card = {"type": "entities", "entities": rows}
-    return [card] if rows else []
+def _details(ids: EntityIds, keys: Sequence[str]) -> list[Card]:
+    """Return a list of what is only read, and tiles of what can be changed."""
+    changed = [key for key in keys if key.partition(".")[0] in FEATURES]
+    rows = [_row(key, ids[key]) for key in keys if key in ids and key not in changed]
+    cards = _controls(ids, changed)
+    return [{"type": "entities", "entities": rows}, *cards] if rows else cards
 
 
 def _row(key: str, entity_id: str) -> Card:
