@@ -10,7 +10,7 @@ import time
 from .texts import ROOT
 
 PYTHON = ROOT / ".venv-newest" / "bin" / "python"
-START_TIMEOUT = 180.0
+START_TIMEOUT = 300.0
 STOP_TIMEOUT = 60.0
 
 
