@@ -181,7 +181,6 @@ def pull_plug(home: Frontend) -> None:
 def cut_power(home: Frontend) -> None:
     """Cut the charger's power, and see it come back with its settings."""
     home.press("Toggle Charger power")
-    home.see_heading(CHARGER, "Unavailable")
     home.see_tile(VEHICLE, "Unavailable")
     home.see_tile(LIMIT, "13 A")
     home.picture("no-power", everywhere=True)
