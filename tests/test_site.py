@@ -7,7 +7,8 @@ from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryDisabler
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import (
     device_registry as dr,
@@ -35,6 +36,7 @@ from .commands import core, intent, stored
 from .conftest import entry_for, timing
 from .site import (
     CURRENTS,
+    GRID,
     POWERS,
     Clock,
     Home,
@@ -69,9 +71,13 @@ def clock() -> Iterator[Clock]:
 
 @pytest.fixture
 async def build(
-    hass: HomeAssistant, socket_enabled: None, clock: Clock
+    hass: HomeAssistant,
+    socket_enabled: None,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Build]:
     """Return how to build a house with chargers, whose first entry is the site's."""
+    monkeypatch.setattr(site, "PUBLISH_AFTER", 0.0)
     async with AsyncExitStack() as stack:
 
         async def build(
@@ -765,6 +771,31 @@ async def test_each_report_decides(build: Build) -> None:
     home.clock.t += 1
     await set_number(home.hass, home.site, "export_kept", 100)
     assert decided._decided_at == home.clock.t
+
+
+async def test_reports_are_shown_together(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sun that is reported after the grid never shows as a load of the house."""
+    home = await build(solar={"solar_power": "sensor.sun"})
+    monkeypatch.setattr(site, "PUBLISH_AFTER", 0.2)
+    home.grid, home.others["sensor.sun"] = -2000, (3000, "W")
+    home.report()
+    await asyncio.sleep(0.3)
+    house = entity_id(home.hass, home.site, "house_power")
+    shown: list[str] = []
+
+    @callback
+    def show(event: Event[EventStateChangedData]) -> None:
+        if event.data["entity_id"] == house and event.data["new_state"] is not None:
+            shown.append(event.data["new_state"].state)
+
+    home.hass.bus.async_listen(EVENT_STATE_CHANGED, show)
+    for sensor, value in ((GRID, "0"), ("sensor.sun", "1400")):
+        home.hass.states.async_set(sensor, value, {"unit_of_measurement": "W"})
+        await settle()
+    await asyncio.sleep(0.3)
+    assert [float(value) for value in shown] == [1400.0]
 
 
 async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,8 +59,11 @@ READ_EVERY: Final = 1.0
 
 Each decision is about all chargers: with many, one for each read would cost too much.
 """
-PUBLISH_EVERY: Final = 1.0
-"""Seconds between two states of the sensors, however often the meters report."""
+PUBLISH_AFTER: Final = 1.0
+"""Seconds from a decision to the states of the site's sensors.
+
+Reports that belong together, such as those of sun and grid, come one after the other.
+"""
 WATCH_EVERY: Final = 10.0
 """Seconds between two looks at the signs."""
 LONGEST_STEP: Final = 60.0
@@ -188,7 +191,7 @@ class Site:
         self._to_show: dict[str, Member] = {}
         """Chargers whose entities do not show the present reason yet, by ID."""
         self._listeners: list[Callable[[], None]] = []
-        self._published_at = 0.0
+        self._to_publish: asyncio.TimerHandle | None = None
         self._signs = SignWatch()
         self._watched_at = 0.0
         self._unsubscribes: list[CALLBACK_TYPE] = []
@@ -218,6 +221,7 @@ class Site:
         self._to_show.clear()
         while self._unsubscribes:
             self._unsubscribes.pop()()
+        self._cancel_publish()
         for member in self._members.values():
             member.unsubscribe()
             member.charging.leave()
@@ -367,9 +371,8 @@ class Site:
             member = self._members[answer.id]
             if member.charging.apply(answer, _next_change(answer, t, now)):
                 self._show_soon(member)
-        if t - self._published_at >= PUBLISH_EVERY:
-            self._published_at = t
-            self._publish()
+        if self._to_publish is None:
+            self._to_publish = self._hass.loop.call_later(PUBLISH_AFTER, self._publish)
 
     def _show_soon(self, member: Member) -> None:
         """Show another reason at a charger's entities."""
@@ -389,7 +392,15 @@ class Site:
         if self._to_show:
             self._hass.loop.call_soon(self._show_next)
 
+    def _cancel_publish(self) -> None:
+        if self._to_publish is not None:
+            self._to_publish.cancel()
+            self._to_publish = None
+
+    @callback
     def _publish(self) -> None:
+        """Show the states of the site's sensors."""
+        self._cancel_publish()
         for listener in self._listeners.copy():
             listener()
 
