@@ -74,6 +74,8 @@ LIKE_ENGLISH = frozenset(
 """Words that some languages share with English."""
 TILE = 24
 """How many characters a name or state may have, unless the English one has more."""
+HALF_TILE = 14
+"""The same for the dashboard's own names, which are on narrow tiles."""
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
 DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "binary_sensor": (
@@ -306,14 +308,17 @@ def test_language_is_translated(texts: dict[str, str]) -> None:
 
 
 @in_each_language
-def test_language_fits_on_tiles(texts: dict[str, str]) -> None:
-    """Names and states of entities are short enough to be shown in full."""
+@pytest.mark.parametrize(
+    ("start", "limit"), [("entity/", TILE), ("common/dashboard_", HALF_TILE)]
+)
+def test_language_fits_on_tiles(texts: dict[str, str], start: str, limit: int) -> None:
+    """Names and states are short enough to be shown in full."""
     assert [
         f"{path}: {texts[path]}"
         for path, text in ENGLISH_TEXTS.items()
-        if path.startswith("entity/")
+        if path.startswith(start)
         and "/state_attributes/" not in path
-        and len(texts[path]) > max(TILE, len(text))
+        and len(texts[path]) > max(limit, len(text))
     ] == []
 
 
