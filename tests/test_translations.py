@@ -282,9 +282,9 @@ def test_there_are_other_languages() -> None:
 
 @in_each_language
 def test_language_is_complete(texts: dict[str, str]) -> None:
-    """A language has the keys, placeholders, Markdown, and numbers of English."""
+    """A language has the keys, placeholders, Markdown, values, and numbers of English."""
     assert set(texts) == set(ENGLISH_TEXTS)
-    for kind in (r"{\w+}", r"\*\*", r"\n", r"`[^`]*`", r"\d"):
+    for kind in (r"{\w+}", r"\*\*", r"\n", r"`[^`]*`", r"\w+_\w+", r"\d"):
         different = [
             path
             for path, text in ENGLISH_TEXTS.items()
