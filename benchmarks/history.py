@@ -8,7 +8,8 @@ more. Shown are its decisions beside what was recorded, or, with `--lines`, what
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from itertools import zip_longest
@@ -18,14 +19,10 @@ import sys
 from typing import Any, Final
 from unittest.mock import patch
 
+from homeassistant.config_entries import ConfigEntries
 from homeassistant.core import HomeAssistant, State
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import (
-    MockConfigEntry,
-    RegistryEntryWithDefaults,
-    async_test_home_assistant,
-    mock_registry,
-)
 
 from custom_components.nexblue_local.control.settings import PhaseMode
 from custom_components.nexblue_local.modbus.registers import Reading
@@ -44,7 +41,7 @@ from custom_components.nexblue_local.site_config import ChargerConfig, SiteConfi
 from custom_components.nexblue_local.site_meter import SiteMeter, number
 
 from .pilot import Pilot
-from .recorded import DOMAIN, NotRecorded, Recorded, Report
+from .recorded import NotRecorded, Recorded, Report
 
 TICK: Final = 5.0
 """s after which a decision is made without a report."""
@@ -95,23 +92,7 @@ class History:
         self._charger = charger
         self._entities = recorded.entity_ids(charger)
         self._site = SiteConfig.from_answers(recorded.site["data"]["site"])
-        entry = MockConfigEntry(domain=DOMAIN, options=charger["options"])
-        self._config = ChargerConfig.from_entry(entry)
-        mock_registry(
-            hass,
-            {
-                entity["entity_id"]: RegistryEntryWithDefaults(
-                    **{
-                        key: entity[key]
-                        for key in ("entity_id", "unique_id", "platform")
-                    },
-                    device_id=entity["device_id"],
-                    device_class=entity["device_class"],
-                    original_device_class=entity["original_device_class"],
-                )
-                for entity in recorded.entities
-            },
-        )
+        self._config = ChargerConfig.from_options(charger["options"])
 
     def moments(self, begin: float, end: float) -> Iterator[Moment]:
         """Return the settings, and then what was known at each time of a decision."""
@@ -358,7 +339,7 @@ async def run(arguments: argparse.Namespace) -> None:
             ROW.format("time", "decided", "reason", "phases", "charger", "limited by")
         )
     for part in parts:
-        async with async_test_home_assistant() as hass:
+        async with home_assistant(arguments.folder) as hass:
             history = History(hass, recorded, recorded.chargers[title])
             if arguments.lines:
                 for moment in history.moments(*part):
@@ -367,12 +348,26 @@ async def run(arguments: argparse.Namespace) -> None:
                 if part is not parts[0]:
                     print("Home Assistant was started")
                 replay(history, *part, table)
-            await hass.async_stop(force=True)
     if not arguments.lines and table.total:
         print(
             f"The charger had the limit that was decided, within {CLOSE:.0f} A, in"
             f" {table.same / table.total:.0%} of the time."
         )
+
+
+@asynccontextmanager
+async def home_assistant(folder: Path) -> AsyncIterator[HomeAssistant]:
+    """Return a Home Assistant with the registries of a folder, which it does not run."""
+    hass = HomeAssistant(str(folder))
+    try:
+        hass.config_entries = ConfigEntries(hass, {})
+        await hass.config_entries.async_initialize()
+        dr.async_setup(hass)
+        await dr.async_load(hass)
+        await er.async_load(hass)
+        yield hass
+    finally:
+        await hass.async_stop(force=True)
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:

@@ -9,6 +9,9 @@ from simulator import Request, SimulatedCharger
 
 type Value = float
 
+LEAST_CURRENT = 6.0
+"""A; a car charges with no less."""
+
 REFUSED_BUT_KEPT = "not_lowered"
 """Error of a lower limit that is written again all the same."""
 
@@ -20,10 +23,17 @@ class Judge:
     """Compares the charger and its request log with the commands and their answers.
 
     `expected` holds, by the name of the setting, the values that may be desired: one,
-    unless an answer was lost. None is among them if perhaps nothing is desired.
+    unless an answer was lost. None is among them if perhaps nothing is desired. A site
+    may reduce the current limit, to nothing or to as little as 6 A.
     """
 
-    def __init__(self, charger: SimulatedCharger, log: Sequence[Request]) -> None:
+    def __init__(
+        self,
+        charger: SimulatedCharger,
+        log: Sequence[Request],
+        *,
+        has_site: bool = False,
+    ) -> None:
         """Initialize before the first command."""
         self.expected: dict[str, set[Value | None]] = {
             name: {None} for name in Settings.registers
@@ -32,6 +42,7 @@ class Judge:
         self.errors: Counter[str] = Counter()
         self.unasked: list[str] = []
         self.lost: list[str] = []
+        self._has_site = has_site
         self._charger = charger
         self._log = log
         self._seen = 0
@@ -106,8 +117,18 @@ class Judge:
     ) -> bool:
         """Return whether a value is expected, give or take steps of the charger."""
         values = self.expected[name]
-        step = self._charger.habits.limit_step if name == "current_limit" else 0.0
-        return value is not None and any(
+        is_limit = name == "current_limit"
+        step = self._charger.habits.limit_step if is_limit else 0.0
+        if value is None:
+            return False
+        if (
+            is_limit
+            and self._has_site
+            and (value == 0 or value >= LEAST_CURRENT - step)
+        ):
+            most = max((wanted for wanted in values if wanted is not None), default=0.0)
+            return value <= most + above * step + 0.01
+        return any(
             wanted is not None
             and wanted - below * step - 0.01 <= value <= wanted + above * step + 0.01
             for wanted in values

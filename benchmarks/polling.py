@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator
 import contextlib
 from dataclasses import asdict, dataclass, field
-import os
-from pathlib import Path
 import random
 import sqlite3
 import statistics
@@ -119,18 +117,6 @@ class Candidate:
     ages: dict[str, list[float]] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
 
-    def cpu_seconds(self) -> float:
-        """Return the CPU time of the process so far."""
-        fields = Path(f"/proc/{self.home.pid}/stat").read_text().rsplit(")", 1)[1]
-        user, system = fields.split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-    def memory(self) -> float:
-        """Return the memory of the process in MiB."""
-        status = Path(f"/proc/{self.home.pid}/status").read_text()
-        line = next(li for li in status.splitlines() if li.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
-
     def rows(self, query: str, *values: float) -> list[tuple[Any, ...]]:
         """Query the recorder's database for states of the charger's entities."""
         path = self.home.folder / "home-assistant_v2.db"
@@ -231,7 +217,7 @@ async def measure(minutes: float) -> list[Candidate]:
             await asyncio.sleep(SETTLE)
             print(f"==> Measuring for {minutes:g} minutes", flush=True)
             since = time.time()
-            cpu = {c.name: c.cpu_seconds() for c in compared}
+            cpu = {c.name: c.home.cpu_seconds() for c in compared}
             for candidate in compared:
                 if candidate.simulator:
                     candidate.simulator.log.clear()
@@ -240,8 +226,8 @@ async def measure(minutes: float) -> list[Candidate]:
             span = (until - since) / 60
             for candidate in compared:
                 candidate.figures = {
-                    "cpu": (candidate.cpu_seconds() - cpu[candidate.name]) / span,
-                    "memory": candidate.memory(),
+                    "cpu": (candidate.home.cpu_seconds() - cpu[candidate.name]) / span,
+                    "memory": candidate.home.memory(),
                 }
                 if candidate.simulator:
                     log = candidate.simulator.log

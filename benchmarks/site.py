@@ -7,13 +7,9 @@ are decided, and how late the event loop is.
 
 import argparse
 import asyncio
-from contextlib import AsyncExitStack
-import math
-import multiprocessing
-from multiprocessing.connection import Connection
 import tempfile
 import time
-from typing import Any, Final
+from typing import Final
 from unittest.mock import patch
 
 from homeassistant import loader
@@ -25,78 +21,35 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.site import Site
-from simulator import Car, SimulatedCharger, Simulator
+from scripts.home_assistant import charger_data
+
+from .chargers import simulated
+from .lateness import lateness, percentile
+from .meter import report, site_data
 
 MOST_MS: Final = 5.0
 """ms that a report of the meter may take."""
 MOST_STALL_MS: Final = 20.0
 """ms that the event loop may be late, at the 99.9th percentile."""
-PROBE: Final = 0.002
-"""Seconds between two looks at how late the event loop is."""
-SENSORS: Final = ("grid", "l1", "l2", "l3")
-
-
-def serve(chargers: int, pipe: Connection) -> None:
-    """Simulate chargers until the pipe is closed."""
-
-    async def run() -> None:
-        async with AsyncExitStack() as stack:
-            addresses = []
-            for number in range(chargers):
-                charger = SimulatedCharger(
-                    serial_number=f"NB10SIM{number:05}", car=Car()
-                )
-                simulator = await stack.enter_async_context(Simulator(charger=charger))
-                addresses.append(
-                    (charger.serial_number, simulator.port, simulator.unit_id)
-                )
-            pipe.send(addresses)
-            await asyncio.to_thread(pipe.recv)
-
-    asyncio.run(run())
-
-
-def report(hass: HomeAssistant, number: int) -> None:
-    """Let the meter report: a sun that comes and goes, and a house that varies."""
-    watts = 8_000 * math.sin(number / 20) + 300 * math.sin(number * 1.7)
-    hass.states.async_set("sensor.grid", f"{watts:.0f}", {"unit_of_measurement": "W"})
-    for phase in SENSORS[1:]:
-        amps = 150 + 60 * math.sin(number / 7 + len(phase))
-        entity_id = f"sensor.{phase}"
-        hass.states.async_set(entity_id, f"{amps:.1f}", {"unit_of_measurement": "A"})
 
 
 async def set_up(
-    hass: HomeAssistant, addresses: list[tuple[str, int, int]]
+    hass: HomeAssistant, addresses: list[tuple[str, int]]
 ) -> MockConfigEntry:
     """Set up the chargers and the site; return the entry of the site."""
     hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)
     entries = []
-    for serial_number, port, unit_id in addresses:
-        address = {"host": "127.0.0.1", "port": port, "unit_id": unit_id}
+    for serial_number, port in addresses:
         entry = MockConfigEntry(
-            domain=DOMAIN, unique_id=serial_number, data={"modbus": address}
+            domain=DOMAIN, unique_id=serial_number, data=charger_data(port)
         )
         entry.add_to_hass(hass)
         entries.append(entry)
     site = MockConfigEntry(
-        domain=DOMAIN,
-        unique_id="site",
-        data={
-            "site": {
-                "grid_power": "sensor.grid",
-                "fuse": {
-                    "main_fuse": 250,
-                    **{
-                        f"house_current_{phase}": f"sensor.{phase}"
-                        for phase in SENSORS[1:]
-                    },
-                },
-            }
-        },
+        domain=DOMAIN, unique_id="site", data=site_data(len(addresses))
     )
     site.add_to_hass(hass)
-    report(hass, 0)
+    report(hass, 0, len(addresses))
     assert await hass.config_entries.async_setup(site.entry_id)
     await hass.async_block_till_done()
     modes = ("solar", "solar_min", "fast")
@@ -107,11 +60,10 @@ async def set_up(
 
 
 async def measure(
-    hass: HomeAssistant, reports: int, interval: float
+    hass: HomeAssistant, chargers: int, reports: int, interval: float
 ) -> tuple[list[float], list[float]]:
     """Return the times of decisions and the delays of the event loop, in ms."""
     decisions: list[float] = []
-    delays: list[float] = []
     decide = Site.async_decide
 
     def timed(site: Site) -> None:
@@ -119,34 +71,21 @@ async def measure(
         decide(site)
         decisions.append(1000 * (time.perf_counter() - start))
 
-    async def probe() -> None:
-        while True:
-            start = time.perf_counter()
-            await asyncio.sleep(PROBE)
-            delays.append(1000 * (time.perf_counter() - start - PROBE))
-
-    task = asyncio.create_task(probe())
-    with patch.object(Site, "async_decide", timed):
+    with patch.object(Site, "async_decide", timed), lateness() as delays:
         for number in range(reports):
-            report(hass, number)
+            report(hass, number, chargers)
             await asyncio.sleep(interval)
-    task.cancel()
     return decisions, delays
 
 
-def percentile(values: list[float], part: float) -> float:
-    """Return the value that a part of all values do not exceed."""
-    return sorted(values)[min(len(values) - 1, int(part * len(values)))]
-
-
-async def run(arguments: argparse.Namespace, addresses: Any) -> bool:
+async def run(arguments: argparse.Namespace, addresses: list[tuple[str, int]]) -> bool:
     """Measure, print the figures, and return whether they are good enough."""
     with tempfile.TemporaryDirectory() as folder:
         async with async_test_home_assistant(config_dir=folder) as hass:
             asyncio.get_running_loop().set_debug(False)
             await set_up(hass, addresses)
             decisions, delays = await measure(
-                hass, arguments.reports, arguments.interval
+                hass, len(addresses), arguments.reports, arguments.interval
             )
             await hass.async_stop(force=True)
     typical, worst = percentile(decisions, 0.5), percentile(decisions, 0.99)
@@ -164,14 +103,8 @@ def main() -> None:
     parser.add_argument("--reports", type=int, default=60)
     parser.add_argument("--interval", type=float, default=1.0, help="seconds")
     arguments = parser.parse_args()
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=serve, args=(arguments.chargers, theirs))
-    process.start()
-    try:
-        is_good = asyncio.run(run(arguments, ours.recv()))
-    finally:
-        ours.send(None)
-        process.join(10)
+    with simulated(arguments.chargers) as chargers:
+        is_good = asyncio.run(run(arguments, chargers.addresses))
     raise SystemExit(not is_good)
 
 

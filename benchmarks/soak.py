@@ -5,6 +5,10 @@ cuts, cut connections and cars come at random. After power cuts and at the end t
 has to get what was asked of it, nothing else may have been written, and its fallback must not have
 engaged: the power is never off for as long as the shortest fallback timeout.
 
+With `--site`, the charger belongs to a site, its charge mode changes, and the meter is
+silent or unavailable at times. Tasks, sockets, threads and memory are counted at the
+beginning and at the end.
+
 The phase mode is left out, because it may be restored only after ten minutes; the
 simulated weeks of `tests/control/test_weeks.py` have it.
 """
@@ -19,10 +23,17 @@ import random
 import sys
 from typing import Any
 
-from scripts.home_assistant import ROOT, HomeAssistantProcess, stored_charger
+from scripts.home_assistant import (
+    ROOT,
+    HomeAssistantProcess,
+    charger_data,
+    stored_entries,
+    stored_entry,
+)
 from simulator import Car, Habits, SimulatedCharger, Simulator, load_profile
 
 from .judge import Judge
+from .meter import site_data
 
 DOMAIN = "nexblue_local"
 FOLDER = ROOT / ".benchmark" / "soak"
@@ -52,6 +63,9 @@ VALUES: Mapping[str, Sequence[float]] = {
 }
 """What is asked for, by setting, in the unit of its register."""
 
+MODES: Sequence[str] = ("solar", "solar_min", "fast", "manual", "off")
+METER_STATES: Sequence[str] = ("on", "on", "silent", "unavailable")
+
 
 class Soak:
     """A Home Assistant and a charger to which things happen."""
@@ -63,9 +77,13 @@ class Soak:
         *,
         seed: int,
         longest_pause: float,
+        has_site: bool = False,
     ) -> None:
         """Initialize from a seed; the longest pause between two events is in s."""
-        self.judge = Judge(simulator.charger, simulator.log)
+        self.judge = Judge(simulator.charger, simulator.log, has_site=has_site)
+        self.resources: list[dict[str, float]] = []
+        """What Home Assistant had at the beginning and at the end."""
+        self._has_site = has_site
         self.events: Counter[str] = Counter()
         self._home = home
         self._simulator = simulator
@@ -81,7 +99,12 @@ class Soak:
         events = (
             *(self._command,) * 6,
             *(self._cut, self._cut, self._power_cut, self._car),
+            *(self._mode, self._meter, self._meter) * self._has_site,
         )
+        while self._has_site and None in self.judge.expected["current_limit"]:
+            # A site may do what it likes below it; the charger may refuse it at first.
+            await self._command_value("current_limit", 16.0)
+        await self._count()
         while loop.time() < end:
             happen = self._random.choice(events)
             await happen()
@@ -89,6 +112,7 @@ class Soak:
             await self._look()
         await self._wait_until_desired()
         await self._look()
+        await self._count()
         self._simulator.charger.advance()
         self.judge.check_writes()
 
@@ -137,7 +161,9 @@ class Soak:
 
     async def _command(self) -> None:
         setting = self._random.choice((*VALUES, "current_limit", "current_limit"))
-        value = self._random.choice(VALUES[setting])
+        await self._command_value(setting, self._random.choice(VALUES[setting]))
+
+    async def _command_value(self, setting: str, value: float) -> None:
         data: dict[str, Any] = {}
         if setting in NUMBERS:
             domain, service, entity = "number", "set_value", setting
@@ -155,6 +181,39 @@ class Soak:
         except RuntimeError as failure:
             error = failure.args[0].get("translation_key") or str(failure)
         self.judge.answered(setting, value, error)
+
+    async def _count(self) -> None:
+        """Count what Home Assistant has open."""
+        if not self._has_site:
+            return
+        found = await self._home.call(
+            "call_service", domain="benchmark", service="look", return_response=True
+        )
+        memory = {"memory, MiB": round(self._home.memory())}
+        self.resources.append(found["response"] | memory)
+
+    async def _mode(self) -> None:
+        mode = self._random.choice(MODES)
+        self.events[f"mode {mode}"] += 1
+        await self._home.call(
+            "call_service",
+            domain="select",
+            service="select_option",
+            service_data={
+                "option": mode,
+                "entity_id": self._entities[self._key("charge_mode")],
+            },
+        )
+
+    async def _meter(self) -> None:
+        state = self._random.choice(METER_STATES)
+        self.events[f"meter {state}"] += 1
+        await self._home.call(
+            "call_service",
+            domain="benchmark",
+            service="meter",
+            service_data={"state": state},
+        )
 
     async def _cut(self) -> None:
         self.events["connections cut"] += 1
@@ -187,16 +246,34 @@ async def soak(
     longest_pause: float = LONGEST_PAUSE,
     folder: Path = FOLDER,
     port: int = PORT,
+    has_site: bool = False,
 ) -> Soak:
     """Run a soak, and return it with what it found."""
     charger = SimulatedCharger(habits=habits)
     charger.plug_in(Car(charge=0.0))
     async with Simulator(charger=charger) as simulator:
-        storage = stored_charger(
-            simulator.port, charger.serial_number, scan_interval=scan_interval
+        entry = stored_entry(
+            "Charger",
+            charger.serial_number,
+            charger_data(simulator.port),
+            scan_interval=scan_interval,
+            switch_phases=False,
         )
-        async with HomeAssistantProcess(folder, port, storage=storage) as home:
-            run = Soak(home, simulator, seed=seed, longest_pause=longest_pause)
+        site = stored_entry("Site", "site", site_data(1))
+        home = HomeAssistantProcess(
+            folder,
+            port,
+            storage=stored_entries(*([site] if has_site else []), entry),
+            module="benchmarks.watched" if has_site else "homeassistant",
+        )
+        async with home:
+            run = Soak(
+                home,
+                simulator,
+                seed=seed,
+                longest_pause=longest_pause,
+                has_site=has_site,
+            )
             await run.run(seconds)
             return run
 
@@ -211,12 +288,14 @@ def report(run: Soak) -> str:
     )
     counts = {"commands done": judge.done, **run.events}
     errors = {f"error: {key}": count for key, count in judge.errors.most_common()}
+    first, last = run.resources or ({}, {})
     return "\n".join(
         [
             *(
                 f"{name:36} {count:5}"
                 for name, count in (*promises, *counts.items(), *errors.items())
             ),
+            *(f"{name:36} {first[name]:5} -> {last[name]}" for name in first),
             *judge.unasked,
             *judge.lost,
         ]
@@ -235,6 +314,9 @@ def main() -> None:
         default="strange",
         help="habits: a name or a TOML file",
     )
+    parser.add_argument(
+        "--site", action="store_true", help="with a site and faults of its meter"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of what happens")
     # Longer than the strange charger keeps an idle connection.
     parser.add_argument(
@@ -247,6 +329,7 @@ def main() -> None:
             options.profile,
             seed=options.seed,
             scan_interval=options.scan_interval,
+            has_site=options.site,
         )
     )
     print(report(run))

@@ -153,7 +153,7 @@ HOURLY_ENERGY = 10.8  # kWh
 HOUSE_ENERGY = 0.35  # kWh
 FIRST_STATISTIC = "2000-01-01T00:00:00+00:00"
 
-DISCOVERY_TIMEOUT = 20.0  # s
+DISCOVERY_TIMEOUT = 60.0  # s; loaded machines are slow
 CHARGING_TIMEOUT = 60.0  # s
 
 # What a charger and the site have once both are set up.
@@ -609,7 +609,7 @@ async def running(
 async def run(options: argparse.Namespace) -> None:
     """Run the demo until it is cancelled, or with `once` until the car charges."""
     async with running(
-        FOLDER,
+        options.folder,
         manual=options.manual,
         sky=options.sky,
         has_battery=options.battery,
@@ -680,6 +680,12 @@ def main() -> int:
         help="let the grid meter show exported currents like imported ones",
     )
     parser.add_argument("--once", action="store_true", help="end when the car charges")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=FOLDER,
+        help="where Home Assistant stores its data; what is there is deleted",
+    )
     options = parser.parse_args()
     if options.sky and (options.manual or options.once):
         parser.error(
@@ -692,7 +698,7 @@ def main() -> int:
         return 0
     except StartFailed as error:
         print(
-            f"error: {error}; Home Assistant's log is .demo/console.log",
+            f"error: {error}; Home Assistant's log is {options.folder}/console.log",
             file=sys.stderr,
         )
         return 1

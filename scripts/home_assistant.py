@@ -50,14 +50,28 @@ homeassistant:
 
 def stored_charger(port: int, serial_number: str, **options: int) -> dict[str, Any]:
     """Return the storage files of a Home Assistant with a charger on this machine."""
+    return stored_entries(
+        stored_entry("Charger", serial_number, charger_data(port), **options)
+    )
+
+
+def stored_entries(*entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the storage files of a Home Assistant with config entries."""
+    return {"core.config_entries": {"entries": entries}}
+
+
+def stored_entry(
+    title: str, unique_id: str, data: Mapping[str, Any], **options: int
+) -> dict[str, Any]:
+    """Return a config entry of this integration as it is stored."""
     now = "2026-01-01T00:00:00+00:00"
-    entry: dict[str, Any] = {
+    return {
         "created_at": now,
-        "data": {"modbus": {"host": HOST, "port": port, "unit_id": 200}},
+        "data": data,
         "disabled_by": None,
         "discovery_keys": {},
         "domain": "nexblue_local",
-        "entry_id": "01STORED",
+        "entry_id": f"01STORED{unique_id.upper()}",
         "minor_version": 1,
         "modified_at": now,
         "options": options,
@@ -65,11 +79,15 @@ def stored_charger(port: int, serial_number: str, **options: int) -> dict[str, A
         "pref_disable_polling": False,
         "source": "user",
         "subentries": [],
-        "title": "Charger",
-        "unique_id": serial_number,
+        "title": title,
+        "unique_id": unique_id,
         "version": 1,
     }
-    return {"core.config_entries": {"entries": [entry]}}
+
+
+def charger_data(port: int) -> dict[str, Any]:
+    """Return the data of the entry of a charger on this machine."""
+    return {"modbus": {"host": HOST, "port": port, "unit_id": 200}}
 
 
 class StartFailed(Exception):
@@ -92,17 +110,20 @@ class HomeAssistantProcess:
         storage: Mapping[str, Mapping[str, Any]] | None = None,
         fresh: bool = True,
         components: Path = ROOT / "custom_components",
+        module: str = "homeassistant",
     ) -> None:
         """Initialize the process.
 
         `port` is the TCP port of the web interface, `configuration` is appended to
-        configuration.yaml, and `storage` holds the data of files in .storage by name.
-        `components` is the folder of the custom integrations.
+        configuration.yaml, `storage` holds the data of files in .storage by name,
+        `components` is the folder of the custom integrations, and `module` is what Python
+        runs.
         """
         self.url = f"http://{HOST}:{port}"
         self.folder = folder
         self._fresh = fresh
         self._components = components
+        self._module = module
         self.started_at = 0.0
         self._configuration = CONFIGURATION + configuration
         self._storage = {
@@ -126,6 +147,18 @@ class HomeAssistantProcess:
         """Return the process id."""
         assert self._process is not None
         return self._process.pid
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the process so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> float:
+        """Return the memory of the process in MiB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        line = next(li for li in status.splitlines() if li.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
 
     @property
     def log(self) -> Path:
@@ -175,7 +208,7 @@ class HomeAssistantProcess:
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "homeassistant", "--config", str(self.folder)),
+                *("-m", self._module, "--config", str(self.folder)),
                 # All requirements are installed. A missing one is an error at once,
                 # instead of a slow download.
                 env=os.environ | {"UV_OFFLINE": "1"},
@@ -252,7 +285,8 @@ class HomeAssistantProcess:
     async def call(self, command: str, **fields: Any) -> Any:
         """Send a WebSocket command and return its result."""
         assert self._session is not None
-        async with self._session.ws_connect("/api/websocket") as socket:
+        # The registry of a hundred chargers is larger than the default maximum.
+        async with self._session.ws_connect("/api/websocket", max_msg_size=0) as socket:
             await socket.receive_json()
             await socket.send_json({"type": "auth", "access_token": self._token})
             await socket.receive_json()

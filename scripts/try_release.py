@@ -24,9 +24,9 @@ async def try_release(archive: Path, folder: Path) -> dict[str, str]:
     with zipfile.ZipFile(archive) as content:
         content.extractall(components / DOMAIN)
     async with (
-        Simulator(charger=SimulatedCharger(), port=free_port(5020)) as simulator,
+        Simulator(charger=SimulatedCharger(), port=free_port(5030)) as simulator,
         HomeAssistantProcess(
-            folder / "config", free_port(8123), components=components
+            folder / "config", free_port(8130), components=components
         ) as home,
     ):
         simulator.charger.plug_in(Car())

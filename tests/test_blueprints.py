@@ -15,16 +15,19 @@ from homeassistant.components.blueprint.importer import _get_github_import_url
 from homeassistant.components.blueprint.models import Blueprint
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant, ServiceCall, State
+from homeassistant.helpers import restore_state
+from homeassistant.helpers.json import json_bytes
+from homeassistant.helpers.restore_state import STORAGE_KEY, StoredState
 from homeassistant.helpers.update_coordinator import UpdateFailed
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
+from homeassistant.util.json import json_loads
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_time_changed,
     async_mock_service,
-    mock_restore_cache,
 )
 
 from custom_components.nexblue_local.modbus.enums import ChargerErrors
@@ -32,7 +35,7 @@ from simulator import Car, SimulatedCharger, Simulator
 
 from .commands import PREFIX
 from .site import GRID, choose, limit, set_number, settle, site_entry, state
-from .test_automations import at, today
+from .test_automations import at
 from .test_init import poll
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
@@ -94,9 +97,21 @@ async def use(
     return calls
 
 
-def last_triggered(when: datetime) -> State:
-    """Return an automation of a blueprint as it is stored in a shutdown."""
-    return State("automation.blueprint", "on", {"last_triggered": when.isoformat()})
+async def restart(
+    hass: HomeAssistant, hass_storage: dict[str, Any], when: datetime
+) -> None:
+    """Load what a shutdown stored of an automation that was triggered at a time."""
+    last = {"last_triggered": when.isoformat()}
+    stored = StoredState(State("automation.blueprint", "on", last), None, when)
+    data = json_loads(json_bytes([stored.as_dict()]))
+    hass_storage[STORAGE_KEY] = {"version": 1, "data": data}
+    await restore_state.async_get(hass).async_load()
+
+
+def tomorrow(hour: int, minute: int = 0) -> datetime:
+    """Return a time of the next day, so that it is still to come."""
+    day = dt_util.start_of_local_day() + timedelta(days=1)
+    return day + timedelta(hours=hour, minutes=minute)
 
 
 def messages(calls: list[ServiceCall]) -> list[str]:
@@ -161,9 +176,9 @@ async def test_night(
     await price(hass, "0.1")
     await choose(hass, entry, "solar")
     await use_night(hass, tmp_path)
-    await at(hass, today(21, 55))
+    await at(hass, tomorrow(21, 55))
     assert state(hass, entry, "charge_mode") == "solar"
-    await at(hass, today(22))
+    await at(hass, tomorrow(22))
     assert state(hass, entry, "charge_mode") == "fast"
     for value, mode in (
         ("0.21", "solar"),
@@ -172,10 +187,10 @@ async def test_night(
         ("unavailable", "fast"),
         ("-0.05", "fast"),
     ):
-        with freeze_time(today(23), tick=True, real_asyncio=True):
+        with freeze_time(tomorrow(23), tick=True, real_asyncio=True):
             await price(hass, value)
         assert state(hass, entry, "charge_mode") == mode, value
-    await at(hass, today(30))
+    await at(hass, tomorrow(30))
     assert state(hass, entry, "charge_mode") == "solar"
 
 
@@ -186,9 +201,9 @@ async def test_night_after_a_restart(
     await price(hass, "0.1")
     await choose(hass, entry, "fast")
     await use_night(hass, tmp_path)
-    await at(hass, today(7, 5))
+    await at(hass, tomorrow(7, 5))
     assert state(hass, entry, "charge_mode") == "solar"
-    await at(hass, today(23, 5))
+    await at(hass, tomorrow(23, 5))
     assert state(hass, entry, "charge_mode") == "fast"
 
 
@@ -205,7 +220,7 @@ async def test_night_leaves_other_modes_alone(
     await choose(hass, entry, mode)
     await use_night(hass, tmp_path)
     for hour in (22, 23, 30):
-        await at(hass, today(hour))
+        await at(hass, tomorrow(hour))
         assert state(hass, entry, "charge_mode") == mode
 
 
@@ -219,7 +234,7 @@ async def test_night_while_fast_until_unplugged(
         "switch", "turn_on", {"entity_id": FAST}, blocking=True
     )
     await use_night(hass, tmp_path)
-    await at(hass, today(23))
+    await at(hass, tomorrow(23))
     assert state(hass, entry, "charge_mode") == "solar"
     assert state(hass, entry, "fast_until_unplugged") == "on"
 
@@ -232,7 +247,7 @@ async def test_cheap_at_any_time(
     await choose(hass, entry, "solar_min")
     always = {"night_start": "00:00:00", "night_end": "00:00:00"}
     await use_night(hass, tmp_path, solar_mode="solar_min", **always)
-    await at(hass, today(12))
+    await at(hass, tomorrow(12))
     assert state(hass, entry, "charge_mode") == "fast"
     await price(hass, "0.3")
     assert state(hass, entry, "charge_mode") == "solar_min"
@@ -340,6 +355,7 @@ async def test_full_during_an_outage(
 @pytest.mark.parametrize(("minutes", "told"), [(3, 1), (7, 0)])
 async def test_full_over_a_restart(
     hass: HomeAssistant,
+    hass_storage: dict[str, Any],
     plugged_in: Simulator,
     entry: MockConfigEntry,
     tmp_path: Path,
@@ -351,7 +367,7 @@ async def test_full_over_a_restart(
     await see(entry)
     hass.set_state(CoreState.starting)
     before = dt_util.utcnow() - timedelta(minutes=minutes)
-    mock_restore_cache(hass, [last_triggered(before)])
+    await restart(hass, hass_storage, before)
     calls = await use_full(hass, tmp_path)
     hass.set_state(CoreState.running)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
@@ -427,6 +443,7 @@ async def test_something_in_a_day(
 @pytest.mark.parametrize(("hours", "told"), [(23, 0), (25, 1)])
 async def test_nothing_over_a_restart(
     hass: HomeAssistant,
+    hass_storage: dict[str, Any],
     plugged_in: Simulator,
     entry: MockConfigEntry,
     tmp_path: Path,
@@ -437,40 +454,21 @@ async def test_nothing_over_a_restart(
     await set_number(hass, entry, "current_limit", 0)
     await poll(hass, entry)
     now = next_hour()
-    mock_restore_cache(hass, [last_triggered(now - timedelta(hours=hours))])
+    await restart(hass, hass_storage, now - timedelta(hours=hours))
     calls = await use_nothing(hass, tmp_path, notify=NOTIFY)
     await at(hass, now)
     assert len(messages(calls)) == told
 
 
-async def test_nothing_without_a_choice(
-    hass: HomeAssistant, plugged_in: Simulator, entry: MockConfigEntry, tmp_path: Path
-) -> None:
-    """Without a choice of notification, Home Assistant shows the text."""
-    await set_number(hass, entry, "current_limit", 0)
-    await poll(hass, entry)
-    calls: list[ServiceCall] = async_mock_service(
-        hass, "persistent_notification", "create"
-    )
-    now = next_hour()
-    mock_restore_cache(hass, [last_triggered(now - timedelta(hours=25))])
-    await use_nothing(hass, tmp_path)
-    await at(hass, now)
-    (message,) = messages(calls)
-    assert message.startswith("The car is connected, but has not charged")
-    car_is_full, nothing = (
-        load_yaml_dict(str(FOLDER / f"{name}.yaml"))["blueprint"]["input"]["notify"]
-        for name in ("car_is_full", "nothing_charged")
-    )
-    assert car_is_full == nothing
-
-
 async def test_no_car_for_a_day(
-    hass: HomeAssistant, entry: MockConfigEntry, tmp_path: Path
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    entry: MockConfigEntry,
+    tmp_path: Path,
 ) -> None:
     """Without a car, nothing is missed."""
     now = next_hour()
-    mock_restore_cache(hass, [last_triggered(now - timedelta(hours=30))])
+    await restart(hass, hass_storage, now - timedelta(hours=30))
     calls = await use_nothing(hass, tmp_path, notify=NOTIFY)
     await at(hass, now)
     assert messages(calls) == []

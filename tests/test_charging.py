@@ -124,7 +124,7 @@ class Subject:
     def apply(self, current: float | None = None, **decision: Any) -> None:
         """Apply a decision of the site."""
         next_change = decision.pop("next_change", None)
-        self.charging.apply(
+        self.changed += self.charging.apply(
             ChargerDecision(
                 **{
                     "id": "a",
@@ -374,7 +374,7 @@ async def test_fuse_where_nothing_was_asked_for() -> None:
 
 @in_virtual_time
 async def test_decisions() -> None:
-    """They limit the charger; only what the user sees is published."""
+    """They limit the charger, and tell when their reason is another one."""
     subject = Subject(16.0, mode=Mode.SOLAR)
     await subject.join()
     subject.changed = 0

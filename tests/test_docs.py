@@ -12,12 +12,13 @@ from custom_components.nexblue_local.limited_by import LimitedBy
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 ENGLISH: dict[str, Any] = json.loads(
     (
         ROOT / "custom_components" / "nexblue_local" / "translations" / "en.json"
     ).read_text()
 )
-HOME_ASSISTANT = {"Reconfigure", "Preview", "Import blueprint"}
+HOME_ASSISTANT = {"Reconfigure", "Preview", "Import blueprint", "Download diagnostics"}
 """Names that are Home Assistant's."""
 OTHERS = {"Home Assistant", "Charger", "Nexblue", "Error: ...", "Warning: ..."}
 """Names in evcc, and beginnings of names."""
@@ -67,14 +68,19 @@ def test_names(name: str) -> None:
     assert unknown == set()
 
 
-@pytest.mark.parametrize("file", sorted(DOCS.glob("*.md")), ids=lambda file: file.name)
-def test_links(file: Path) -> None:
-    """Links between the pages lead somewhere."""
-    for path, heading in re.findall(
-        r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", file.read_text()
-    ):
-        target = (file.parent / path).resolve() if path else file
-        assert target.exists(), path
+def links(page: Path) -> list[str]:
+    """Return the targets of a page's links and pictures inside the repository."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    return re.findall(r"\]\((?!\w+:)([^)\s]+)\)", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links(page: Path) -> None:
+    """Links lead to a file, and to a heading that is there."""
+    for link in links(page):
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_file(), path
         if heading:
             headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
             anchors = {
@@ -82,3 +88,16 @@ def test_links(file: Path) -> None:
                 for each in headings
             }
             assert heading in anchors, (path, heading)
+
+
+def test_pages_are_linked() -> None:
+    """Each page can be found from the README, over other pages."""
+    reached: set[Path] = set()
+    found = [PAGES[0]]
+    while found:
+        page = found.pop()
+        if page not in reached and page.suffix == ".md":
+            reached.add(page)
+            files = [link.partition("#")[0] for link in links(page)]
+            found.extend((page.parent / file).resolve() for file in files if file)
+    assert set(PAGES) - reached == set()

@@ -99,6 +99,9 @@ async def test_values(
         "switch.charging": "on",
         "button.release_control": "unknown",
         "event.control_event": "unknown",
+        "event.session": "unknown",
+        "sensor.last_session_energy": "unknown",
+        "sensor.last_session_duration": "unknown",
     }
 
 
@@ -219,7 +222,8 @@ async def test_refused_bitsets_are_unknown(
         "sensor.session_energy",
         # Nothing is the matter with these.
         *("sensor.next_phase_switch", "button.release_control", "button.test_charger"),
-        "event.control_event",
+        *("event.control_event", "event.session"),
+        *("sensor.last_session_energy", "sensor.last_session_duration"),
         *("binary_sensor.fault", "binary_sensor.fallback_active"),
     }
 

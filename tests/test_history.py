@@ -21,7 +21,7 @@ from freezegun.api import (
 )
 from homeassistant.components.recorder import Recorder
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.json import json_bytes
 import pytest
 from pytest_homeassistant_custom_component.components.recorder.common import (
@@ -106,12 +106,17 @@ async def copied(hass: HomeAssistant, folder: Path, database: str) -> Path:
         suffix = file.name.removeprefix(path.name)
         shutil.copy(file, folder / f"home-assistant_v2.db{suffix}")
     (folder / ".storage").mkdir()
-    for name, data in {
-        "core.config": {"time_zone": "UTC"},
-        "core.config_entries": hass.config_entries._data_to_save(),
-        "core.entity_registry": er.async_get(hass)._data_to_save(),
-    }.items():
-        (folder / ".storage" / name).write_bytes(json_bytes({"data": data}))
+    config = {"data": {"time_zone": "UTC"}}
+    (folder / ".storage" / "core.config").write_bytes(json_bytes(config))
+    for registry in (hass.config_entries, dr.async_get(hass), er.async_get(hass)):
+        store = registry._store
+        stored = {
+            "version": store.version,
+            "minor_version": store.minor_version,
+            "key": store.key,
+            "data": registry._data_to_save(),
+        }
+        (folder / ".storage" / store.key).write_bytes(json_bytes(stored))
     return folder
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryDisabler
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import (
     device_registry as dr,
@@ -27,6 +28,7 @@ from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
 )
+from custom_components.nexblue_local.ledger.sources import Supply
 from custom_components.nexblue_local.modbus.enums import PhaseMode
 from simulator import Car, Mains, SimulatedCharger, Simulator
 
@@ -34,6 +36,7 @@ from .commands import core, intent, stored
 from .conftest import entry_for, timing
 from .site import (
     CURRENTS,
+    GRID,
     POWERS,
     Clock,
     Home,
@@ -68,9 +71,13 @@ def clock() -> Iterator[Clock]:
 
 @pytest.fixture
 async def build(
-    hass: HomeAssistant, socket_enabled: None, clock: Clock
+    hass: HomeAssistant,
+    socket_enabled: None,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Build]:
     """Return how to build a house with chargers, whose first entry is the site's."""
+    monkeypatch.setattr(site, "PUBLISH_AFTER", 0.0)
     async with AsyncExitStack() as stack:
 
         async def build(
@@ -766,11 +773,37 @@ async def test_each_report_decides(build: Build) -> None:
     assert decided._decided_at == home.clock.t
 
 
-async def test_solar_energy(build: Build) -> None:
+async def test_reports_are_shown_together(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sun that is reported after the grid never shows as a load of the house."""
+    home = await build(solar={"solar_power": "sensor.sun"})
+    monkeypatch.setattr(site, "PUBLISH_AFTER", 0.2)
+    home.grid, home.others["sensor.sun"] = -2000, (3000, "W")
+    home.report()
+    await asyncio.sleep(0.3)
+    house = entity_id(home.hass, home.site, "house_power")
+    shown: list[str] = []
+
+    @callback
+    def show(event: Event[EventStateChangedData]) -> None:
+        if event.data["entity_id"] == house and event.data["new_state"] is not None:
+            shown.append(event.data["new_state"].state)
+
+    home.hass.bus.async_listen(EVENT_STATE_CHANGED, show)
+    for sensor, value in ((GRID, "0"), ("sensor.sun", "1400")):
+        home.hass.states.async_set(sensor, value, {"unit_of_measurement": "W"})
+        await settle()
+    await asyncio.sleep(0.3)
+    assert [float(value) for value in shown] == [1400.0]
+
+
+async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is imported and what the battery gives is not the sun's, nor is a gap."""
     home = await in_sun(build, battery={"battery_power": "sensor.battery"})
     decided = home.site.runtime_data
-    charging = home.entries[0].runtime_data.controller.charging
+    supply = Supply()
+    monkeypatch.setattr(home.entries[0].runtime_data.recorder, "supply", supply.add)
     car = home.cars
 
     def energy(seconds: float, grid: float, battery: float) -> float:
@@ -778,10 +811,10 @@ async def test_solar_energy(build: Build) -> None:
         home.grid, home.others["sensor.battery"] = grid, (battery, "W")
         home.report()
         decided.async_decide()
-        before = charging.solar_energy
+        before = supply.solar_wh
         home.clock.t += seconds
         decided.async_decide()
-        return float((charging.solar_energy - before) * 3.6e6)
+        return (supply.solar_wh - before) * 3600
 
     assert energy(10, 0, 0) == pytest.approx(car * 10, rel=0.02)
     assert energy(10, -3000, -500) == pytest.approx(car * 10, rel=0.02)
@@ -789,3 +822,21 @@ async def test_solar_energy(build: Build) -> None:
     assert energy(10, 0, 500) == pytest.approx((car - 500) * 10, rel=0.02)
     assert energy(10, 9000, 0) == 0.0
     assert energy(3600, 0, 0) == 0.0
+
+
+async def test_reads_decide_once_a_second(build: Build) -> None:
+    """A charger that was read is decided on at once, or within a second of the last."""
+    home = await build(chargers=2)
+    first, second = (entry.runtime_data.coordinator for entry in home.entries)
+    home.clock.t += 2.0
+    decided_at = home.clock.t
+    await first.async_refresh()
+    await settle()
+    assert home.site.runtime_data._decided_at == decided_at
+    home.clock.t += 0.5
+    await second.async_refresh()
+    await settle()
+    assert home.site.runtime_data._decided_at == decided_at
+    async with asyncio.timeout(5):
+        while home.site.runtime_data._decided_at != home.clock.t:
+            await settle()

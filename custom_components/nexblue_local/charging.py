@@ -235,14 +235,14 @@ class Charging:
             await self._control.reconciler.save()
             self._on_change()
 
-    def apply(self, decision: ChargerDecision, next_change: datetime | None) -> None:
-        """Do what the site decided."""
+    def apply(self, decision: ChargerDecision, next_change: datetime | None) -> bool:
+        """Do what the site decided; return whether its reason is another one."""
         mode = self.mode
         fuse = None if mode is Mode.OFF else decision.fuse_a
         if self._is_releasing:
             # What the charger has otherwise is not changed any more.
             self._control.set_limits({Source.FUSE: fuse})
-            return
+            return False
         if mode is Mode.MANUAL and self.ceiling is None:
             if decision.current_a is not None and self.settings.found_limit is None:
                 self.settings.found_limit = self._control.link.settings.current_limit
@@ -257,7 +257,7 @@ class Charging:
         self._control.delegate_phases(is_delegated=self._may_switch)
         if decision.phase_mode is not None:
             self._switch(PHASE_MODES[decision.phase_mode])
-        self._say(decision.reason, next_change)
+        return self._say(decision.reason, next_change)
 
     def _fuse_alone(self, fuse: float | None) -> float | None:
         """Return the limit where the user asked for none: at most what was found."""
@@ -266,15 +266,14 @@ class Charging:
             return found
         return min(found, fuse)
 
-    def _say(self, reason: Reason | None, next_change: datetime | None) -> None:
+    def _say(self, reason: Reason | None, next_change: datetime | None) -> bool:
         before, at = self.reason, self.next_change
         self.reason = reason
         if next_change is None or at is None or abs(next_change - at).seconds >= 2:
             # It is calculated again each time, to the millisecond.
             self.next_change = next_change
-        if reason is not before:
-            # The time is shown with the next poll.
-            self._on_change()
+        # The time is shown with the next poll.
+        return reason is not before
 
     def _rest(self, *, is_lost: bool) -> None:
         """Apply what holds without a decision."""

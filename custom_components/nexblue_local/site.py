@@ -1,5 +1,6 @@
 """The site: decides for all chargers, from what the meters of the house say."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
@@ -53,8 +54,16 @@ from .surplus.settings import (
 )
 
 DECIDE_EVERY: Final = timedelta(seconds=5)
-PUBLISH_EVERY: Final = 1.0
-"""Seconds between two states of the sensors, however often the meters report."""
+READ_EVERY: Final = 1.0
+"""Seconds between two decisions because of chargers that were read.
+
+Each decision is about all chargers: with many, one for each read would cost too much.
+"""
+PUBLISH_AFTER: Final = 1.0
+"""Seconds from a decision to the states of the site's sensors.
+
+Reports that belong together, such as those of sun and grid, come one after the other.
+"""
 WATCH_EVERY: Final = 10.0
 """Seconds between two looks at the signs."""
 LONGEST_STEP: Final = 60.0
@@ -178,8 +187,11 @@ class Site:
         self._price: float | None = None
         """The last price of 1 kWh that was known; it applies until the next one."""
         self._is_due = False
+        self._due_later: asyncio.TimerHandle | None = None
+        self._to_show: dict[str, Member] = {}
+        """Chargers whose entities do not show the present reason yet, by ID."""
         self._listeners: list[Callable[[], None]] = []
-        self._published_at = 0.0
+        self._to_publish: asyncio.TimerHandle | None = None
         self._signs = SignWatch()
         self._watched_at = 0.0
         self._unsubscribes: list[CALLBACK_TYPE] = []
@@ -205,8 +217,11 @@ class Site:
     @callback
     def async_stop(self) -> None:
         """Stop deciding; the chargers keep their limits for a time."""
+        self._cancel_later()
+        self._to_show.clear()
         while self._unsubscribes:
             self._unsubscribes.pop()()
+        self._cancel_publish()
         for member in self._members.values():
             member.unsubscribe()
             member.charging.leave()
@@ -295,6 +310,20 @@ class Site:
         self._decide_soon()
 
     @callback
+    def _charger_read(self) -> None:
+        """Decide after a charger was read, but not more often than READ_EVERY."""
+        wait = self._decided_at + READ_EVERY - monotonic()
+        if wait <= 0:
+            self._decide_soon()
+        elif self._due_later is None:
+            self._due_later = self._hass.loop.call_later(wait, self._decide_soon)
+
+    def _cancel_later(self) -> None:
+        if self._due_later is not None:
+            self._due_later.cancel()
+            self._due_later = None
+
+    @callback
     def _decide_soon(self) -> None:
         if not self._is_due:
             self._is_due = True
@@ -313,6 +342,7 @@ class Site:
     def async_decide(self) -> None:
         """Decide now, and hand the decisions to the chargers."""
         self._is_due = False
+        self._cancel_later()
         t = monotonic()
         for each in self._members.values():
             each.update(t)
@@ -338,13 +368,39 @@ class Site:
         )
         now = dt_util.utcnow()
         for answer in decision.chargers:
-            charging = self._members[answer.id].charging
-            charging.apply(answer, _next_change(answer, t, now))
-        if t - self._published_at >= PUBLISH_EVERY:
-            self._published_at = t
-            self._publish()
+            member = self._members[answer.id]
+            if member.charging.apply(answer, _next_change(answer, t, now)):
+                self._show_soon(member)
+        if self._to_publish is None:
+            self._to_publish = self._hass.loop.call_later(PUBLISH_AFTER, self._publish)
 
+    def _show_soon(self, member: Member) -> None:
+        """Show another reason at a charger's entities."""
+        if not self._to_show:
+            self._hass.loop.call_soon(self._show_next)
+        self._to_show[member.id] = member
+
+    @callback
+    def _show_next(self) -> None:
+        """Show it at one charger; the event loop is free before the next one."""
+        if not self._to_show:
+            # The site was stopped.
+            return
+        member = self._to_show.pop(next(iter(self._to_show)))
+        if self._members.get(member.id) is member:
+            member.runtime.coordinator.async_publish(None)
+        if self._to_show:
+            self._hass.loop.call_soon(self._show_next)
+
+    def _cancel_publish(self) -> None:
+        if self._to_publish is not None:
+            self._to_publish.cancel()
+            self._to_publish = None
+
+    @callback
     def _publish(self) -> None:
+        """Show the states of the site's sensors."""
+        self._cancel_publish()
         for listener in self._listeners.copy():
             listener()
 
@@ -422,7 +478,7 @@ class Site:
                 member = Member(entry.entry_id, runtime)
                 member.update(monotonic())
                 member.unsubscribe = runtime.coordinator.async_add_listener(
-                    self._decide_soon
+                    self._charger_read
                 )
                 joined.append(member)
             self._members[entry.entry_id] = member

@@ -33,6 +33,7 @@ from .const import (
     CONF_SUPPLY_PHASES,
     CONF_SWITCH_PHASES,
     DOMAIN,
+    SITE_UNIQUE_ID,
 )
 
 AUTOMATIC: Final = "automatic"
@@ -150,7 +151,12 @@ class ChargerConfig:
     @classmethod
     def from_entry(cls, entry: ConfigEntry[Any]) -> Self:
         """Return the options of a charger's entry."""
-        options = {**CHARGER_DEFAULTS, **entry.options}
+        return cls.from_options(entry.options)
+
+    @classmethod
+    def from_options(cls, chosen: Mapping[str, Any]) -> Self:
+        """Return what was chosen, or the defaults."""
+        options = {**CHARGER_DEFAULTS, **chosen}
         return cls(
             supply_phases=SUPPLY_PHASES[options[CONF_SUPPLY_PHASES]],
             rotation=PHASE_ROTATIONS[options[CONF_PHASE_ROTATION]],
@@ -170,8 +176,8 @@ def async_charger_entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
 @callback
 def async_site_entry(hass: HomeAssistant) -> ConfigEntry[Any] | None:
     """Return the entry of the site, None if there is none that is enabled."""
-    entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
-    return next(filter(is_site, entries), None)
+    entry = hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, SITE_UNIQUE_ID)
+    return None if entry is None or entry.disabled_by else entry
 
 
 def is_site(entry: ConfigEntry[Any]) -> bool:

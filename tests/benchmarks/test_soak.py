@@ -14,13 +14,13 @@ from simulator import Habits, Request, SimulatedCharger, load_profile
 class Bench:
     """A charger that is written to, and its judge."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_site: bool = False) -> None:
         """Initialize a charger that rounds to half amperes."""
         self.charger = SimulatedCharger(
             habits=Habits(limit_step=0.5), clock=lambda: self.now
         )
         self.log: list[Request] = []
-        self.judge = Judge(self.charger, self.log)
+        self.judge = Judge(self.charger, self.log, has_site=has_site)
 
     now = 1000.0
 
@@ -86,6 +86,19 @@ def test_commands_that_failed(bench: Bench, error: str, is_expected: bool) -> No
     bench.judge.check_writes()
     assert (bench.judge.unasked == []) is is_expected
     assert bench.judge.errors == {error: 1}
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_allowed"), [(0.0, True), (6.0, True), (9.5, True), (11.0, False)]
+)
+def test_limits_of_a_site(limit: float, is_allowed: bool) -> None:
+    """A site may write less than was asked for, but not more."""
+    bench = Bench(has_site=True)
+    bench.command("current_limit", 9.5)
+    bench.write("current_limit", limit)
+    bench.judge.check_writes()
+    assert bench.judge.is_satisfied is is_allowed
+    assert (bench.judge.missing() == []) is is_allowed
 
 
 def test_lost_settings(bench: Bench) -> None:

@@ -65,6 +65,20 @@ async def test_a_lower_limit_does_not_wait() -> None:
 
 
 @in_virtual_time
+async def test_a_lower_limit_during_a_command_for_less() -> None:
+    """What others lower meanwhile does not replace what the user asked for."""
+    rig = await limited()
+    command = asyncio.create_task(rig.set(current_limit=6.0))
+    # It is written, but not yet read back.
+    await asyncio.sleep(0.01)
+    rig.controller.set_limits({Source.SURPLUS: 7.0})
+    await command
+    await asyncio.sleep(1)
+    assert rig.written(LIMIT)[-1] == 6.0
+    assert rig.charger.settings.current_limit == 6.0
+
+
+@in_virtual_time
 async def test_a_limit_that_was_found() -> None:
     """It becomes the user's without a write of its own."""
     rig = Rig()

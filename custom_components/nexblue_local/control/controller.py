@@ -219,16 +219,17 @@ class Controller:
             await self.set(wanted, lease)
 
     async def _lower_at_once(self, limit: float | None, ticket: Ticket) -> None:
-        """Write a limit that is lower than what applies while others are executed."""
+        """Apply a limit that is lower, and write it while others are executed."""
         connection = self.reconciler.connection
         present = self.state.limits.effective
         if present is None:
             present = self.link.settings.current_limit
         if limit is None or present is None or limit >= present:
             return
+        # Otherwise another source could raise it again until it is confirmed.
+        self.state.limits.set(Source.COMMAND, limit)
+        self._lowered_by = ticket
         if self._lock.locked() and connection is not None:
-            self.state.limits.set(Source.COMMAND, limit)
-            self._lowered_by = ticket
             self._writer.interrupt.set()
             # Its turn comes, with an error if that fails as well.
             await self._try_to_limit(connection, limit)

@@ -6,8 +6,10 @@ from typing import Final
 
 from . import wall_clock
 from .codec import Layout
-from .model import Image, RegisterGroup, Table
-from .registers import Clock, Reading, Settings
+from .model import Image, Register, RegisterGroup, Table
+from .registers import CURRENT_LIMIT, FALLBACK_LIMIT, FALLBACK_TIMEOUT, Clock, Reading
+
+VOLTAGES: Final = tuple(Reading.registers[f"voltage_l{phase}"] for phase in (1, 2, 3))
 
 MIN_WITNESSES: Final = 2
 """Witnesses that have to agree, one of them a float."""
@@ -18,8 +20,7 @@ def _has_date(image: Image, layout: Layout) -> bool:
 
 
 def _has_voltages(image: Image, layout: Layout) -> bool:
-    reading = Reading.decode(image, layout)
-    voltages = (reading.voltage_l1, reading.voltage_l2, reading.voltage_l3)
+    voltages = [register.decode(image, layout) for register in VOLTAGES]
     connected = [voltage for voltage in voltages if voltage != 0]
     return bool(connected) and all(
         voltage is not None and 80 <= voltage <= 300 for voltage in connected
@@ -27,12 +28,16 @@ def _has_voltages(image: Image, layout: Layout) -> bool:
 
 
 def _has_timeout(image: Image, layout: Layout) -> bool:
-    return Settings.decode(image, layout).fallback_timeout is not None
+    return FALLBACK_TIMEOUT.decode(image, layout) is not None
 
 
-def _is_current(current: float | None) -> bool:
-    # A wrong layout gives tiny numbers, which are valid limits.
-    return current is not None and current >= 1
+def _has_current(register: Register[float]) -> Callable[[Image, Layout], bool]:
+    def is_plausible(image: Image, layout: Layout) -> bool:
+        current = register.decode(image, layout)
+        # A wrong layout gives tiny numbers, which are valid limits.
+        return current is not None and current >= 1
+
+    return is_plausible
 
 
 @dataclass(frozen=True)
@@ -47,23 +52,10 @@ class Witness:
 WITNESSES: Final = (
     Witness(Table.INPUT, _has_date, is_float=False),
     Witness(Table.INPUT, _has_voltages),
-    Witness(
-        Table.INPUT,
-        lambda image, layout: _is_current(
-            Reading.decode(image, layout).app_max_current
-        ),
-    ),
+    Witness(Table.INPUT, _has_current(Reading.registers["app_max_current"])),
     Witness(Table.HOLDING, _has_timeout, is_float=False),
-    Witness(
-        Table.HOLDING,
-        lambda image, layout: _is_current(Settings.decode(image, layout).current_limit),
-    ),
-    Witness(
-        Table.HOLDING,
-        lambda image, layout: _is_current(
-            Settings.decode(image, layout).fallback_limit
-        ),
-    ),
+    Witness(Table.HOLDING, _has_current(CURRENT_LIMIT)),
+    Witness(Table.HOLDING, _has_current(FALLBACK_LIMIT)),
 )
 
 

@@ -138,20 +138,22 @@ class Charger:
             and self.car.one_phase_in is not PhaseMode.THREE
         )
 
-    def load(self, t: float) -> Load:
-        """Return the charger's part in the load of the house."""
+    def house_phases(self, t: float) -> tuple[int, ...]:
+        """Return the phases of the house that it uses or may use any moment, from 0."""
         possible = self.switches.possible(t)
         is_one = self.settings.supply_phases == 1 or (
             self.switches.mode is PhaseMode.ONE and possible in {None, PhaseMode.ONE}
         )
-        rotation = self.settings.rotation
+        return (self.settings.rotation[0] - 1,) if is_one else (0, 1, 2)
+
+    def load(self, t: float) -> Load:
+        """Return the charger's part in the load of the house."""
         own = [0.0, 0.0, 0.0]
-        for phase, amps in zip(rotation, currents(self.reading), strict=True):
+        for phase, amps in zip(
+            self.settings.rotation, currents(self.reading), strict=True
+        ):
             own[phase - 1] = amps
-        return Load(
-            phases=(rotation[0] - 1,) if is_one else (0, 1, 2),
-            own_a=(own[0], own[1], own[2]),
-        )
+        return Load(phases=self.house_phases(t), own_a=(own[0], own[1], own[2]))
 
     # Power
 

@@ -213,9 +213,12 @@ class Controller:
     ) -> None:
         """Apply what limits a charger in any mode."""
         charger, load = self.chargers[index], loads[index]
+        if self._guard is not None and load.gives_way:
+            # It is decided on now.
+            self._guard.keep(load)
         if self._guard is not None and charger.mode is not Mode.OFF:
             # The phases may have been switched since.
-            loads[index].phases = charger.load(t).phases
+            load.phases = charger.house_phases(t)
             self._update_cap(t, index, loads, self._guard)
             if charger.mode is Mode.MANUAL:
                 charger.limit_found(setpoint)
@@ -233,13 +236,15 @@ class Controller:
         if charger.has_car:
             amps = charger.reading.offered_a if setpoint.amps is None else setpoint.amps
             load.reserved_a = amps or 0.0
+        if self._guard is not None:
+            self._guard.take(load)
 
     def _update_cap(
         self, t: float, index: int, loads: list[Load], guard: FuseGuard
     ) -> None:
         """Find what the fuse leaves for a charger."""
         charger = self.chargers[index]
-        left = guard.left(loads, index)
+        left = guard.left(loads[index])
         if left is None:
             charger.cap.limit_unknown(t, charger.least_a, guard.old_at)
             return
@@ -265,8 +270,8 @@ class Controller:
             if not charger.is_readable or not (charger.answer or is_freeing):
                 continue
             freed.append(after)
-            loads[after].gives_way = True
-            left = guard.left(loads, index)
+            guard.free(loads[after])
+            left = guard.left(loads[index])
             if left is not None and left >= least:
                 for each in freed:
                     if self.chargers[each].answer:
@@ -274,6 +279,7 @@ class Controller:
                 return least
         for each in freed:
             loads[each].gives_way = False
+            guard.keep(loads[each])
         return None
 
 

@@ -1,7 +1,6 @@
 """What the main fuse leaves for each charger."""
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 import math
@@ -98,9 +97,13 @@ class FuseGuard:
     old_at: float = math.inf
     """When the last report is so old that charging pauses, in s."""
     _reports: Reports = field(default_factory=Reports)
+    # Sums of this decision in A by phase, so that many chargers are counted once.
+    _taken: list[float] = field(default_factory=lambda: [0.0] * 3)
+    _freed: list[float] = field(default_factory=lambda: [0.0] * 3)
 
     def update(self, t: float, currents: Phases | None, at: float | None) -> None:
-        """Take the currents in A that were reported at a time in s."""
+        """Take the currents in A that were reported at a time in s, and decide anew."""
+        self._taken, self._freed = [0.0] * 3, [0.0] * 3
         self.currents = None
         self.old_at = math.inf
         if currents is None or at is None or at > t:
@@ -112,7 +115,7 @@ class FuseGuard:
         if t - at <= min(self._reports.missing_after, OLDEST):
             self.currents = currents
 
-    def left(self, loads: Sequence[Load], index: int) -> float | None:
+    def left(self, load: Load) -> float | None:
         """Return the A that a charger may use, None if its phases are not measured.
 
         What those before it are offered and do not draw yet is taken, and what those
@@ -120,19 +123,28 @@ class FuseGuard:
         """
         if self.currents is None:
             return None
-        load = loads[index]
         left = None
         for phase in load.phases:
             house = self.currents[phase]
             if house is None:
                 continue
             amps = self.fuse.usable_a - (house - load.own_a[phase])
-            for position, other in enumerate(loads):
-                if position == index or phase not in other.phases:
-                    continue
-                if position < index:
-                    amps -= max(0.0, other.reserved_a - other.own_a[phase])
-                elif other.gives_way:
-                    amps += other.own_a[phase]
+            amps += self._freed[phase] - self._taken[phase]
             left = amps if left is None else min(left, amps)
         return left
+
+    def take(self, load: Load) -> None:
+        """Count what a charger is offered, for those after it."""
+        for phase in load.phases:
+            self._taken[phase] += max(0.0, load.reserved_a - load.own_a[phase])
+
+    def free(self, load: Load) -> None:
+        """Count what a charger draws that gives way, for one before it."""
+        load.gives_way = True
+        for phase in load.phases:
+            self._freed[phase] += load.own_a[phase]
+
+    def keep(self, load: Load) -> None:
+        """Count a charger no longer as one that gives way to others."""
+        for phase in load.phases:
+            self._freed[phase] -= load.own_a[phase]

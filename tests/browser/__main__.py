@@ -1,0 +1,108 @@
+"""Play with the demo in a real browser: scripts/browser."""
+
+import argparse
+import fcntl
+import os
+from pathlib import Path
+import shutil
+import sys
+import time
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from .demo import DemoFailed, demo
+from .frontend import Frontend
+from .texts import ROOT
+from .walk import STEPS
+
+FOLDER = ROOT / ".browser"
+PICTURES = {
+    "discovered": "discovered-wide-light",
+    "dashboard": "dashboard-wide-light",
+    "dashboard-phone": "dashboard-phone-dark",
+    "clouds": "clouds-wide-light",
+}
+"""The screenshots of the documentation, by their names there."""
+COLORS = 128
+
+
+def say(text: str) -> None:
+    """Print a progress message."""
+    print(f"==> {text}", flush=True)
+
+
+def walk(page: Page, url: str) -> bool:
+    """Do all steps, and return whether each showed what was expected."""
+    home = Frontend(page, url, FOLDER)
+    for step in STEPS:
+        name = step.__name__.replace("_", "-")
+        started = time.monotonic()
+        try:
+            step(home)
+        # Whatever goes wrong has to be seen.
+        except Exception as error:  # noqa: BLE001
+            home.failure(name)
+            # Playwright appends the whole page, which is saved anyway.
+            reason = str(error).partition("Aria snapshot:")[0].strip()
+            say(f"FAILED: {name}: {reason}")
+            say(f"What was shown: {FOLDER}/{name}-failed.png and .txt")
+            return False
+        say(f"{time.monotonic() - started:5.1f} s  {step.__doc__}")
+    return True
+
+
+def save_pictures(folder: Path) -> None:
+    """Save the screenshots of the documentation as small files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, screenshot in PICTURES.items():
+        with Image.open(FOLDER / f"{screenshot}.png") as image:
+            image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(
+                folder / f"{name}.png", optimize=True
+            )
+
+
+def lock() -> None:
+    """Exit with an error if another run uses this checkout's .browser folder."""
+    # Held until this process ends, and not inherited by the processes it starts.
+    file = os.open(__file__, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("error: scripts/browser is already running in this checkout")
+
+
+def main() -> int:
+    """Parse the options and play; return the exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/browser", description=__doc__)
+    parser.add_argument("--chromium", required=True, help="the browser's executable")
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="FOLDER",
+        help="save the documentation's pictures in this folder",
+    )
+    options = parser.parse_args()
+    lock()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    say("Starting the demo and a browser (half a minute)")
+    try:
+        with (
+            demo(FOLDER) as url,
+            sync_playwright() as playwright,
+            playwright.chromium.launch(executable_path=options.chromium) as browser,
+        ):
+            if not walk(browser.new_page(locale="en-GB"), url):
+                return 1
+    except DemoFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if options.pictures:
+        save_pictures(options.pictures)
+    say(f"Everything was as expected. The screenshots are in {FOLDER}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Home Assistant's frontend, as a person sees and uses it."""
+
+from collections.abc import Mapping
+import contextlib
+from pathlib import Path
+import re
+
+from playwright.sync_api import Locator, Page, TimeoutError as PlaywrightTimeout, expect
+
+TIMEOUT = 120_000  # ms; loaded machines are slow
+LAYOUT_TIMEOUT = 5_000  # ms
+WIDE = {"width": 1400, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+CUT_OFF = """() => {
+  const children = (node) => [
+    ...node.childNodes,
+    ...(node.shadowRoot?.childNodes ?? []),
+    ...(node.localName === "slot" ? node.assignedNodes() : []),
+  ];
+  const texts = (node) =>
+    node.nodeType === Node.TEXT_NODE ? [node] : children(node).flatMap(texts);
+  const right = (text) => {
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    return range.getBoundingClientRect().right;
+  };
+  const found = [];
+  const visit = (node) => {
+    if (
+      node instanceof Element &&
+      node.clientWidth > 1 &&  // Texts for screen readers have one pixel.
+      node.scrollWidth > node.clientWidth + 1 &&
+      getComputedStyle(node).textOverflow === "ellipsis"
+    ) {
+      const end = node.getBoundingClientRect().right + 1;
+      if (texts(node).some((text) => right(text) > end)) {
+        found.push(texts(node).map((text) => text.data.trim()).join(" ").trim());
+      }
+    }
+    children(node).forEach(visit);
+  };
+  visit(document.body);
+  return [...new Set(found)];
+}"""
+"""Returns the texts that end in an ellipsis because they do not fit."""
+KEY = "[a-z0-9]+(?:_[a-z0-9]+)+"
+"""What a key of a translation looks like."""
+
+
+class Frontend:
+    """A page of Home Assistant's frontend.
+
+    It consists of web components, whose shadow roots Playwright's locators look into.
+    """
+
+    def __init__(self, page: Page, url: str, folder: Path) -> None:
+        """Initialize the page; its screenshots are saved in the folder."""
+        self.page = page
+        self.folder = folder
+        self._url = url
+        page.set_default_timeout(TIMEOUT)
+        expect.set_options(timeout=TIMEOUT)
+        self._look(WIDE)
+
+    def open(self, path: str) -> None:
+        """Open a page by its path."""
+        self.page.goto(f"{self._url}{path}")
+
+    def button(self, name: str) -> Locator:
+        """Return the button with exactly this name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def press(self, name: str) -> None:
+        """Press the button with exactly this name."""
+        self.button(name).click()
+
+    def see(self, *texts: str) -> None:
+        """Wait until each of these texts is shown."""
+        for text in texts:
+            shown = self.page.get_by_text(text).filter(visible=True)
+            expect(shown.first).to_be_visible()
+
+    def see_button(self, name: str) -> None:
+        """Wait until the button with exactly this name is shown."""
+        expect(self.button(name)).to_be_visible()
+
+    def see_tile(self, name: str, state: str) -> None:
+        """Wait until a tile of the dashboard shows a state, a regular expression."""
+        tile = re.compile(f"^{re.escape(name)} {state}$")
+        expect(self.page.get_by_role("button", name=tile)).to_be_visible()
+
+    def see_heading(self, name: str, badge: str) -> None:
+        """Wait until a heading of the dashboard has a badge with this text."""
+        heading = self.page.locator("hui-heading-card").filter(has_text=name)
+        expect(heading.filter(has_text=badge)).to_be_visible()
+
+    def choose_entity(self, field: str, name: str) -> None:
+        """Choose an entity in a field of a form."""
+        self.page.get_by_role("button", name=field).click()
+        self.page.get_by_role("option", name=name).click()
+        # The form is drawn anew before the next field can be filled in.
+        expect(self.page.get_by_role("button", name=f"{field} {name}")).to_be_visible()
+
+    def enter(self, field: str, value: str) -> None:
+        """Enter a number in a field of a form."""
+        self.page.get_by_role("spinbutton", name=field).fill(value)
+
+    def enter_optional(self, field: str, value: str) -> None:
+        """Enter a number in a field of an action, which a checkbox enables."""
+        row = self.page.locator("ha-settings-row").filter(
+            has=self.page.get_by_text(field, exact=True)
+        )
+        row.locator("ha-checkbox").click()
+        row.get_by_role("spinbutton").fill(value)
+
+    def download(self, link: str) -> str:
+        """Press a button that downloads a text file, and return the text."""
+        with self.page.expect_download() as download:
+            self.press(link)
+        file: Path = download.value.path()
+        return file.read_text()
+
+    def picture(self, name: str, *, everywhere: bool = False, height: int = 0) -> None:
+        """Save a screenshot of the wide page, or also on a phone and in the dark.
+
+        `height` in px shows more than what fits on the screen.
+        """
+        self.page.evaluate("scrollTo(0, 0)")
+        for device, size in (("wide", WIDE), ("phone", PHONE)):
+            for scheme in ("light", "dark"):
+                if everywhere or (device, scheme) == ("wide", "light"):
+                    self._look(size, dark=scheme == "dark", height=height)
+                    self._check()
+                    self._save(f"{name}-{device}-{scheme}")
+        self._look(WIDE)
+
+    def failure(self, name: str) -> None:
+        """Save a screenshot and what is on the page as text."""
+        self._save(f"{name}-failed")
+        (self.folder / f"{name}-failed.txt").write_text(
+            self.page.locator("body").aria_snapshot()
+        )
+
+    def _look(
+        self, size: Mapping[str, int], *, dark: bool = False, height: int = 0
+    ) -> None:
+        self.page.set_viewport_size({**size, "height": max(size["height"], height)})
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
+
+    def _check(self) -> None:
+        """Raise AssertionError if a text is cut off, or is the key of a translation."""
+        # After a change of the size, the page takes a moment.
+        with contextlib.suppress(PlaywrightTimeout):
+            self.page.wait_for_function(
+                f"({CUT_OFF})().length === 0", timeout=LAYOUT_TIMEOUT
+            )
+        cut_off = self.page.evaluate(CUT_OFF)
+        assert not cut_off, f"Texts are cut off: {cut_off}"
+        keys = re.findall(
+            rf"^(?!.*/url: ).*\b{KEY}\b.*$",
+            self.page.locator("body").aria_snapshot(),
+            re.MULTILINE,
+        )
+        assert not keys, f"Keys of translations are shown: {keys}"
+
+    def _save(self, name: str) -> None:
+        self.page.screenshot(
+            path=self.folder / f"{name}.png", animations="disabled", caret="hide"
+        )

@@ -1,0 +1,31 @@
+"""What the integration is expected to show, as its translations have it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+TRANSLATIONS: dict[str, Any] = json.loads(
+    (
+        ROOT / "custom_components" / "nexblue_local" / "translations" / "en.json"
+    ).read_text()
+)
+
+
+def text(path: str) -> str:
+    """Return the text at a path of keys, separated by dots."""
+    found: Any = TRANSLATIONS
+    for key in path.split("."):
+        found = found[key]
+    assert isinstance(found, str)
+    return found
+
+
+def entity(key: str) -> str:
+    """Return the name of an entity, such as `sensor.power`."""
+    return text(f"entity.{key}.name")
+
+
+def state(key: str, value: str) -> str:
+    """Return how a state of an entity is shown."""
+    return text(f"entity.{key}.state.{value}")

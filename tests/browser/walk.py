@@ -1,0 +1,243 @@
+"""What a person does with the demo, step by step, and what is seen at each."""
+
+from collections.abc import Callable
+import json
+import re
+
+from .frontend import Frontend
+from .texts import entity, state, text
+
+CHARGER = "NexBlue Delta Max"
+ADDRESS = "127.0.0.1"
+SERIAL_NUMBER = "NB10SIM00001"
+SITE = "Solar and main fuse"
+AUTOMATION = "Charge slowly at first"
+
+# As they are on the dashboard.
+VEHICLE = text("common.dashboard_vehicle")
+LIMITED_BY = entity("sensor.limited_by")
+LIMIT = entity("number.current_limit")
+MODE = entity("select.charge_mode")
+
+
+def find_discovered_charger(home: Frontend) -> None:
+    """Find the charger that Home Assistant discovered."""
+    home.open("/config/integrations/dashboard")
+    home.see(f"{CHARGER} ({ADDRESS})", text("config.step.user.title"))
+    home.picture("discovered", everywhere=True)
+
+
+def add_charger(home: Frontend) -> None:
+    """Add it."""
+    home.press("Add")
+    home.see(text("config.step.zeroconf_confirm.title"), SERIAL_NUMBER, ADDRESS)
+    home.picture("add-charger", everywhere=True)
+    home.press("Submit")
+
+
+def describe_site(home: Frontend) -> None:
+    """Choose the sensors of the house, of which Energy knows some."""
+    home.see(text("config.step.site.title"))
+    home.see_button(f"{text('config.step.site.data.grid_power')} Meter power")
+    solar, fuse = (f"config.step.site.sections.{name}" for name in ("solar", "fuse"))
+    home.see_button(f"{text(f'{solar}.data.solar_power')} Solar power")
+    home.press(text(f"{fuse}.name"))
+    for phase in ("L1", "L2", "L3"):
+        home.choose_entity(
+            text(f"{fuse}.data.house_current_{phase.lower()}"), f"Meter current {phase}"
+        )
+    home.enter(text(f"{fuse}.data.main_fuse"), "20")
+    home.picture("site", everywhere=True, height=1900)
+    home.press("Next")
+
+
+def check_site(home: Frontend) -> None:
+    """Check what the sensors say, and finish."""
+    home.see(text("config.step.check.title"), "imports", "The main fuse allows 20 A.")
+    home.picture("site-check", everywhere=True)
+    home.press("Submit")
+    home.press("Skip and finish")
+
+
+def look_at_devices(home: Frontend) -> None:
+    """Look at the pages of charger and site."""
+    home.open("/config/integrations/integration/nexblue_local")
+    home.see(SITE)
+    home.picture("integration", everywhere=True)
+    for device, name, entities in (
+        (CHARGER, "charger", ("sensor.status", "number.current_limit", "sensor.power")),
+        (SITE, "site", ("sensor.surplus_power", "sensor.fuse_headroom")),
+    ):
+        open_device(home, device)
+        home.see(*(entity(key) for key in entities))
+        home.picture(f"{name}-device", everywhere=True, height=2500)
+
+
+def open_device(home: Frontend, name: str) -> None:
+    """Open the page of a device."""
+    home.open("/config/devices/dashboard")
+    home.page.get_by_role("row", name=name).click()
+
+
+def open_dashboard(home: Frontend) -> None:
+    """Open the dashboard, on which the car charges as fast as it can."""
+    home.page.get_by_role("link", name="Charger", exact=True).click()
+    home.see_tile(VEHICLE, r"1\d,\d{3} W")
+    home.see_heading(CHARGER, state("sensor.status", "charging"))
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "app_maximum"))
+
+
+def lower_ceiling(home: Frontend) -> None:
+    """Lower the charging current limit to 10 A, see the car follow, and raise it."""
+    change_limit(home, "Decrement", *range(15, 9, -1))
+    home.see_tile(VEHICLE, r"6,\d{3} W")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "current_limit"))
+    home.picture("ceiling", everywhere=True)
+    home.page.get_by_role("tab", name=text("common.dashboard_details")).click()
+    home.see(entity("sensor.current_l1"), "10.0 A")
+    home.picture("details", everywhere=True, height=1700)
+    home.page.get_by_role("tab", name=text("common.dashboard_title")).click()
+    change_limit(home, "Increment", *range(11, 17))
+
+
+def change_limit(home: Frontend, button: str, *limits: int) -> None:
+    """Press a button of the charging current limit, and see it take each value in A."""
+    tile = home.page.get_by_role("group", name=LIMIT)
+    for limit in limits:
+        tile.get_by_role("button", name=button).click()
+        home.see_tile(LIMIT, f"{limit} A")
+
+
+def charge_from_sun(home: Frontend) -> None:
+    """Charge from the sun only."""
+    choose_mode(home, "solar")
+    # In the shadow of one of the simulated sky's small clouds, the sun is not enough.
+    reasons = (state("sensor.limited_by", each) for each in ("sun", "pausing_soon"))
+    home.see_tile(LIMITED_BY, f"({'|'.join(reasons)})")
+
+
+def choose_mode(home: Frontend, mode: str) -> None:
+    """Choose a charge mode, and see it chosen."""
+    name = state("select.charge_mode", mode)
+    home.page.get_by_role("radio", name=name, exact=True).click()
+    home.see_tile(MODE, name)
+
+
+def cloud_over(home: Frontend) -> None:
+    """Draw clouds over the sky, and read that the car will be paused, why and when."""
+    home.press("Toggle Overcast sky")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "pausing_soon"))
+    home.see_tile(entity("sensor.next_change"), "In .+")
+    home.picture("clouds", everywhere=True)
+
+
+def build_automation(home: Frontend) -> None:
+    """Build an automation that lowers the limit when a vehicle is connected."""
+    home.open("/config/automation/dashboard")
+    home.press("Create automation")
+    home.page.get_by_text("Create new automation").click()
+    trigger = text("triggers.vehicle_connected.name")
+    action = text("services.set_limits.name")
+    for button, name in (("Add trigger", trigger), ("Add action", action)):
+        home.press(button)
+        home.page.get_by_role("treeitem", name="Devices", exact=True).click()
+        home.page.get_by_role("treeitem", name=CHARGER, exact=True).click()
+        home.see_button(f"{name} {CHARGER}")
+        home.picture(button.lower().replace(" ", "-"))
+        home.press(f"{name} {CHARGER}")
+    home.enter_optional(text("services.set_limits.fields.current_limit.name"), "13")
+    home.picture("automation", everywhere=True)
+    home.press("Save")
+    home.page.get_by_role("textbox", name="Name").fill(AUTOMATION)
+    home.button("Save").last.click()
+    home.see("Traces")
+    home.open("/config/automation/dashboard")
+    home.see(AUTOMATION)
+
+
+def clear_sky(home: Frontend) -> None:
+    """Read why the car is paused meanwhile, clear the sky, and charge fast."""
+    home.open("/nexblue-charger")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "waiting_for_sun"))
+    home.see_heading(CHARGER, state("sensor.status", "suspended_evse"))
+    home.see_tile(VEHICLE, "0 W")
+    home.picture("paused")
+    home.press("Toggle Overcast sky")
+    choose_mode(home, "fast")
+    home.see_tile(VEHICLE, r"1\d,\d{3} W")
+
+
+def pull_plug(home: Frontend) -> None:
+    """Pull the plug; plug it in again, which the automation notices."""
+    home.press("Toggle Car plugged in")
+    home.see_heading(CHARGER, state("sensor.status", "available"))
+    home.see_tile(VEHICLE, "0 W")
+    home.picture("unplugged")
+    home.press("Toggle Car plugged in")
+    home.see_tile(LIMIT, "13 A")
+    home.see_tile(VEHICLE, r"8,\d{3} W")
+
+
+def cut_power(home: Frontend) -> None:
+    """Cut the charger's power, and see it come back with its settings."""
+    home.press("Toggle Charger power")
+    home.see_tile(VEHICLE, "Unavailable")
+    home.see_tile(LIMIT, "13 A")
+    home.picture("no-power", everywhere=True)
+    home.press("Toggle Charger power")
+    home.see_heading(CHARGER, state("sensor.status", "charging"))
+    home.see_tile(VEHICLE, r"8,\d{3} W")
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "current_limit"))
+    charge_from_sun(home)
+    home.picture("dashboard", everywhere=True)
+    home.picture("dashboard-whole", everywhere=True, height=2400)
+    open_device(home, CHARGER)
+    home.see(
+        text("entity.event.control_event.state_attributes.event_type.state.restored")
+    )
+
+
+def create_dashboard(home: Frontend) -> None:
+    """Create a dashboard with the action, and open it from the sidebar."""
+    name = text("services.create_dashboard.name")
+    home.open("/config/tools/action")
+    home.press("Action")
+    home.page.get_by_placeholder("Search").fill(name)
+    home.page.get_by_role("option", name=name).click()
+    home.press("Add target")
+    home.page.get_by_role("option", name=f"{CHARGER} NexBlue Local").click()
+    home.see_button("Exclude target")
+    home.press("Perform action")
+    title = text("common.dashboard_title")
+    home.page.get_by_role("link", name=title, exact=True).click()
+    home.see_tile(LIMIT, "16 A")
+    home.picture("created-dashboard", everywhere=True, height=2400)
+
+
+def download_diagnostics(home: Frontend) -> None:
+    """Download the diagnostics, which name neither serial number nor address."""
+    open_device(home, CHARGER)
+    file = home.download("Download diagnostics")
+    assert json.loads(file)["data"], "The diagnostics have no data."
+    for secret in (SERIAL_NUMBER, ADDRESS):
+        assert not re.search(re.escape(secret), file), f"{secret} is in the diagnostics"
+
+
+STEPS: tuple[Callable[[Frontend], None], ...] = (
+    find_discovered_charger,
+    add_charger,
+    describe_site,
+    check_site,
+    look_at_devices,
+    open_dashboard,
+    lower_ceiling,
+    charge_from_sun,
+    cloud_over,
+    # Until the car is paused, which takes a minute or two.
+    build_automation,
+    download_diagnostics,
+    create_dashboard,
+    clear_sky,
+    pull_plug,
+    cut_power,
+)
