@@ -78,6 +78,8 @@ LIKE_ENGLISH = frozenset(
 """Words that some languages share with English."""
 TILE = 24
 """How many characters a name or state may have, unless the English one has more."""
+HALF_TILE = 14
+"""The same for the dashboard's own names, which are on narrow tiles."""
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text())
 DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "binary_sensor": (
@@ -284,9 +286,9 @@ def test_there_are_other_languages() -> None:
 
 @in_each_language
 def test_language_is_complete(texts: dict[str, str]) -> None:
-    """A language has the keys, placeholders, Markdown, and numbers of English."""
+    """A language has the keys, placeholders, Markdown, values, and numbers of English."""
     assert set(texts) == set(ENGLISH_TEXTS)
-    for kind in (r"{\w+}", r"\*\*", r"\n", r"`[^`]*`", r"\d"):
+    for kind in (r"{\w+}", r"\*\*", r"\n", r"`[^`]*`", r"\w+_\w+", r"\d"):
         different = [
             path
             for path, text in ENGLISH_TEXTS.items()
@@ -310,14 +312,17 @@ def test_language_is_translated(texts: dict[str, str]) -> None:
 
 
 @in_each_language
-def test_language_fits_on_tiles(texts: dict[str, str]) -> None:
-    """Names and states of entities are short enough to be shown in full."""
+@pytest.mark.parametrize(
+    ("start", "limit"), [("entity/", TILE), ("common/dashboard_", HALF_TILE)]
+)
+def test_language_fits_on_tiles(texts: dict[str, str], start: str, limit: int) -> None:
+    """Names and states are short enough to be shown in full."""
     assert [
         f"{path}: {texts[path]}"
         for path, text in ENGLISH_TEXTS.items()
-        if path.startswith("entity/")
+        if path.startswith(start)
         and "/state_attributes/" not in path
-        and len(texts[path]) > max(TILE, len(text))
+        and len(texts[path]) > max(limit, len(text))
     ] == []
 
 
