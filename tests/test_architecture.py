@@ -13,6 +13,7 @@ INTEGRATION = Path(nexblue_local.__file__).parent
 ROOT = INTEGRATION.parents[1]
 
 ALLOWED: dict[str, set[str]] = {
+    "central_system": {"ledger"},
     "control": set(),
     "ledger": set(),
     "modbus": set(),
