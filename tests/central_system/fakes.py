@@ -37,6 +37,7 @@ class Home:
         self.events: list[Event] = []
         self.saves = 0
         self.can_save = True
+        self.can_record = True
         self.may_write = asyncio.Event()
         self.may_write.set()
 
@@ -52,6 +53,8 @@ class Home:
     async def record(self, session: Session) -> None:
         """Keep a session that ended."""
         await self.may_write.wait()
+        if not self.can_record:
+            raise OSError("disk full")
         self.ledger.put(session)
 
     def seen(self, kind: type[Event]) -> list[Any]:
@@ -144,6 +147,10 @@ class Charger:
         """Return the next message of the central system."""
         async with asyncio.timeout(2):
             return json.loads(await self.socket.to_charger.get())
+
+    def answer(self, message_id: str, **payload: Any) -> None:
+        """Answer a request of the central system."""
+        self.send(json.dumps([3, message_id, payload]))
 
     async def call(self, action: str, **payload: Any) -> Any:
         """Send a request, return the payload of its answer, or its error code."""

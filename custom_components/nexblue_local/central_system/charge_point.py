@@ -117,6 +117,7 @@ class ChargePoint:
             boot=BootInfo.from_dict(stored.get("boot")),
             transaction=self._open_transaction(),
         )
+        self._published = self._state
         self.commands = Commands(self)
         """What it can be asked besides `start` and `stop`."""
         self._handlers: Mapping[str, _Handler] = {
@@ -160,6 +161,7 @@ class ChargePoint:
             for connector, report in self._reports.items()
         }
         self._update(is_connected=True, connected_at=now)
+        self._publish()
         self._request_boot(BOOT_PATIENCE)
         return before
 
@@ -171,6 +173,7 @@ class ChargePoint:
         if self._boot_request is not None:
             self._boot_request.cancel()
         self._update(is_connected=False, connected_at=None)
+        self._publish()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -183,6 +186,7 @@ class ChargePoint:
         if self._state.is_adopted:
             return
         self._update(is_adopted=True)
+        self._publish()
         # It was told Pending: it need not wait for its next attempt.
         self._has_booted = False
         if self._conversation is not None:
@@ -262,7 +266,10 @@ class ChargePoint:
             raise UnknownAction
         if not (self._state.is_adopted or request.action in ALLOWED_BEFORE_ADOPTION):
             raise NotAllowed
-        return await handler(request.payload, self._environment.now())
+        try:
+            return await handler(request.payload, self._environment.now())
+        finally:
+            self._publish()
 
     def received(self, *, is_bad: bool) -> None:
         """Note that a message came."""
@@ -457,6 +464,8 @@ class ChargePoint:
                 seen=when.time,
             )
         elif begun.is_final:
+            # It is repeated because the answer was lost, or storing failed.
+            await self._save()
             return call_result.StopTransaction()
         else:
             transaction = replace(begun)
@@ -538,10 +547,15 @@ class ChargePoint:
         )
 
     def _update(self, **changes: Any) -> None:
-        state = replace(self._state, **changes)
-        if state != self._state:
-            self._state = state
-            self._notify(StateChanged(self.id))
+        self._state = replace(self._state, **changes)
+
+    def _publish(self) -> None:
+        """Report the state, once for all that a message changed."""
+        if self._state != self._published:
+            self._published = self._state
+            self._environment.notify(StateChanged(self.id))
 
     def _notify(self, event: Event) -> None:
+        """Report an event, after the state that it led to."""
+        self._publish()
         self._environment.notify(event)

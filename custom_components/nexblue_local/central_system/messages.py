@@ -112,7 +112,7 @@ def decode(text: str) -> Request | Answer | Failure | Malformed:
     if not _is_message_id(message_id):
         return Malformed(None)
     # Some chargers leave an empty payload out, or send it as null or as a list.
-    payload = (rest[-1] if len(rest) > (kind == MessageType.Call) else None) or {}
+    payload = dict(enumerate(rest)).get(int(kind == MessageType.Call)) or {}
     match kind, rest:
         case MessageType.Call, [str(action), *_] if isinstance(payload, dict):
             return Request(message_id, action, payload)

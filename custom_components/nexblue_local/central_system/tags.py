@@ -68,6 +68,7 @@ class Tags:
         return [
             AuthorizationData(id_tag=tag.id, id_tag_info=tag.info(time))
             for tag in self._tags.values()
+            if len(tag.id) <= MAX_ID
         ]
 
 
