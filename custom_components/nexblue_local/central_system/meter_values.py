@@ -109,6 +109,16 @@ _NAMES: Final[Mapping[str, str]] = {
 
 _WITH_PHASES: Final = {"power", "current", "voltage"}
 
+_WITHOUT_PHASES: Final = {
+    "current_offered",
+    "frequency",
+    "power_factor",
+    "power_offered",
+    "state_of_charge",
+    "temperature",
+}
+"""What is the same for all phases, whatever phase is given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -164,11 +174,11 @@ def _reading(sample: Mapping[str, object]) -> tuple[str, float] | None:
     if name == "temperature":
         value = _celsius(value, unit)
     value *= _FACTORS.get(unit, 1.0)
-    phase = sample.get("phase")
-    if phase in (None, "", "N") or name not in _WITH_PHASES:
-        # The energy of a single phase is not the register of the meter.
-        return None if name == "energy" and phase in _PHASES else (name, value)
-    if not isinstance(phase, str) or phase not in _PHASES:
+    phase = sample.get("phase") or ""
+    if phase == "" or name in _WITHOUT_PHASES:
+        return name, value
+    if not isinstance(phase, str) or phase not in _PHASES or name not in _WITH_PHASES:
+        # One phase of several is not the whole, and the neutral is none.
         return None
     return f"{name}_l{_PHASES[phase]}", value
 
