@@ -9,6 +9,16 @@ from custom_components.nexblue_local.central_system.server import CentralSystem
 from .fakes import ID, Charger, Home
 
 
+@pytest.fixture(autouse=True)
+def _use_custom_integrations() -> None:
+    """Do without Home Assistant."""
+
+
+@pytest.fixture(autouse=True)
+def _short_waits() -> None:
+    """Do without Modbus."""
+
+
 @pytest.fixture
 def home() -> Home:
     """Return what surrounds the central system."""

@@ -169,9 +169,9 @@ class Charger:
             chargePointSerialNumber=self.id,
         )
 
-    async def start(self, tag: str = CARD, **payload: Any) -> Any:
+    async def start(self, **payload: Any) -> Any:
         """Send StartTransaction."""
-        payload = {"connectorId": 1, "meterStart": 0, "idTag": tag} | payload
+        payload = {"connectorId": 1, "meterStart": 0, "idTag": CARD} | payload
         return await self.call("StartTransaction", **payload)
 
     async def stop(self, transaction: int, meter: float, **payload: Any) -> Any:

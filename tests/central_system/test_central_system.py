@@ -9,10 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from custom_components.nexblue_local.central_system import charge_point, conversation
-from custom_components.nexblue_local.central_system.errors import (
-    CommandError,
-    ErrorKey,
-)
+from custom_components.nexblue_local.central_system.errors import CommandError, ErrorKey
 from custom_components.nexblue_local.central_system.events import (
     Discovered,
     TagPresented,

@@ -9,11 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from ocpp.messages import get_validator
-from ocpp.v16.datatypes import (
-    ChargingProfile,
-    ChargingSchedule,
-    ChargingSchedulePeriod,
-)
+from ocpp.v16.datatypes import ChargingProfile, ChargingSchedule, ChargingSchedulePeriod
 from ocpp.v16.enums import (
     ChargingProfileKindType,
     ChargingProfilePurposeType,
@@ -28,10 +24,7 @@ from custom_components.nexblue_local.central_system.commands import (
     ConfigurationValue,
     SchedulePeriod,
 )
-from custom_components.nexblue_local.central_system.errors import (
-    CommandError,
-    ErrorKey,
-)
+from custom_components.nexblue_local.central_system.errors import CommandError, ErrorKey
 from custom_components.nexblue_local.central_system.tags import Tag, Tags
 
 from .fakes import ID, START, Charger, Home, settled
@@ -179,7 +172,7 @@ async def test_commands(
             "SmartCharging",
         ),
         (
-            lambda c: c.start("T" * 21),
+            lambda c: c.start(idTag="T" * 21),
             [],
             ErrorKey.INVALID_REQUEST,
             "'TTTTTTTTTTTTTTTTTTTTT' is too long",
@@ -203,7 +196,7 @@ async def test_errors(
 async def test_start_and_stop(charger: Charger) -> None:
     """The transaction that is open is stopped."""
     _, requests = await outcome(charger, lambda c: c.start(), ACCEPTED)
-    number = (await charger.start("HOMEASSISTANT"))["transactionId"]
+    number = (await charger.start(idTag="HOMEASSISTANT"))["transactionId"]
     _, requests = await outcome(charger, lambda c: c.stop(), ACCEPTED)
     assert requests == [("RemoteStopTransaction", {"transactionId": number})]
 
@@ -237,9 +230,11 @@ async def test_not_connected(home: Home, charger: Charger) -> None:
 
 async def test_no_answer(charger: Charger) -> None:
     """A charger that does not answer in time; the late answer is no one's."""
-    with patch.object(conversation, "ANSWER_TIMEOUT", 0.05):
-        with pytest.raises(CommandError) as error:
-            await charger.seen_by_us.commands.reset()
+    with (
+        patch.object(conversation, "ANSWER_TIMEOUT", 0.05),
+        pytest.raises(CommandError) as error,
+    ):
+        await charger.seen_by_us.commands.reset()
     assert error.value.key is ErrorKey.NO_ANSWER
     message_id = (await charger.receive())[1]
     task = asyncio.create_task(charger.seen_by_us.commands.clear_cache())

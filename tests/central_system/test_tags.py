@@ -65,10 +65,10 @@ async def test_tags_are_replaced(charger: Charger) -> None:
 async def test_presentations(home: Home, charger: Charger) -> None:
     """A card that is presented once is one event, known or not."""
     await charger.call("Authorize", idTag=CARD)
-    await charger.start(CARD)
+    await charger.start(idTag=CARD)
     # Accepted from the list in the charger, without Authorize.
-    await charger.start("STRANGER", connectorId=2)
-    await charger.start(OWN_TAG, connectorId=3)
+    await charger.start(idTag="STRANGER", connectorId=2)
+    await charger.start(idTag=OWN_TAG, connectorId=3)
     assert [
         (event.tag_id, event.name, event.is_accepted)
         for event in home.seen(TagPresented)
@@ -109,7 +109,7 @@ async def test_own_tag_after_a_restart(home: Home, charger: Charger) -> None:
     home.time += timedelta(minutes=10)
     async with Charger(home.central_system()) as again:
         for begin, status in (("12:00:30", "Accepted"), ("12:05:00", "Invalid")):
-            started = await again.start(OWN_TAG, timestamp=f"2026-11-26T{begin}Z")
+            started = await again.start(idTag=OWN_TAG, timestamp=f"2026-11-26T{begin}Z")
             assert started["idTagInfo"]["status"] == status
 
 

@@ -337,7 +337,7 @@ async def test_meters(
 
 async def test_rejected_tag(home: Home, charger: Charger) -> None:
     """It gets a real number; if the charger goes on, that is a session all the same."""
-    started = await charger.start("STRANGER")
+    started = await charger.start(idTag="STRANGER")
     assert started["idTagInfo"] == {"status": "Invalid"}
     assert started["transactionId"] > 0
     transaction = charger.seen_by_us.state.transaction
