@@ -172,7 +172,7 @@ async def test_commands(
             "SmartCharging",
         ),
         (
-            lambda c: c.start(idTag="T" * 21),
+            lambda c: c.start("T" * 21),
             [],
             ErrorKey.INVALID_REQUEST,
             "'TTTTTTTTTTTTTTTTTTTTT' is too long",

@@ -16,7 +16,7 @@ from .tolerance import integer
 MAX_OPEN: Final = 16
 """Open transactions of a charge point; older ones are taken for ended."""
 
-KEPT_ENDED: Final = 50
+KEPT_ENDED: Final = 10
 """Ended transactions of a charge point that are remembered."""
 
 MAX_ENERGY: Final = 1e7
