@@ -15,6 +15,7 @@ from .counters import SAME_WH, Counters, Interval, Reading
 from .ledger import Ledger
 from .session import EndReason, Session
 from .sources import Mix, Supply
+from .transactions import annotated, overlap, without
 
 GAP: Final = timedelta(seconds=90)
 """Time without a read in which a vehicle may have been changed unseen."""
@@ -25,6 +26,8 @@ SETTLE: Final = timedelta(seconds=30)
 A charger that has just been switched on may not know its energies and its vehicle.
 """
 SETTLE_READS: Final = 3
+
+NO_TIME: Final = timedelta(0)
 
 
 @dataclass(slots=True)
@@ -85,6 +88,54 @@ class Recorder:
         if self.is_open:
             assert self.counters is not None
             self._end(self.counters.at, is_reconstructed=True)
+
+    def begin_transaction(self, transaction: Session) -> None:
+        """Note a transaction that begins now; another one in a session divides it."""
+        session, last = self.latest, self.counters
+        if session is None or session.end is not None or last is None:
+            return
+        if session.transaction_id not in (None, transaction.transaction_id):
+            self._end(transaction.start, is_reconstructed=False)
+            origin, start = last.origin_wh, transaction.start
+            self._begin(last, last.lifetime_wh, origin, start, is_reconstructed=False)
+            assert self.latest is not None
+            session = self.latest
+        self._replace(annotated(session, transaction))
+
+    def end_transaction(self, transaction: Session) -> None:
+        """Note a transaction that ended in the session that it was in.
+
+        Without one it is a session of its own until the counters show its energy.
+        """
+        sessions = [
+            each
+            for each in self._ledger.sessions(self._charger_id)
+            if overlap(each, transaction) > NO_TIME
+        ]
+        for session in sessions:
+            if session.transaction_id == transaction.transaction_id:
+                self._replace(annotated(session, transaction))
+                return
+        longest = max(
+            sessions,
+            key=lambda each: (each.transaction_id is None, overlap(each, transaction)),
+            default=None,
+        )
+        if longest is not None and longest.transaction_id is None:
+            self._replace(annotated(longest, transaction))
+            return
+        if longest is not None:
+            # It was reported late, and its energy was counted in another session.
+            self._replace(without(longest, transaction))
+        self._ledger.put(transaction)
+
+    def _replace(self, session: Session) -> None:
+        """Replace a session by what is known of it now."""
+        self._ledger.put(session)
+        if self.latest is not None and self.latest.start == session.start:
+            self.latest = session
+        if self.last_ended is not None and self.last_ended.start == session.start:
+            self.last_ended = session
 
     def supply(self, energy_wh: float, mix: Mix, price: float | None) -> None:
         """Note where the energy of some seconds came from; see `Supply.add`."""
@@ -327,7 +378,7 @@ class Recorder:
         session = replace(
             session,
             end=max(end, session.start),
-            end_reason=EndReason.UNPLUGGED,
+            end_reason=session.end_reason or EndReason.UNPLUGGED,
             is_reconstructed=session.is_reconstructed or is_reconstructed,
         )
         self._put(session)
