@@ -4,11 +4,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.dispatcher import (
     async_dispatcher_connect,
     async_dispatcher_send,
 )
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_CHARGE_POINT_ID, DOMAIN
@@ -16,6 +20,7 @@ from .ocpp_config import charge_point_id
 
 if TYPE_CHECKING:
     from .central_system.charge_point import ChargePoint
+    from .coordinator import NexBlueConfigEntry
     from .ocpp_server import OcppServer
 
 OCPP_SERVER: HassKey[OcppServer] = HassKey(f"{DOMAIN}_ocpp_server")
@@ -60,6 +65,19 @@ def async_charge_point(
 
 
 @callback
+def async_required_server(hass: HomeAssistant, entry: ConfigEntry[Any]) -> OcppServer:
+    """Return the back end of a charger; raises HomeAssistantError if it has none."""
+    server = hass.data.get(OCPP_SERVER)
+    if server is None or async_charge_point(hass, entry) is None:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="ocpp_not_linked",
+            translation_placeholders={"charger": entry.title},
+        )
+    return server
+
+
+@callback
 def async_entry_of(hass: HomeAssistant, charge_point: str) -> ConfigEntry[Any] | None:
     """Return the entry of the charger that has a charge point."""
     for entry in hass.config_entries.async_entries(DOMAIN, include_ignore=False):
@@ -83,6 +101,18 @@ def async_follow(
     if linked is None:
         return lambda: None
     return async_dispatcher_connect(hass, _signal(linked), update)
+
+
+async def async_add_charge_point(
+    hass: HomeAssistant,
+    entry: NexBlueConfigEntry,
+    platform: Platform,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the entities of a charger's charge point, if it has one."""
+    if charge_point_id(entry) is not None:
+        module = await async_import_module(hass, f"{__package__}.ocpp_entities")
+        async_add_entities(module.entities(entry, platform))
 
 
 async def async_link(

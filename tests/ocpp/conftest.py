@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from homeassistant.const import CONF_PASSWORD, CONF_PORT
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, State
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -56,6 +56,13 @@ async def until(happened: Callable[[], Any], seconds: float = 5) -> Any:
             if result := happened():
                 return result
             await asyncio.sleep(0.02)
+
+
+def state(hass: HomeAssistant, entity_id: str) -> State:
+    """Return the state of an entity."""
+    found = hass.states.get(entity_id)
+    assert found is not None, entity_id
+    return found
 
 
 async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> MockConfigEntry:

@@ -90,6 +90,7 @@ async def test_set_up(hass: HomeAssistant, socket_enabled: None) -> None:
     )
     assert page["step_id"] == "ocpp_connect"
     placeholders = page["description_placeholders"]
+    assert placeholders is not None
     assert placeholders["password"] == PASSWORD
     assert placeholders["url"].startswith("ws://")
     assert placeholders["url"].endswith(f":{port}/api/nexblue_local/ocpp")
@@ -351,7 +352,7 @@ print([
 
 def test_a_house_without_ocpp() -> None:
     """Nothing of OCPP is imported by what a house without it needs."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", HOUSE_WITHOUT_OCPP],
         capture_output=True,
         check=True,
