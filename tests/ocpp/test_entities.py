@@ -1,6 +1,7 @@
 """Entities of a charge point, cards, and the sessions of a charger with both links."""
 
 from collections.abc import Mapping
+import json
 from typing import Any
 
 from homeassistant.components.tag import EVENT_TAG_SCANNED
@@ -27,7 +28,11 @@ from custom_components.nexblue_local.const import (
     CONF_BLOCKED,
     CONF_EXPIRY_DATE,
     CONF_TAG_ID,
+    DOMAIN,
     SUBENTRY_TAG,
+)
+from custom_components.nexblue_local.diagnostics import (
+    async_get_config_entry_diagnostics,
 )
 from custom_components.nexblue_local.domain_data import async_get_domain_data
 from custom_components.nexblue_local.ledger.session import EndReason
@@ -35,7 +40,7 @@ from simulator import Car, Simulator
 from simulator.charge_point import ChargePoint
 from tests.conftest import SERIAL
 
-from .conftest import state, until
+from .conftest import PASSWORD, state, until
 
 CARD = "04A1B2C3"
 PREFIX = "nexblue_delta_max"
@@ -86,7 +91,7 @@ async def test_states(
     number = state(hass, f"sensor.{PREFIX}_transaction_number").state
     assert int(number) == transaction.number
     await until(
-        lambda: state(hass, f"sensor.{PREFIX}_temperature").state not in ("unknown",)
+        lambda: state(hass, f"sensor.{PREFIX}_temperature").state != STATE_UNKNOWN
     )
     assert float(state(hass, f"sensor.{PREFIX}_temperature").state) == 31.0
     assert float(state(hass, f"sensor.{PREFIX}_frequency").state) == 50.0
@@ -256,8 +261,66 @@ async def test_sessions(
     assert (first.tag, second.tag) == ("Blue card", "Red card")
     assert first.transaction_id is not None
     assert second.transaction_id == first.transaction_id + 1
-    assert first.end == second.start
+    assert first.end is not None
+    assert first.end <= second.start
     assert {first.end_reason, second.end_reason} == {EndReason.LOCAL}
     counted = simulator.charger.lifetime_energy - began_at
     assert first.energy_wh + second.energy_wh == pytest.approx(counted, abs=1)
     assert first.energy_wh == pytest.approx(1500, abs=20)
+
+
+async def test_send_cards(
+    hass: HomeAssistant,
+    linked: MockConfigEntry,
+    back_end: MockConfigEntry,
+    charge_point: ChargePoint,
+) -> None:
+    """The charger gets them in parts of the size that it can take."""
+    for number in range(12):
+        await add_card(
+            hass, back_end, **{CONF_NAME: f"Card {number}", CONF_TAG_ID: f"C{number}"}
+        )
+
+    async def send() -> None:
+        await hass.services.async_call(
+            DOMAIN, "send_cards", {ATTR_ENTITY_ID: STATUS}, blocking=True
+        )
+
+    await send()
+    assert set(charge_point.local_list) == {f"C{number}" for number in range(12)}
+    await hass.config_entries.async_unload(back_end.entry_id)
+    with pytest.raises(HomeAssistantError, match="not connected to Home Assistant"):
+        await send()
+
+
+async def test_diagnostics(
+    hass: HomeAssistant,
+    linked: MockConfigEntry,
+    back_end: MockConfigEntry,
+    simulator: Simulator,
+    charge_point: ChargePoint,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They tell the link, and neither passwords nor cards; nor does the log."""
+    await add_card(hass, back_end, **{CONF_NAME: "Blue card"})
+    simulator.charger.plug_in(Car())
+    await charge_point.present(CARD)
+    await until(
+        lambda: state(hass, f"sensor.{PREFIX}_session_card").state == "Blue card"
+    )
+    charger = await async_get_config_entry_diagnostics(hass, linked)
+    assert charger["ocpp"]["start_stop_link"] == "ocpp"
+    assert charger["ocpp"]["is_connected"]
+    whole = await async_get_config_entry_diagnostics(hass, back_end)
+    assert whole["cards"] == 1
+    assert whole["charge_points"][0]["is_connected"]
+    for secret in (PASSWORD, CARD, SERIAL, "Blue card"):
+        assert secret not in json.dumps(charger, default=str)
+        assert secret not in json.dumps(whole, default=str)
+    ours = "".join(
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("custom_components")
+    )
+    assert PASSWORD not in ours
+    assert CARD not in ours

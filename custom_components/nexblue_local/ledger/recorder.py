@@ -15,7 +15,7 @@ from .counters import SAME_WH, Counters, Interval, Reading
 from .ledger import Ledger
 from .session import EndReason, Session
 from .sources import Mix, Supply
-from .transactions import annotated, overlap, without
+from .transactions import annotated, is_within, without
 
 GAP: Final = timedelta(seconds=90)
 """Time without a read in which a vehicle may have been changed unseen."""
@@ -26,8 +26,6 @@ SETTLE: Final = timedelta(seconds=30)
 A charger that has just been switched on may not know its energies and its vehicle.
 """
 SETTLE_READS: Final = 3
-
-NO_TIME: Final = timedelta(0)
 
 
 @dataclass(slots=True)
@@ -107,27 +105,43 @@ class Recorder:
 
         Without one it is a session of its own until the counters show its energy.
         """
-        sessions = [
-            each
-            for each in self._ledger.sessions(self._charger_id)
-            if overlap(each, transaction) > NO_TIME
-        ]
+        sessions = self._ledger.sessions(self._charger_id)
         for session in sessions:
-            if session.transaction_id == transaction.transaction_id:
+            if session.transaction_id == transaction.transaction_id is not None:
                 self._replace(annotated(session, transaction))
                 return
-        longest = max(
-            sessions,
-            key=lambda each: (each.transaction_id is None, overlap(each, transaction)),
-            default=None,
-        )
-        if longest is not None and longest.transaction_id is None:
-            self._replace(annotated(longest, transaction))
-            return
-        if longest is not None:
-            # It was reported late, and its energy was counted in another session.
-            self._replace(without(longest, transaction))
+        within = [each for each in sessions if is_within(transaction, each)]
+        for session in within:
+            if session.transaction_id is None:
+                self._replace(annotated(session, transaction))
+                return
+        if within and within[0].end is not None:
+            # It was reported late, and its energy was counted in another session. One
+            # that runs gets rid of it at its end.
+            self._replace(without(within[0], transaction))
         self._ledger.put(transaction)
+
+    def _joined(self, session: Session) -> Session:
+        """Return a session that ended, with the transactions that were in it.
+
+        They have sessions of their own if they were reported before the counters
+        showed their energy.
+        """
+        for other in self._ledger.sessions(self._charger_id):
+            if (
+                other.start == session.start
+                or other.end is None
+                or other.transaction_id is None
+                or not is_within(other, session)
+            ):
+                continue
+            if session.transaction_id is None:
+                session = annotated(session, other)
+                self._ledger.remove(other)
+            else:
+                session = without(session, other)
+            self._replace(session)
+        return session
 
     def _replace(self, session: Session) -> None:
         """Replace a session by what is known of it now."""
@@ -203,7 +217,7 @@ class Recorder:
             self._rest(last, interval, origin)
         self._note(last, reading, lifetime)
         ended, self._ended = self._ended, []
-        return ended
+        return [self._joined(session) for session in ended]
 
     def _is_expected(
         self,

@@ -13,6 +13,13 @@ def overlap(session: Session, transaction: Session) -> timedelta:
     return min(ends) - start if ends else timedelta.max
 
 
+def is_within(transaction: Session, session: Session) -> bool:
+    """Return whether most of a transaction that ended was in a session."""
+    assert transaction.end is not None
+    length = transaction.end - transaction.start
+    return overlap(session, transaction) * 2 > length
+
+
 def annotated(session: Session, transaction: Session) -> Session:
     """Return a session with what only the transaction tells.
 
