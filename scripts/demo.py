@@ -31,6 +31,7 @@ from simulator.house import Battery, House, Roof
 from simulator.meter import Meter, address_of
 from simulator.sky import SUNRISE, play
 
+from .demo_ocpp import connected_by_ocpp, present_card
 from .forward import port_to_socket, socket_to_port
 from .home_assistant import HOST, ROOT, HomeAssistantProcess, StartFailed
 
@@ -520,13 +521,15 @@ async def running(
     *,
     manual: bool = False,
     sky: bool = False,
+    ocpp: bool = False,
     has_battery: bool = False,
     unsigned_currents: bool = False,
 ) -> AsyncIterator[HomeAssistantProcess]:
     """Run Home Assistant with a charger that is set up and a car that charges.
 
     With `manual`, the user adds the charger and the site. With `sky`, the car is
-    plugged in by the script of `simulator.sky`.
+    plugged in by the script of `simulator.sky`. With `ocpp`, the charger connects to
+    Home Assistant by OCPP as well, and charges after a card was presented.
     """
     say(f"Starting Home Assistant in {folder.name} (about ten seconds)")
     async with contextlib.AsyncExitStack() as stack:
@@ -580,9 +583,16 @@ async def running(
         if await first(lambda: configured_entry(home), CHARGING_TIMEOUT) is None:
             raise StartFailed("the charger was not set up")
         say("The charger is set up")
+        charge_point = None
+        if ocpp:
+            charge_point = await stack.enter_async_context(
+                connected_by_ocpp(home, charger, port, say)
+            )
         if not sky:
             say("Plugging a car in")
             charger.plug_in(Car())
+        if charge_point is not None:
+            await present_card(charge_point, say)
         charger_ids = (await registered_entities(home))[charger.serial_number]
         if not manual:
             say("Charging from surplus solar power")
@@ -612,6 +622,7 @@ async def run(options: argparse.Namespace) -> None:
         options.folder,
         manual=options.manual,
         sky=options.sky,
+        ocpp=options.ocpp,
         has_battery=options.battery,
         unsigned_currents=options.unsigned_currents,
     ) as home:
@@ -670,6 +681,11 @@ def main() -> int:
         action="store_true",
         help="play ten minutes of a morning, and say at each step what to watch",
     )
+    script.add_argument(
+        "--ocpp",
+        action="store_true",
+        help="connect the charger by OCPP as well, and present a card",
+    )
     # It would take the surplus that the script is about.
     script.add_argument(
         "--battery", action="store_true", help="add a battery to the house"
@@ -691,6 +707,8 @@ def main() -> int:
         parser.error(
             "--sky sets up everything and runs on: not with --manual or --once"
         )
+    if options.ocpp and options.manual:
+        parser.error("--ocpp needs what is set up: not with --manual")
     try:
         return asyncio.run(supervise(options))
     except asyncio.CancelledError:

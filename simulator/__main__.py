@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from .announcement import NAME, Announcement
+from .charge_point import ChargePoint
 from .charger import Ocpp, SimulatedCharger
 from .controls import KETTLE, LOAD, METER, OVERCAST, WorldControls
 from .faults import Fault, FaultKind
@@ -34,6 +35,9 @@ commands on standard input, one per line:
   clear                        remove all faults
   status                       print state, currents and power
   quit
+with --central-system:
+  card TAG                     present a card
+  offline SECONDS              the OCPP connection is lost for a while
 with --house:
   sky|kettle|load|meter on|off an overcast sky, the kettle, a load on L1 that leaves
                                the car 8 A below the main fuse, the meter's power
@@ -93,6 +97,21 @@ COMMANDS: dict[str, Handler] = {
     "clear": _clear,
     "status": _status,
 }
+
+
+def _central_system_commands(charge_point: ChargePoint) -> dict[str, Handler]:
+    """Return the commands of a charger that is connected to an OCPP back end."""
+
+    async def card(simulator: Simulator, words: list[str]) -> None:
+        try:
+            await charge_point.present(words[0])
+        except OSError:
+            print("not connected", file=sys.stderr)
+
+    async def offline(simulator: Simulator, words: list[str]) -> None:
+        await charge_point.go_offline(float(words[0]))
+
+    return {"card": card, "offline": offline}
 
 
 HOUSE_SWITCHES = {"sky": OVERCAST, "kettle": KETTLE, "load": LOAD, "meter": METER}
@@ -160,6 +179,15 @@ async def _run(options: argparse.Namespace) -> None:
                 Announcement(options.host, impostor.port, name=f"{NAME}-2")
             )
         handlers = COMMANDS
+        if options.central_system:
+            charge_point = await stack.enter_async_context(
+                ChargePoint(
+                    charger=charger,
+                    url=options.central_system,
+                    password=options.password,
+                )
+            )
+            handlers = handlers | _central_system_commands(charge_point)
         if options.house:
             meter = await stack.enter_async_context(
                 Meter(
@@ -172,7 +200,7 @@ async def _run(options: argparse.Namespace) -> None:
                     unsigned_currents=options.unsigned_currents,
                 )
             )
-            handlers = COMMANDS | _house_commands(WorldControls(simulator, meter=meter))
+            handlers = handlers | _house_commands(WorldControls(simulator, meter=meter))
             print(f"grid meter at {options.host} port {meter.port}")
         print(
             f"charger {charger.serial_number} at {options.host} port {simulator.port},"
@@ -253,6 +281,12 @@ def parser() -> argparse.ArgumentParser:
         default=Ocpp.NONE,
         help="how an OCPP back end handles start and stop",
     )
+    parser.add_argument(
+        "--central-system",
+        metavar="URL",
+        help="connect to this OCPP back end, too; the charger appends its ID",
+    )
+    parser.add_argument("--password", help="of the OCPP back end")
     parser.add_argument(
         "--impostor",
         action="store_true",

@@ -389,5 +389,11 @@ class SimulatedCharger:
         self.settings[name] = value
         self._show_settings(0)
 
+    def allow_charging(self, *, allowed: bool) -> None:
+        """Start or stop as the OCPP back end decides."""
+        wanted = StartStop.START if allowed else StartStop.STOP
+        if self.settings["start_stop"] is not wanted:
+            self.change("start_stop", wanted)
+
     def _show_settings(self, delay: float) -> None:
         self._read_back.append((self._now + delay, dict(self.settings)))

@@ -92,7 +92,7 @@ async def start(hass: HomeAssistant) -> ConfigFlowResult:
         DOMAIN, context={"source": SOURCE_USER}
     )
     assert menu["type"] is FlowResultType.MENU
-    assert menu["menu_options"] == ["charger", "site"]
+    assert menu["menu_options"] == ["charger", "site", "ocpp"]
     form = await hass.config_entries.flow.async_configure(
         menu["flow_id"], {"next_step_id": "site"}
     )

@@ -17,22 +17,27 @@ from custom_components.nexblue_local import (
     button,
     event,
     number,
+    ocpp_entities,
     select,
     sensor,
     switch,
 )
+from custom_components.nexblue_local.central_system.errors import ErrorKey
+from custom_components.nexblue_local.charge_points import CHARGE_POINT_KEYS
 from custom_components.nexblue_local.condition import CONDITIONS
 from custom_components.nexblue_local.config_flow import FLOW_ERRORS, INVALID_HOST
 from custom_components.nexblue_local.const import CONF_SUPPLY_PHASES, DOMAIN
 from custom_components.nexblue_local.control.controller import ERRORS
 from custom_components.nexblue_local.dashboard import Text
 from custom_components.nexblue_local.modbus import errors
+from custom_components.nexblue_local.ocpp_flow import OcppError, TagError
 from custom_components.nexblue_local.options_flow import OPTIONS_SCHEMA
 from custom_components.nexblue_local.repairs import (
     FALLBACK_SCHEMA,
     FIXABLE,
     FUSE_NOT_PROTECTED,
     SIGN_WRONG,
+    WRONG_PASSWORD,
     Issue,
 )
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
@@ -86,9 +91,14 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
         *binary_sensor.DESCRIPTIONS,
         *binary_sensor.CONTROL_DESCRIPTIONS,
         binary_sensor.METER_LOST_DESCRIPTION,
+        ocpp_entities.CONNECTED,
     ),
-    "button": button.DESCRIPTIONS,
-    "event": (event.CONTROL_DESCRIPTION, event.SESSION_DESCRIPTION),
+    "button": (*button.DESCRIPTIONS, *ocpp_entities.BUTTONS),
+    "event": (
+        event.CONTROL_DESCRIPTION,
+        event.SESSION_DESCRIPTION,
+        ocpp_entities.TAG,
+    ),
     "number": (
         *number.DESCRIPTIONS,
         number.ENERGY_DESCRIPTION,
@@ -110,8 +120,13 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
         sensor.SOLAR_ENERGY_DESCRIPTION,
         sensor.SOLAR_SHARE_DESCRIPTION,
         *sensor.SITE_DESCRIPTIONS,
+        *ocpp_entities.SENSORS,
     ),
-    "switch": (switch.DESCRIPTION, switch.FAST_DESCRIPTION),
+    "switch": (
+        switch.DESCRIPTION,
+        switch.FAST_DESCRIPTION,
+        ocpp_entities.OPERATIVE,
+    ),
 }
 
 
@@ -128,6 +143,18 @@ def test_entities() -> None:
                 getattr(description, "options", None)
                 or (("on", "off") if states and platform == "binary_sensor" else ())
             )
+
+
+def test_entities_of_a_charge_point() -> None:
+    """All of them go with the OCPP back end."""
+    descriptions = (
+        ocpp_entities.CONNECTED,
+        *ocpp_entities.BUTTONS,
+        ocpp_entities.TAG,
+        *ocpp_entities.SENSORS,
+        ocpp_entities.OPERATIVE,
+    )
+    assert {description.key for description in descriptions} == CHARGE_POINT_KEYS
 
 
 def test_icons() -> None:
@@ -148,9 +175,12 @@ def test_errors() -> None:
     }
     files = (
         "__init__",
+        "charge_points",
         "controller",
         "create_dashboard",
+        "ocpp_server",
         "services",
+        "start_stop",
         "control/controller",
         "control/state",
     )
@@ -159,14 +189,17 @@ def test_errors() -> None:
     keys |= set(re.findall(rf'(?:{raised})\s*"(\w+)"', source))
     keys |= set(ERRORS.values())
     keys |= {"not_executed", "not_lowered"}
+    keys |= set(ErrorKey)
     limits = ("current_limit", "fallback_limit", "fallback_timeout", "safe_limit")
     keys |= {f"{name}_out_of_range" for name in limits}
     assert set(TEXTS["exceptions"]) == keys
     assert set(TEXTS["config"]["error"]) == {
         *FLOW_ERRORS.values(),
         INVALID_HOST,
+        *OcppError,
         *SiteError,
     }
+    assert set(TEXTS["config_subentries"]["tag"]["error"]) == set(TagError)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +248,9 @@ def test_issues() -> None:
         of_site = issues.pop(key)
         assert of_site["title"]
         assert of_site["fix_flow"]["step"]["confirm"]["description"]
+    of_ocpp = issues.pop(WRONG_PASSWORD)
+    assert of_ocpp["title"]
+    assert of_ocpp["description"]
     assert set(issues) == {str(issue) for issue in Issue}
     for issue, texts in issues.items():
         assert texts["title"]

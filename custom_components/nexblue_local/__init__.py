@@ -1,7 +1,7 @@
 """NexBlue EV chargers on the local network, and the house that they belong to."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
@@ -12,13 +12,15 @@ from homeassistant.config_entries import (
 from homeassistant.const import Platform
 from homeassistant.core import HassJob, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.typing import ConfigType
 
 from .address import modbus_address
-from .const import DOMAIN
+from .charge_points import CHARGE_POINT_KEYS, async_unlink
+from .const import CONF_CHARGE_POINT_ID, DOMAIN
 from .controller import ChargerController
 from .coordinator import (
     NexBlueConfigEntry,
@@ -31,12 +33,16 @@ from .domain_data import async_get_domain_data
 from .links import async_open_modbus
 from .modbus.errors import BadAnswer, InUse, WrongCharger
 from .modbus.snapshot import Snapshot
-from .repairs import async_delete_fuse_issue
+from .ocpp_config import charge_point_id, is_ocpp
+from .repairs import async_delete_fuse_issue, async_delete_password_issue
 from .services import async_setup_services
 from .site import Site, SiteConfigEntry, async_end_site
-from .site_config import async_follow_renames, is_site
+from .site_config import async_charger_entries, async_follow_renames, is_site
 from .site_entity import COST_KEY, async_remove_site_entities
-from .storage import LearnedStore, async_release_removed
+from .storage import LearnedStore, async_release_removed, ocpp_store
+
+if TYPE_CHECKING:
+    from .ocpp_server import OcppConfigEntry, OcppServer
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -78,6 +84,8 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             return
         if is_site(entry):
             hass.async_create_task(async_end_site(hass, entry))
+        elif is_ocpp(entry):
+            async_delete_password_issue(hass)
         else:
             async_clear_issues(hass, entry)
 
@@ -86,8 +94,12 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bool:
-    """Set up the site or a charger."""
-    return await (_setup_site if is_site(entry) else _setup_charger)(hass, entry)
+    """Set up the site, the OCPP back end or a charger."""
+    if is_site(entry):
+        return await _setup_site(hass, entry)
+    if is_ocpp(entry):
+        return await _setup_ocpp(hass, entry)
+    return await _setup_charger(hass, entry)
 
 
 async def _setup_site(hass: HomeAssistant, entry: SiteConfigEntry) -> bool:
@@ -101,6 +113,15 @@ async def _setup_site(hass: HomeAssistant, entry: SiteConfigEntry) -> bool:
     await hass.config_entries.async_forward_entry_setups(entry, SITE_PLATFORMS)
     if site.config.main_fuse is not None:
         async_delete_fuse_issue(hass)
+    return True
+
+
+async def _setup_ocpp(hass: HomeAssistant, entry: OcppConfigEntry) -> bool:
+    """Set up the OCPP back end, which nothing is imported of without its entry."""
+    module = await async_import_module(hass, f"{__package__}.ocpp_server")
+    server: OcppServer = module.OcppServer(hass, entry)
+    await server.async_start()
+    entry.runtime_data = server
     return True
 
 
@@ -182,9 +203,12 @@ def _async_retry_soon(
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bool:
-    """Unload the site or a charger."""
+    """Unload the site, the OCPP back end or a charger."""
     if is_site(entry):
         return await hass.config_entries.async_unload_platforms(entry, SITE_PLATFORMS)
+    if is_ocpp(entry):
+        await entry.runtime_data.async_stop()
+        return True
     async_reset_in_use_timer(hass, entry)
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
@@ -202,7 +226,30 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> No
         await async_end_site(hass, entry)
         async_remove_site_entities(hass)
         return
+    if is_ocpp(entry):
+        async_delete_password_issue(hass)
+        await ocpp_store(hass).async_remove()
+        for charger in async_charger_entries(hass):
+            _remove_ocpp_link(hass, charger)
+        return
+    await async_unlink(hass, entry)
     async_clear_issues(hass, entry)
     assert entry.unique_id is not None
     await async_get_domain_data(hass).sessions.async_forget(entry.unique_id)
     await async_release_removed(hass, entry)
+
+
+@callback
+def _remove_ocpp_link(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
+    """Remove the OCPP link of a charger, with its entities."""
+    if charge_point_id(entry) is None:
+        return
+    data = dict(entry.data)
+    del data[CONF_CHARGE_POINT_ID]
+    hass.config_entries.async_update_entry(entry, data=data)
+    registry = er.async_get(hass)
+    for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
+        if entity.translation_key in CHARGE_POINT_KEYS:
+            registry.async_remove(entity.entity_id)
+    if entry.state is ConfigEntryState.LOADED:
+        hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -11,10 +11,11 @@ from homeassistant.components.binary_sensor import (
     BinarySensorEntityDescription,
 )
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .charge_points import async_add_charge_point
 from .controller import ChargerController
 from .entity import NexBlueControlEntity, NexBlueEntity
 from .modbus.enums import (
@@ -206,6 +207,9 @@ async def async_setup_entry(
     async_add_entities(
         NexBlueControlBinarySensor(entry=entry, description=description)
         for description in CONTROL_DESCRIPTIONS
+    )
+    await async_add_charge_point(
+        hass, entry, Platform.BINARY_SENSOR, async_add_entities
     )
 
 

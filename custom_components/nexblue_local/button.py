@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .charge_points import async_add_charge_point
 from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity
 from .first_contact import async_notify
@@ -50,6 +51,7 @@ async def async_setup_entry(
         NexBlueButton(entry=entry, description=description)
         for description in DESCRIPTIONS
     )
+    await async_add_charge_point(hass, entry, Platform.BUTTON, async_add_entities)
 
 
 class NexBlueButton(NexBlueControlEntity, ButtonEntity):

@@ -1,4 +1,4 @@
-"""The flows that add, discover and reconfigure chargers, and the site."""
+"""The flows that add, discover and reconfigure chargers, the site and OCPP."""
 
 from dataclasses import replace
 from ipaddress import ip_address
@@ -7,15 +7,17 @@ import time
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    SOURCE_IGNORE,
     SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
+    ConfigSubentryFlow,
     FlowType,
 )
-from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.core import callback
 from homeassistant.helpers import sun
 from homeassistant.helpers.selector import TextSelector
@@ -23,14 +25,19 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
 from .address import ModbusAddress, modbus_address
+from .charge_points import OCPP_SERVER, async_entry_of, async_link
 from .const import (
+    CONF_CHARGE_POINT_ID,
     CONF_INVERT_GRID_POWER,
+    CONF_OCPP,
     CONF_SITE,
     CONF_UNIT_ID,
     DEFAULT_PORT,
     DEFAULT_UNIT_ID,
     DOMAIN,
+    OCPP_UNIQUE_ID,
     SITE_UNIQUE_ID,
+    SUBENTRY_TAG,
 )
 from .coordinator import NexBlueConfigEntry, charger_name
 from .domain_data import TurnedDown, async_get_domain_data
@@ -48,9 +55,25 @@ from .modbus.errors import (
     Refused,
 )
 from .modbus.registers import Identity
+from .ocpp_config import async_back_end_url, async_ocpp_entry, is_ocpp
+from .ocpp_flow import (
+    CONF_CHARGER,
+    OCPP_SCHEMA,
+    OCPP_TITLE,
+    TagFlow,
+    charger_schema,
+    default_answers,
+    find_errors,
+)
 from .options_flow import NexBlueOptionsFlow, whole_number
 from .phase_currents import ChargerLoad
-from .repairs import Issue, async_delete_sign_issues, async_has_issue, escape_markdown
+from .repairs import (
+    Issue,
+    async_delete_password_issue,
+    async_delete_sign_issues,
+    async_has_issue,
+    escape_markdown,
+)
 from .site_check import (
     Intro,
     async_as_list,
@@ -59,7 +82,13 @@ from .site_check import (
     sentences,
     wrong_sign,
 )
-from .site_config import ChargerConfig, SiteConfig, is_site
+from .site_config import (
+    ChargerConfig,
+    SiteConfig,
+    async_charger_entries,
+    is_charger,
+    is_site,
+)
 from .site_flow import (
     MAIN_FUSES,
     SITE_TITLE,
@@ -139,7 +168,7 @@ def _clean_address(user_input: dict[str, Any]) -> dict[str, str]:
 
 
 class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Add, discover or reconfigure a charger, or the site."""
+    """Add, discover or reconfigure a charger, the site, or the OCPP back end."""
 
     VERSION = 1
 
@@ -149,7 +178,11 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     _follows_charger = False
     """Whether this flow was offered after a charger was added."""
     _answers: dict[str, Any]
-    """The answers of the site form."""
+    """The answers of the form of the site, or of OCPP."""
+    _charge_point: str
+    """ID of a charge point that was discovered."""
+    _chargers: list[ConfigEntry[Any]]
+    """The chargers of which a charge point may be the OCPP link."""
 
     @staticmethod
     @callback
@@ -163,7 +196,16 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     def async_supports_options_flow(cls, config_entry: ConfigEntry[Any]) -> bool:
         """Return whether an entry has options, which is whether it is a charger."""
-        return not is_site(config_entry)
+        return is_charger(config_entry)
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry[Any]
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return the subentries of an entry: the OCPP back end has tags."""
+        return {SUBENTRY_TAG: TagFlow} if is_ocpp(config_entry) else {}
 
     async def _async_identify(self, address: ModbusAddress) -> dict[str, str]:
         """Set the unique ID to the serial number of the charger at an address.
@@ -200,7 +242,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
 
         `async_on_create_entry` is not called for a charger that was ignored before.
         """
-        if self._async_current_entries(include_ignore=False):
+        entries = self._async_current_entries(include_ignore=False)
+        if not all(map(is_ocpp, entries)):
             return None
         flow = await self.hass.config_entries.flow.async_init(
             DOMAIN, context={"source": SOURCE_USER}, data=ADD_SITE
@@ -222,9 +265,14 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input == ADD_SITE:
             self._follows_charger = True
             return await self.async_step_site()
-        if self._site_entry() is not None:
+        options = ["charger"]
+        if self._site_entry() is None:
+            options.append("site")
+        if async_ocpp_entry(self.hass) is None:
+            options.append("ocpp")
+        if options == ["charger"]:
             return await self.async_step_charger()
-        return self.async_show_menu(step_id="user", menu_options=["charger", "site"])
+        return self.async_show_menu(step_id="user", menu_options=options)
 
     async def async_step_charger(
         self, user_input: dict[str, Any] | None = None
@@ -326,7 +374,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
                 ChargerConfig.from_entry(entry),
             )
             for entry in entries
-            if not is_site(entry) and entry.runtime_data.coordinator.last_update_success
+            if is_charger(entry) and entry.runtime_data.coordinator.last_update_success
         ]
 
     async def _async_save_site(self) -> ConfigFlowResult:
@@ -342,13 +390,136 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured(error="site_already_configured")
         return self.async_create_entry(title=SITE_TITLE, data=data, description="site")
 
+    async def async_step_ocpp(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask how charge points may connect."""
+        entry = async_ocpp_entry(self.hass)
+        if entry is not None and self.source != SOURCE_RECONFIGURE:
+            return self.async_abort(reason="ocpp_already_configured")
+        errors: dict[str, str] = {}
+        if user_input is not None and not (errors := find_errors(user_input, entry)):
+            self._answers = user_input
+            return await self.async_step_ocpp_connect()
+        present = default_answers() if entry is None else entry.data[CONF_OCPP]
+        return self.async_show_form(
+            step_id="ocpp",
+            data_schema=self.add_suggested_values_to_schema(
+                OCPP_SCHEMA, user_input or present
+            ),
+            errors=errors,
+            last_step=False,
+        )
+
+    async def async_step_ocpp_connect(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show what to enter in the app of the charger."""
+        if user_input is not None:
+            return await self._async_save_ocpp()
+        return self.async_show_form(
+            step_id="ocpp_connect",
+            description_placeholders={
+                "url": async_back_end_url(self.hass, self._answers[CONF_PORT]),
+                "password": self._answers[CONF_PASSWORD],
+            },
+            last_step=True,
+        )
+
+    async def _async_save_ocpp(self) -> ConfigFlowResult:
+        data = {CONF_OCPP: self._answers}
+        if self.source == SOURCE_RECONFIGURE:
+            async_delete_password_issue(self.hass)
+            return self.async_update_reload_and_abort(
+                self._get_reconfigure_entry(), data_updates=data, reason="ocpp_updated"
+            )
+        await self.async_set_unique_id(OCPP_UNIQUE_ID, raise_on_progress=False)
+        self._abort_if_unique_id_configured(error="ocpp_already_configured")
+        return self.async_create_entry(title=OCPP_TITLE, data=data, description="ocpp")
+
+    @override
+    async def async_step_integration_discovery(
+        self, discovery_info: dict[str, Any]
+    ) -> ConfigFlowResult:
+        """Offer a charge point that connected as the OCPP link of a charger."""
+        self._charge_point = discovery_info[CONF_CHARGE_POINT_ID]
+        await self.async_set_unique_id(f"{OCPP_UNIQUE_ID}_{self._charge_point}")
+        self._abort_if_unique_id_configured()
+        if async_entry_of(self.hass, self._charge_point) is not None:
+            return self.async_abort(reason="already_configured")
+        self._chargers = [
+            entry
+            for entry in async_charger_entries(self.hass)
+            if entry.source != SOURCE_IGNORE
+        ]
+        if not self._chargers:
+            # It is discovered again at its next message, when a charger is there.
+            return self.async_abort(reason="no_charger")
+        known = {self._charge_point.casefold()}
+        if serial_number := discovery_info["serial_number"]:
+            known = {serial_number.casefold()}
+        same = [e for e in self._chargers if (e.unique_id or "").casefold() in known]
+        self._chargers = same or self._chargers
+        names = (discovery_info["vendor"], discovery_info["model"])
+        self.context["title_placeholders"] = {
+            "name": " ".join(filter(None, names)) or OCPP_TITLE,
+            CONF_HOST: self._charge_point,
+        }
+        if same:
+            return await self.async_step_charge_point_confirm()
+        return await self.async_step_charge_point()
+
+    async def async_step_charge_point(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask which charger a charge point is."""
+        if user_input is not None:
+            entry_id = user_input[CONF_CHARGER]
+            chosen = [e for e in self._chargers if e.entry_id == entry_id]
+            return await self._async_link(chosen[0])
+        return self.async_show_form(
+            step_id="charge_point",
+            data_schema=charger_schema(self._chargers),
+            description_placeholders=self._charge_point_placeholders(),
+        )
+
+    async def async_step_charge_point_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Confirm that a charge point is the charger with the same serial number."""
+        if user_input is not None:
+            return await self._async_link(self._chargers[0])
+        return self.async_show_form(
+            step_id="charge_point_confirm",
+            description_placeholders=self._charge_point_placeholders()
+            | {"charger": escape_markdown(self._chargers[0].title)},
+        )
+
+    def _charge_point_placeholders(self) -> dict[str, str]:
+        name = self.context["title_placeholders"]["name"]
+        return {
+            "model": escape_markdown(name),
+            "charge_point": escape_markdown(self._charge_point),
+        }
+
+    async def _async_link(self, entry: ConfigEntry[Any]) -> ConfigFlowResult:
+        if OCPP_SERVER not in self.hass.data:
+            return self.async_abort(reason="ocpp_not_loaded")
+        await async_link(self.hass, entry, self._charge_point)
+        if entry.state is ConfigEntryState.LOADED:
+            # It gets the entities of its charge point.
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return self.async_abort(reason="charge_point_linked")
+
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Change the address of a charger, or the sensors of the site."""
+        """Change the address of a charger, or the settings of the site or of OCPP."""
         entry: NexBlueConfigEntry = self._get_reconfigure_entry()
         if is_site(entry):
             return await self.async_step_site()
+        if is_ocpp(entry):
+            return await self.async_step_ocpp()
         present = modbus_address(entry)
         errors: dict[str, str] = {}
         if user_input is not None and not (errors := _clean_address(user_input)):
@@ -498,6 +669,9 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         data: dict[str, Any] = {}
         for flow in self._async_in_progress(match_context={"unique_id": unique_id}):
             address = flow["context"]["title_placeholders"]
+            if CONF_PORT not in address:
+                # A charge point has none.
+                continue
             data = {
                 CONF_HOST: address[CONF_HOST],
                 CONF_PORT: int(address[CONF_PORT]),

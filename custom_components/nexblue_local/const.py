@@ -36,6 +36,22 @@ CONF_SOLAR_POWER: Final = "solar_power"
 CONF_PRICE: Final = "price"
 CONF_PRICE_SENSOR: Final = "electricity_price"
 
+# The OCPP back end: one config entry as well.
+CONF_OCPP: Final = "ocpp"
+OCPP_UNIQUE_ID: Final = "ocpp"
+CONF_ALLOW_UNKNOWN_TAGS: Final = "allow_unknown_tags"
+CONF_ALLOW_WITHOUT_PASSWORD: Final = "allow_without_password"  # noqa: S105
+CONF_START_AUTOMATICALLY: Final = "start_automatically"
+
+# The tags of the OCPP back end: subentries of it.
+SUBENTRY_TAG: Final = "tag"
+CONF_TAG_ID: Final = "tag_id"
+CONF_EXPIRY_DATE: Final = "expiry_date"
+CONF_BLOCKED: Final = "blocked"
+
+# The OCPP link of a charger, beside the Modbus address.
+CONF_CHARGE_POINT_ID: Final = "charge_point_id"
+
 # Options of a charger.
 CONF_SUPPLY_PHASES: Final = "supply_phases"
 CONF_PHASE_ROTATION: Final = "phase_rotation"

@@ -327,6 +327,7 @@ def async_clear_issues(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     data = async_get_domain_data(hass)
     data.events.pop(entry.entry_id, None)
     data.session_events.pop(entry.entry_id, None)
+    data.tag_events.pop(entry.entry_id, None)
 
 
 @callback

@@ -1,24 +1,33 @@
-"""Diagnostics of the site or a charger, without serial number and address."""
+"""Diagnostics, without serial numbers, addresses, passwords and cards."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from homeassistant.components.diagnostics import REDACTED
+from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 
 from .address import modbus_address
-from .const import CONF_SITE
+from .charge_points import async_charge_point
+from .const import CONF_OCPP, CONF_SITE
 from .coordinator import NexBlueConfigEntry
 from .domain_data import async_get_domain_data
 from .modbus.codec import Layout
 from .modbus.connection_pool import resolve
 from .modbus.model import Image, Table
 from .modbus.registers import Identity
+from .ocpp_config import charge_point_id, is_ocpp
 from .site import Site
 from .site_config import is_site
+from .start_stop import async_start_stop_link
+
+if TYPE_CHECKING:
+    from .ocpp_server import OcppConfigEntry
+
+OCPP_SECRETS: Final = {"info", "meter_serial_number", "serial_number", "tag"}
 
 REDACTED_SERIAL_NUMBER = "REDACTED"
 
@@ -40,6 +49,8 @@ async def async_get_config_entry_diagnostics(
             "options": dict(entry.options),
             **site.as_dict(),
         }
+    if is_ocpp(entry):
+        return _ocpp(entry)
     address = modbus_address(entry)
     coordinator = entry.runtime_data.coordinator
     charging = entry.runtime_data.controller.charging
@@ -62,6 +73,7 @@ async def async_get_config_entry_diagnostics(
             "reason": charging.reason,
         },
         "sessions": _session_counts(hass, entry),
+        "ocpp": _charge_point(hass, entry),
         "options": dict(entry.options),
         "learned": charger.learned.as_dict(),
         "layout": charger.layout,
@@ -81,6 +93,37 @@ async def async_get_config_entry_diagnostics(
         "registers": {table: _runs(image) for table, image in images.items()},
     }
     return await async_redact(entry, diagnostics)
+
+
+def _ocpp(entry: OcppConfigEntry) -> dict[str, Any]:
+    """Return what is known of the OCPP back end, without what could be secret."""
+    charge_points = entry.runtime_data.central.charge_points.values()
+    return {
+        "settings": async_redact_data(entry.data[CONF_OCPP], {CONF_PASSWORD}),
+        "cards": len(entry.subentries),
+        "charge_points": [
+            {
+                "is_adopted": each.state.is_adopted,
+                "is_connected": each.state.is_connected,
+                "last_seen": each.state.last_seen,
+                "bad_messages": each.state.bad_messages,
+            }
+            for each in charge_points
+        ],
+    }
+
+
+def _charge_point(
+    hass: HomeAssistant, entry: NexBlueConfigEntry
+) -> dict[str, Any] | None:
+    """Return what is known of a charge point; its cards are redacted."""
+    charge_point = async_charge_point(hass, entry)
+    if charge_point is None:
+        return None
+    return {
+        "start_stop_link": async_start_stop_link(hass, entry),
+        **async_redact_data(asdict(charge_point.state), OCPP_SECRETS),
+    }
 
 
 def _session_counts(hass: HomeAssistant, entry: NexBlueConfigEntry) -> dict[str, Any]:
@@ -106,7 +149,7 @@ async def async_redact(
 async def _async_secrets(entry: NexBlueConfigEntry) -> list[str]:
     """Return the texts to redact; errors contain the IP address of a host name."""
     address = modbus_address(entry)
-    texts = [entry.unique_id]
+    texts = [entry.unique_id, charge_point_id(entry)]
     if address is not None:
         texts += address.host, await resolve(address.host)
     return [text for text in texts if text]

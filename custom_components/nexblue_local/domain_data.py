@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -16,6 +16,9 @@ from .entity_events import EntityEvents
 from .ledger.session import Session
 from .modbus.connection_pool import ConnectionPool
 from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from .central_system.events import TagPresented
 
 LEFT_ALONE_FOR: Final = 600.0
 """Seconds for which an address that was turned down is left alone."""
@@ -50,8 +53,13 @@ class DomainData:
 
     session_events: dict[str, EntityEvents[Session]] = field(default_factory=dict)
 
+    tag_events: dict[str, EntityEvents[TagPresented]] = field(default_factory=dict)
+
     in_use_since: dict[str, float] = field(default_factory=dict)
     """When another client was first seen to use a charger, in monotonic seconds."""
+
+    links_lost: dict[str, float] = field(default_factory=dict)
+    """When an OCPP link was lost, in monotonic seconds, by ID of the charge point."""
 
     retries: dict[str, CALLBACK_TYPE] = field(default_factory=dict)
     """Callbacks that cancel a retry of the set-up."""
@@ -69,6 +77,10 @@ class DomainData:
     def session_events_of(self, entry: ConfigEntry[Any]) -> EntityEvents[Session]:
         """Return the sessions of an entry that have ended."""
         return self.session_events.setdefault(entry.entry_id, EntityEvents(entry))
+
+    def tag_events_of(self, entry: ConfigEntry[Any]) -> EntityEvents[TagPresented]:
+        """Return the tags that were presented to a charger."""
+        return self.tag_events.setdefault(entry.entry_id, EntityEvents(entry))
 
 
 _DATA: HassKey[DomainData] = HassKey(DOMAIN)

@@ -5,9 +5,11 @@ from enum import StrEnum
 from typing import Any, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .charge_points import async_add_charge_point
 from .control_events import ControlEventType
 from .coordinator import NexBlueConfigEntry, device_info
 from .domain_data import async_get_domain_data
@@ -60,6 +62,7 @@ async def async_setup_entry(
             ),
         ]
     )
+    await async_add_charge_point(hass, entry, Platform.EVENT, async_add_entities)
 
 
 class NexBlueEvent[T](EventEntity):

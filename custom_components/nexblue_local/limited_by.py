@@ -17,6 +17,7 @@ class LimitedBy(StrEnum):
     """States of the sensor; the first that applies is shown."""
 
     FAULT = "fault"
+    NO_TRANSACTION = "no_transaction"
     STOPPED = "stopped"
     FALLBACK = "fallback"
     PHASE_SWITCH_PENDING = "phase_switch_pending"
@@ -24,6 +25,7 @@ class LimitedBy(StrEnum):
     MAIN_UNIT_OFFLINE = "main_unit_offline"
     CT_OFFLINE = "ct_offline"
     HOST_NOT_RESPONDING = "host_not_responding"
+    MINOR_ERROR = "minor_error"
     MINOR_ERROR_OR_OCPP_PAUSE = "minor_error_or_ocpp_pause"
     OFF = "off"
     STARTING = "starting"
@@ -81,6 +83,8 @@ class _Situation:
     """Source of the limit; None if it is the charger's own."""
     reason: Reason | None
     """Why the site decided as it did; None without a site."""
+    has_transaction: bool | None
+    """A transaction of OCPP runs; None if OCPP does not decide about that."""
 
 
 def _charger_reports(reason: WaitingReasons) -> Callable[[_Situation], bool]:
@@ -90,6 +94,24 @@ def _charger_reports(reason: WaitingReasons) -> Callable[[_Situation], bool]:
 
 def _has_fault(now: _Situation) -> bool:
     return now.reading.status is ChargePointState.FAULTED or bool(now.reading.errors)
+
+
+def _waits_for_transaction(now: _Situation) -> bool:
+    """Return whether a vehicle waits for a card, or for START over OCPP."""
+    is_waiting = now.reading.status in (
+        ChargePointState.PREPARING,
+        ChargePointState.SUSPENDED_EVSE,
+    )
+    return now.has_transaction is False and is_waiting
+
+
+def _has_minor_error(now: _Situation) -> bool:
+    """Return whether the charger waits although a transaction runs.
+
+    The same bit stands for a pause by OCPP, which this integration never sends.
+    """
+    reports = _charger_reports(WaitingReasons.LOW_SEVERITY_ERROR_OR_OCPP_PAUSE)
+    return now.has_transaction is True and reports(now)
 
 
 def _is_stopped(now: _Situation) -> bool:
@@ -128,6 +150,7 @@ def _site_pauses_or_limits(reason: Reason) -> Callable[[_Situation], bool]:
 
 CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
     LimitedBy.FAULT: _has_fault,
+    LimitedBy.NO_TRANSACTION: _waits_for_transaction,
     LimitedBy.STOPPED: _is_stopped,
     LimitedBy.FALLBACK: _charger_reports(WaitingReasons.MODBUS_FALLBACK),
     LimitedBy.PHASE_SWITCH_PENDING: lambda now: now.is_held,
@@ -135,6 +158,7 @@ CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
     LimitedBy.MAIN_UNIT_OFFLINE: _charger_reports(WaitingReasons.MAIN_UNIT_OFFLINE),
     LimitedBy.CT_OFFLINE: _charger_reports(WaitingReasons.CT_OFFLINE),
     LimitedBy.HOST_NOT_RESPONDING: _charger_reports(WaitingReasons.HOST_NOT_RESPONDING),
+    LimitedBy.MINOR_ERROR: _has_minor_error,
     LimitedBy.MINOR_ERROR_OR_OCPP_PAUSE: _charger_reports(
         WaitingReasons.LOW_SEVERITY_ERROR_OR_OCPP_PAUSE
     ),
@@ -166,13 +190,15 @@ def limited_by(
     limits: Limits,
     shown: LimitedBy | None,
     reason: Reason | None = None,
+    *,
+    has_transaction: bool | None = None,
 ) -> LimitedBy | None:
     """Return the first cause that applies, None if it is unknown.
 
     It is unknown where nothing else applies and the charger pauses by itself,
     is out of service, or reports its reasons (input 402) not at all or with
-    undocumented bits. `shown` is the state until now, and `reason` why the site
-    decided as it did.
+    undocumented bits. `shown` is the state until now, `reason` why the site
+    decided as it did, and `has_transaction` what OCPP knows.
     """
     reading, settings = snapshot.reading, snapshot.settings
     limit, source = limits.lowest or (settings.current_limit, None)
@@ -183,6 +209,7 @@ def limited_by(
         limit=limit,
         source=source,
         reason=reason,
+        has_transaction=has_transaction,
         is_at_limit=_is_at_limit(
             reading,
             (limit, settings.current_limit, reading.app_max_current),

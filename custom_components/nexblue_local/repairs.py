@@ -45,6 +45,9 @@ class Issue(StrEnum):
 FUSE_NOT_PROTECTED = "fuse_not_protected"
 """The issue of a site that is gone; it belongs to no entry."""
 
+WRONG_PASSWORD = "ocpp_wrong_password"  # noqa: S105
+"""The issue of the OCPP back end, of which there is one at a time."""
+
 SIGN_WRONG = {
     CONF_INVERT_GRID_POWER: "grid_sign_wrong",
     CONF_INVERT_BATTERY_POWER: "battery_sign_wrong",
@@ -152,6 +155,38 @@ def async_delete_sign_issues(hass: HomeAssistant) -> None:
     """Delete the issues of the site's signs; those that do not exist are skipped."""
     for issue_id in SIGN_WRONG.values():
         ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+@callback
+def async_create_password_issue(
+    hass: HomeAssistant, charge_point: str, address: str
+) -> None:
+    """Create the issue that an address sent wrong passwords as a charge point."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        WRONG_PASSWORD,
+        data={"charge_point": charge_point},
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=WRONG_PASSWORD,
+        translation_placeholders={
+            "charge_point": escape_markdown(charge_point),
+            "address": escape_markdown(address),
+        },
+    )
+
+
+@callback
+def async_delete_password_issue(
+    hass: HomeAssistant, charge_point: str | None = None
+) -> None:
+    """Delete the issue about wrong passwords, or only if a charge point caused it."""
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, WRONG_PASSWORD)
+    if issue is None:
+        return
+    if charge_point is None or (issue.data or {}).get("charge_point") == charge_point:
+        ir.async_delete_issue(hass, DOMAIN, WRONG_PASSWORD)
 
 
 class SignRepairFlow(ConfirmRepairFlow):

@@ -19,6 +19,7 @@ from homeassistant.const import (
     DEGREE,
     PERCENTAGE,
     EntityCategory,
+    Platform,
     UnitOfElectricCurrent,
     UnitOfElectricPotential,
     UnitOfEnergy,
@@ -29,12 +30,14 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
+from .charge_points import async_add_charge_point
 from .controller import ChargerController, ControlledBy
 from .entity import NexBlueControlEntity, NexBlueEntity
 from .ledger.session import Session
 from .limited_by import LimitedBy, limited_by
 from .modbus.enums import ChargePointState, PhaseMode, StartStop
 from .modbus.snapshot import Snapshot
+from .ocpp_config import charge_point_id
 from .sessions import duration, solar_share
 from .site import Site
 from .site_config import is_site
@@ -45,9 +48,12 @@ from .site_entity import (
     async_loaded_site,
     async_when_site,
 )
+from .start_stop import async_has_transaction, async_start_stop_link
 
 # The coordinator makes all requests.
 PARALLEL_UPDATES = 0
+
+CONTROL_KEY: Final = "control"
 
 type ValueFn = Callable[[Snapshot], StateType]
 
@@ -334,6 +340,7 @@ async def async_setup_entry(
 
     async_when_site(hass, entry, add)
     async_when_site(hass, entry, add_cost, lambda site: site.price is not None)
+    await async_add_charge_point(hass, entry, Platform.SENSOR, async_add_entities)
 
 
 class NexBlueSensor(NexBlueEntity, SensorEntity):
@@ -399,7 +406,7 @@ class NexBlueControlSensorDescription(SensorEntityDescription):
 
 CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
     NexBlueControlSensorDescription(
-        key="control",
+        key=CONTROL_KEY,
         device_class=SensorDeviceClass.ENUM,
         options=list(ControlledBy),
         needs_charger=True,
@@ -536,6 +543,11 @@ class NexBlueControlSensor(NexBlueEntity, SensorEntity):
         self._attr_native_value = self.entity_description.value_fn(
             self._controller, snapshot
         )
+        entry = self.coordinator.config_entry
+        has_links = charge_point_id(entry) is not None
+        if has_links and self.entity_description.key == CONTROL_KEY:
+            link = async_start_stop_link(self.coordinator.hass, entry)
+            self._attr_extra_state_attributes = {"start_stop_link": link}
 
 
 class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
@@ -547,7 +559,14 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
     def _update_from(self, snapshot: Snapshot) -> None:
         limits = self._controller.control.state.limits
         reason = self._controller.charging.reason
-        self._limited_by = limited_by(snapshot, limits, self._limited_by, reason)
+        hass, entry = self.coordinator.hass, self.coordinator.config_entry
+        self._limited_by = limited_by(
+            snapshot,
+            limits,
+            self._limited_by,
+            reason,
+            has_transaction=async_has_transaction(hass, entry),
+        )
         self._attr_native_value = self._limited_by
 
 

@@ -31,6 +31,7 @@ from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .address import modbus_address
+from .charge_points import async_required_server
 from .const import DOMAIN
 from .control.lease import Lease
 from .control.settings import PhaseMode, Setting, Settings
@@ -146,6 +147,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Parser]]] = {
     "test_charger": {ATTR_TEST_LIMIT: _boolean},
     "get_sessions": {ATTR_START: _time, ATTR_END: _time, ATTR_FORMAT: _format},
     "create_dashboard": {},
+    "send_cards": {},
 }
 """The fields of each action, without those of the target."""
 
@@ -412,6 +414,17 @@ async def _async_create_dashboard(call: ServiceCall) -> ServiceResponse:
     return {"url_path": f"/{path}"}
 
 
+async def _async_send_cards(call: ServiceCall) -> None:
+    """Send the known cards to chargers as their local list."""
+    _parse(call)
+
+    async def send(entry: NexBlueConfigEntry) -> None:
+        server = async_required_server(call.hass, entry)
+        await server.async_command(entry, lambda point: point.send_local_list())
+
+    await _on_each(call.hass, _targets(call), send)
+
+
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions."""
@@ -419,6 +432,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         ("set_limits", _async_set_limits),
         ("release_control", _async_release_control),
         ("release_connection", _async_release_connection),
+        ("send_cards", _async_send_cards),
     ):
         hass.services.async_register(DOMAIN, name, action)
     for name, query in (

@@ -79,6 +79,16 @@ class Sessions:
             self._save_soon()
         return ended
 
+    async def async_begin_transaction(self, transaction: Session) -> None:
+        """Note a transaction of OCPP that began."""
+        self.recorder(transaction.charger_id).begin_transaction(transaction)
+        await self._store.async_save(self._data())
+
+    async def async_end_transaction(self, transaction: Session) -> None:
+        """Note a transaction of OCPP that ended."""
+        self.recorder(transaction.charger_id).end_transaction(transaction)
+        await self._store.async_save(self._data())
+
     async def async_forget(self, charger_id: str) -> None:
         """End what runs at a charger that is removed; its sessions are kept."""
         recorder = self.recorder(charger_id)

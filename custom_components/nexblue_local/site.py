@@ -38,7 +38,7 @@ from .repairs import (
     async_delete_sign_issues,
 )
 from .sign_watch import SignWatch
-from .site_config import SiteConfig, async_charger_entries, is_site
+from .site_config import SiteConfig, async_charger_entries, is_charger
 from .site_meter import MeterReading, SiteMeter
 from .surplus.controller import Controller
 from .surplus.decision import ChargerDecision
@@ -454,7 +454,7 @@ class Site:
     @callback
     def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
         """Notice chargers that were set up or unloaded."""
-        if entry.domain == DOMAIN and not is_site(entry):
+        if entry.domain == DOMAIN and is_charger(entry):
             self._entry.async_create_task(self._hass, self._async_update_members())
 
     async def _async_update_members(self) -> None:

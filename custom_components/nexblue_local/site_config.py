@@ -35,6 +35,7 @@ from .const import (
     DOMAIN,
     SITE_UNIQUE_ID,
 )
+from .ocpp_config import is_ocpp
 
 AUTOMATIC: Final = "automatic"
 """The phases of a charger's supply are those on which it measures a voltage."""
@@ -170,7 +171,7 @@ class ChargerConfig:
 def async_charger_entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
     """Return the entries of chargers that are enabled."""
     entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
-    return [entry for entry in entries if not is_site(entry)]
+    return [entry for entry in entries if is_charger(entry)]
 
 
 @callback
@@ -183,6 +184,11 @@ def async_site_entry(hass: HomeAssistant) -> ConfigEntry[Any] | None:
 def is_site(entry: ConfigEntry[Any]) -> bool:
     """Return whether an entry is that of the site, and not of a charger."""
     return CONF_SITE in entry.data
+
+
+def is_charger(entry: ConfigEntry[Any]) -> bool:
+    """Return whether an entry is that of a charger, whatever its links."""
+    return not (is_site(entry) or is_ocpp(entry))
 
 
 @callback

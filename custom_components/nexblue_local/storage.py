@@ -23,6 +23,13 @@ def control_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
 
 
+def ocpp_store(hass: HomeAssistant) -> Store[dict[str, Any]]:
+    """Return the store of charge points, transactions and their numbers."""
+    return Store(
+        hass, STORAGE_VERSION, f"{DOMAIN}.ocpp", private=True, atomic_writes=True
+    )
+
+
 class LearnedStore:
     """Storage of what was learned of the charger of an entry."""
 

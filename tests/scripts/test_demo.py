@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from custom_components.nexblue_local.const import DOMAIN
 from scripts.demo import first, running
 from scripts.home_assistant import HomeAssistantProcess
+from tests.conftest import SERIAL
 
 LOG_LINE = re.compile(
     r"^\S+ \S+ (?:WARNING|ERROR|CRITICAL) \(.*?\) \[(.*?)\] .*", re.MULTILINE
@@ -102,3 +104,18 @@ async def test_demo(tmp_path: Path) -> None:
         if line[1] not in EXPECTED_LOGGERS
     ]
     assert unexpected == []
+
+
+@pytest.mark.timeout(180)
+async def test_demo_with_ocpp(tmp_path: Path) -> None:
+    """The charger connects by OCPP too, a card is presented, and a session runs."""
+    async with running(tmp_path / "demo", ocpp=True) as home:
+
+        async def session() -> str | None:
+            states = await home.states(DOMAIN)
+            card = states.get(f"{SERIAL}_session_tag")
+            has_status = states.get(f"{SERIAL}_ocpp_status") == "charging"
+            return card if has_status else None
+
+        assert await first(session, 60) == "Blue card"
+        assert (await home.states(DOMAIN))[f"{SERIAL}_status"] == "charging"

@@ -354,6 +354,14 @@ class Controller:
         values = (setting, command.written, result.found)
         raise CommandFailed(key, str(error or ""), *values) from error
 
+    async def forget_start_stop(self) -> None:
+        """Request neither START nor STOP any more; nothing is written."""
+        async with self._lock:
+            self.state.desired = self.state.desired.with_value(Setting.START_STOP, None)
+            self.state.session.refused = None
+            await self.reconciler.save()
+        self._environment.notifier.updated(is_fresh=False)
+
     async def release(self, fallback_limit: float | None = None) -> None:
         """Write the fallback limit in A and clear all requested settings.
 

@@ -15,6 +15,7 @@ from .counters import SAME_WH, Counters, Interval, Reading
 from .ledger import Ledger
 from .session import EndReason, Session
 from .sources import Mix, Supply
+from .transactions import annotated, is_within, without
 
 GAP: Final = timedelta(seconds=90)
 """Time without a read in which a vehicle may have been changed unseen."""
@@ -86,6 +87,70 @@ class Recorder:
             assert self.counters is not None
             self._end(self.counters.at, is_reconstructed=True)
 
+    def begin_transaction(self, transaction: Session) -> None:
+        """Note a transaction that begins now; another one in a session divides it."""
+        session, last = self.latest, self.counters
+        if session is None or session.end is not None or last is None:
+            return
+        if session.transaction_id not in (None, transaction.transaction_id):
+            self._end(transaction.start, is_reconstructed=False)
+            origin, start = last.origin_wh, transaction.start
+            self._begin(last, last.lifetime_wh, origin, start, is_reconstructed=False)
+            assert self.latest is not None
+            session = self.latest
+        self._replace(annotated(session, transaction))
+
+    def end_transaction(self, transaction: Session) -> None:
+        """Note a transaction that ended in the session that it was in.
+
+        Without one it is a session of its own until the counters show its energy.
+        """
+        sessions = self._ledger.sessions(self._charger_id)
+        for session in sessions:
+            if session.transaction_id == transaction.transaction_id is not None:
+                self._replace(annotated(session, transaction))
+                return
+        within = [each for each in sessions if is_within(transaction, each)]
+        for session in within:
+            if session.transaction_id is None:
+                self._replace(annotated(session, transaction))
+                return
+        if within and within[0].end is not None:
+            # It was reported late, and its energy was counted in another session. One
+            # that runs gets rid of it at its end.
+            self._replace(without(within[0], transaction))
+        self._ledger.put(transaction)
+
+    def _joined(self, session: Session) -> Session:
+        """Return a session that ended, with the transactions that were in it.
+
+        They have sessions of their own if they were reported before the counters
+        showed their energy.
+        """
+        for other in self._ledger.sessions(self._charger_id):
+            if (
+                other.start == session.start
+                or other.end is None
+                or other.transaction_id is None
+                or not is_within(other, session)
+            ):
+                continue
+            if session.transaction_id is None:
+                session = annotated(session, other)
+                self._ledger.remove(other)
+            else:
+                session = without(session, other)
+            self._replace(session)
+        return session
+
+    def _replace(self, session: Session) -> None:
+        """Replace a session by what is known of it now."""
+        self._ledger.put(session)
+        if self.latest is not None and self.latest.start == session.start:
+            self.latest = session
+        if self.last_ended is not None and self.last_ended.start == session.start:
+            self.last_ended = session
+
     def supply(self, energy_wh: float, mix: Mix, price: float | None) -> None:
         """Note where the energy of some seconds came from; see `Supply.add`."""
         self._supply.add(energy_wh, mix, price)
@@ -147,7 +212,7 @@ class Recorder:
             self._rest(last, interval, origin)
         self._note(last, reading, lifetime)
         ended, self._ended = self._ended, []
-        return ended
+        return [self._joined(session) for session in ended]
 
     def _is_expected(
         self,
@@ -322,7 +387,7 @@ class Recorder:
         session = replace(
             session,
             end=max(end, session.start),
-            end_reason=EndReason.UNPLUGGED,
+            end_reason=session.end_reason or EndReason.UNPLUGGED,
             is_reconstructed=session.is_reconstructed or is_reconstructed,
         )
         self._put(session)

@@ -1,0 +1,1 @@
+"""Tests of the OCPP back end in Home Assistant."""
