@@ -1,17 +1,23 @@
 """What a copy of Home Assistant's configuration folder says about charging on a day."""
 
 from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
 import json
 from pathlib import Path
+import re
 import sqlite3
 from statistics import median
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 DOMAIN: Final = "nexblue_local"
+
+YAML_TIME_ZONE: Final = re.compile(
+    r"""^\s+time_zone:\s*["']?([\w/+-]+)""", re.MULTILINE
+)
 
 LONGEST_INTERVAL: Final = 10.0
 """s between two reports of a value that stays the same, at most.
@@ -70,7 +76,11 @@ class Recorded:
 
     @property
     def time_zone(self) -> tzinfo:
-        """Return the time zone of Home Assistant."""
+        """Return the time zone of Home Assistant. One in YAML takes precedence."""
+        with contextlib.suppress(OSError):
+            text = (self._folder / "configuration.yaml").read_text(encoding="utf-8")
+            if found := YAML_TIME_ZONE.search(text):
+                return ZoneInfo(found[1])
         return ZoneInfo(self.stored("core.config")["time_zone"])
 
     def entity_ids(self, charger: Mapping[str, Any]) -> dict[str, str]:

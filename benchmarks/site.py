@@ -5,6 +5,10 @@ process of their own. Measured are the time from a report of the meter until all
 are decided, and how late the event loop is.
 """
 
+# The test helpers of Home Assistant can be imported only after it.
+import tests.early  # noqa: F401
+
+# isort: split
 import argparse
 import asyncio
 import tempfile

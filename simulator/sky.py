@@ -121,8 +121,8 @@ SCRIPT: Final = (
         title="Cloud",
         happens="A cloud covers the sun.",
         watch="The car is reduced to 6 A. It is not stopped, as the cloud may be short:"
-        ' "Limited by" is "Too little sun, pausing soon", and "Next change expected"'
-        " is when it would be stopped.",
+        ' "Limited by" is "Too little sun", and "Next change expected" is when it'
+        " would be stopped.",
         switch=OVERCAST,
         on=True,
     ),

@@ -191,6 +191,9 @@ async def test_a_day(
     assert state(hass, entry, "limited_by") == "waiting_for_sun"
     await copied(hass, tmp_path, recorder_db_url)
 
+    # The time zone may be set in YAML only, as in the demo.
+    (tmp_path / ".storage" / "core.config").unlink()
+    (tmp_path / "configuration.yaml").write_text("homeassistant:\n  time_zone: UTC\n")
     done = await history(tmp_path, *DAY)
     assert done.returncode == 0, done.stderr
     head, *rows, last = done.stdout.splitlines()

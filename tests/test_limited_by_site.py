@@ -21,6 +21,7 @@ from .test_limited_by import snapshot
         (Reason.PAUSING_SOON, 6.0, 5.9, "pausing_soon"),
         (Reason.FUSE, 9.0, 8.8, "fuse"),
         (Reason.FUSE, 9.0, 6.0, "vehicle"),
+        (Reason.CHARGER, 9.0, 8.8, "sun"),
         (Reason.CHARGER, 9.0, 6.0, "vehicle"),
         (Reason.CAR, 9.0, 6.0, "vehicle"),
     ],

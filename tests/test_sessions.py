@@ -166,6 +166,8 @@ async def test_a_session(
     assert float(state(hass, entry, "last_session_energy")) == session["energy"]
     duration = float(state(hass, entry, "last_session_duration"))
     assert duration * 60 == pytest.approx(session["duration"], abs=0.1)
+    # Templates show the state as it is.
+    assert duration == round(duration, 3)
     event = hass.states.get(entity_id(hass, entry, "session"))
     assert event is not None
     assert event.attributes["event_type"] == "ended"

@@ -111,9 +111,9 @@ def _site_pauses(*reasons: Reason) -> Callable[[_Situation], bool]:
     return lambda now: now.source in SITE_SOURCES and now.reason in reasons
 
 
-def _site_limits(reason: Reason) -> Callable[[_Situation], bool]:
-    """Return the check of a reason for a limit that the vehicle reaches."""
-    return lambda now: now.is_at_limit and _site_pauses(reason)(now)
+def _site_limits(*reasons: Reason) -> Callable[[_Situation], bool]:
+    """Return the check of reasons for a limit that the vehicle reaches."""
+    return lambda now: now.is_at_limit and _site_pauses(*reasons)(now)
 
 
 def _is_paused(now: _Situation) -> bool:
@@ -152,7 +152,8 @@ CAUSES: Final[dict[LimitedBy, Callable[[_Situation], bool]]] = {
         WaitingReasons.HOST_REDUCES_CURRENT
     ),
     LimitedBy.PHASE_BUDGET: _site_limits(Reason.PHASE_BUDGET),
-    LimitedBy.SUN: _site_limits(Reason.SUN),
+    # A charger shows a new limit some seconds late, and gives less until then.
+    LimitedBy.SUN: _site_limits(Reason.SUN, Reason.CHARGER),
     LimitedBy.CURRENT_LIMIT: lambda now: now.is_at_limit,
     LimitedBy.VEHICLE: lambda now: (
         now.reading.status in (ChargePointState.CHARGING, ChargePointState.SUSPENDED_EV)

@@ -433,18 +433,16 @@ LIMITED_BY_DESCRIPTION = SensorEntityDescription(
 LAST_SESSION_DESCRIPTIONS: tuple[LastSessionSensorDescription, ...] = (
     LastSessionSensorDescription(
         key="last_session_energy",
-        value_fn=lambda session: session.energy_wh,
+        value_fn=lambda session: round(session.energy_wh / 1000, 3),
         device_class=SensorDeviceClass.ENERGY,
-        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
-        suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
         suggested_display_precision=2,
     ),
     LastSessionSensorDescription(
         key="last_session_duration",
-        value_fn=duration,
+        value_fn=lambda session: round(duration(session) / 60, 3),
         device_class=SensorDeviceClass.DURATION,
-        native_unit_of_measurement=UnitOfTime.MINUTES,
-        suggested_unit_of_measurement=UnitOfTime.HOURS,
+        native_unit_of_measurement=UnitOfTime.HOURS,
         suggested_display_precision=2,
     ),
 )

@@ -3,6 +3,10 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+import json
+from pathlib import Path
+import re
+from typing import Any
 
 import pytest
 
@@ -26,6 +30,15 @@ from simulator.house import House, Roof
 from simulator.meter import Meter
 from simulator.sky import DURATION, SCRIPT, SUNRISE, ScriptedRoof, play
 
+ENGLISH: dict[str, Any] = json.loads(
+    (
+        Path(__file__).parents[2]
+        / "custom_components"
+        / "nexblue_local"
+        / "translations"
+        / "en.json"
+    ).read_text()
+)["entity"]["sensor"]
 INTERVAL = 5
 """Seconds between two reports of the meter, and two reads of the charger."""
 MODES = {
@@ -222,6 +235,15 @@ async def test_end(world: World) -> None:
     before = world.seen[-1].sun
     await world.sleep(INTERVAL)
     assert world.seen[-1].sun == pytest.approx(before, rel=0.02)
+
+
+def test_names() -> None:
+    """What is in quotation marks is the name of an entity, or its state, on the dashboard."""
+    limited_by = ENGLISH["limited_by"]["state"].values()
+    known = {*limited_by, *(sensor["name"] for sensor in ENGLISH.values())}
+    named = {name for step in SCRIPT for name in re.findall('"([^"]+)"', step.watch)}
+    assert named >= {"Limited by", "Next change expected"}
+    assert named <= known
 
 
 def test_scripted_roof() -> None:
