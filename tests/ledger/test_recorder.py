@@ -334,5 +334,5 @@ def test_lost_counters() -> None:
     assert bench.ledger.sessions() == [other]
     bench.run(HOUR)
     [session] = bench.ledger.sessions("A")
-    assert session.energy_wh == bench.counted == pytest.approx(22_000, abs=1)
+    assert session.energy_wh == pytest.approx(bench.counted, abs=1)
     assert session.end is None
