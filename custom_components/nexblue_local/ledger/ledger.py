@@ -29,6 +29,10 @@ class Ledger:
         if len(self._sessions) > MAX_SESSIONS:
             del self._sessions[min(self._sessions, key=lambda key: key[1])]
 
+    def remove(self, session: Session) -> None:
+        """Remove a session."""
+        del self._sessions[session.charger_id, session.start]
+
     def get(self, charger_id: str, start: datetime) -> Session | None:
         """Return the session of a charger that began at a time."""
         return self._sessions.get((charger_id, start))
