@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 import json
+from typing import Any
 
 import pytest
 
@@ -239,6 +240,24 @@ def test_faulted() -> None:
     assert bench.total == bench.counted
 
 
+@pytest.mark.parametrize(
+    "unknown", [{"has_vehicle": None}, {"lifetime_wh": None}, {"session_wh": None}]
+)
+def test_unknown_when_plugged_in(unknown: dict[str, Any]) -> None:
+    """What is charged before the vehicle is known is that of the new session."""
+    bench = Bench()
+    for _ in range(2):
+        bench.plug_in(11 * KW)
+        bench.pass_time(60)
+        bench.recorder.observe(replace(bench.reading(), **unknown))
+        bench.run(600)
+        bench.unplug()
+        bench.run(60)
+    energies = [each.energy_wh for each in bench.ledger.sessions()]
+    assert energies == pytest.approx([2017, 2017], abs=1)
+    assert sum(energies) == bench.counted
+
+
 def test_phase_switches() -> None:
     """Only switches between one and three phases count, and only in the session."""
     bench = Bench(is_single_phase=False)
@@ -302,3 +321,18 @@ def test_damaged_counters(damage: dict[str, object]) -> None:
     assert Counters.from_dict(record | damage) is None
     del record["start_wh"]
     assert Counters.from_dict(record) is None
+
+
+def test_lost_counters() -> None:
+    """A session whose counters are lost is told again, with all of its energy."""
+    bench = Bench()
+    bench.plug_in(11 * KW)
+    bench.run(HOUR)
+    other = replace(bench.ledger.sessions()[0], charger_id="B")
+    bench.ledger.put(other)
+    bench.recorder = Recorder("A", bench.ledger)
+    assert bench.ledger.sessions() == [other]
+    bench.run(HOUR)
+    [session] = bench.ledger.sessions("A")
+    assert session.energy_wh == pytest.approx(bench.counted, abs=1)
+    assert session.end is None

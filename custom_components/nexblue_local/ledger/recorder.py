@@ -70,6 +70,11 @@ class Recorder:
         self._ended: list[Session] = []
         if counters is not None and counters.session_start is not None:
             self.latest = ledger.get(charger_id, counters.session_start)
+        for session in ledger.sessions(charger_id):
+            if session.end is None and session != self.latest:
+                # Its counters are lost. If it still runs, the first read shows all of
+                # its energy again.
+                ledger.remove(session)
 
     @property
     def is_open(self) -> bool:
@@ -157,25 +162,17 @@ class Recorder:
 
     def observe(self, reading: Reading) -> list[Session]:
         """Update from a read; return the sessions of which it showed the end."""
-        last = self.counters
-        if reading.lifetime_wh is not None:
-            lifetime = reading.lifetime_wh
-        elif last is not None:
-            # What was charged is counted as soon as it is known.
-            lifetime = last.lifetime_wh
-        else:
+        has_vehicle, lifetime = reading.has_vehicle, reading.lifetime_wh
+        if has_vehicle is None or lifetime is None:
+            # A charger that is faulted, for example, does not tell: that is an outage.
             return []
-        # A charger that is faulted, for example, does not tell.
-        has_vehicle = reading.has_vehicle
-        if has_vehicle is None:
-            has_vehicle = self.is_open
         origin = _origin(reading, lifetime, has_vehicle=has_vehicle)
+        last = self.counters
         found_at = reading.at
+        begins = has_vehicle and not self.is_open
         if last is None or not self._is_expected(
-            last, reading, lifetime, origin, begins=has_vehicle and not self.is_open
+            last, reading.at, lifetime, origin, begins=begins
         ):
-            if reading.has_vehicle is None:
-                return []
             surprise = self._confirm(_Surprise(reading.at, has_vehicle, origin))
             if surprise is None:
                 return []
@@ -204,20 +201,15 @@ class Recorder:
             read_at=reading.at,
             is_unseen=is_unseen,
         )
-        if self.is_open:
-            self._continue(last, interval, origin, has_vehicle=has_vehicle)
-        elif has_vehicle:
-            self._start(last, interval, origin)
-        else:
-            self._rest(last, interval, origin)
-        self._note(last, reading, lifetime)
+        self._share_out(last, interval, origin, has_vehicle=has_vehicle)
+        self._note(last, reading, lifetime, origin)
         ended, self._ended = self._ended, []
         return [self._joined(session) for session in ended]
 
     def _is_expected(
         self,
         last: Counters,
-        reading: Reading,
+        at: datetime,
         lifetime: float,
         origin: float | None,
         *,
@@ -225,8 +217,8 @@ class Recorder:
     ) -> bool:
         """Return whether a read follows from the last one, or shows a new vehicle."""
         return (
-            reading.at - last.at <= GAP
-            and last.can_become(lifetime, reading.at)
+            at - last.at <= GAP
+            and last.can_become(lifetime, at)
             # The energy of the session may be reset a little later.
             and (begins or self._is_latest(last, origin))
         )
@@ -247,7 +239,7 @@ class Recorder:
         has_settled = found.since - surprise.since >= SETTLE
         return surprise if has_settled and surprise.reads >= SETTLE_READS else None
 
-    def _continue(
+    def _share_out(
         self,
         last: Counters,
         interval: Interval,
@@ -255,62 +247,41 @@ class Recorder:
         *,
         has_vehicle: bool,
     ) -> None:
-        """Update the session that runs."""
+        """Give what was charged in an interval to the sessions that charged it.
+
+        Before the border, that is the session that ran, or else one that nobody saw.
+        After it, that is the one whose energy is read.
+        """
         is_unseen = interval.is_unseen
-        if self._is_latest(last, origin):
-            self._count(interval.end_wh - interval.begin_wh, is_unseen=is_unseen)
+        is_latest = self._is_latest(last, origin)
+        border = interval.begin_wh if is_latest else _border(interval, origin)
+        if self.is_open:
+            if not is_latest:
+                is_unseen = True
+                self._count(border - interval.begin_wh, is_unseen=True)
+                self._end(interval.charged_until(border), is_reconstructed=True)
+        elif border - interval.begin_wh > SAME_WH:
+            self._add_unseen(last, interval, interval.begin_wh, border)
+        else:
+            border = interval.begin_wh
+        if has_vehicle and not self.is_open:
+            start = interval.charged_since(border) if is_unseen else interval.end
+            self._begin(last, border, start, is_reconstructed=is_unseen)
+        if self.is_open:
+            self._count(interval.end_wh - border, is_unseen=is_unseen)
             if not has_vehicle:
                 end = interval.end
                 if is_unseen:
                     end = interval.charged_until(interval.end_wh)
                 self._end(end, is_reconstructed=is_unseen)
-            return
-        border = _border(interval, origin)
-        end = interval.charged_until(border)
-        self._count(border - interval.begin_wh, is_unseen=True)
-        self._end(end, is_reconstructed=True)
-        if has_vehicle:
-            start = interval.charged_since(border)
-            self._begin(last, border, origin, start, is_reconstructed=True)
-            self._count(interval.end_wh - border, is_unseen=True)
+        elif (
+            self.latest is not None and is_latest and not (is_unseen and origin is None)
+        ):
+            # The counters were late.
+            self._count(interval.end_wh - border, is_unseen=is_unseen)
+            self.last_ended = self.latest
         else:
             self._add_unseen(last, interval, border, interval.end_wh)
-
-    def _start(self, last: Counters, interval: Interval, origin: float | None) -> None:
-        """Begin a session, with what was charged since the last read."""
-        is_unseen = interval.is_unseen
-        border, start = interval.begin_wh, interval.end
-        if is_unseen:
-            if not self._is_latest(last, origin):
-                border = _border(interval, origin)
-            if border - interval.begin_wh > SAME_WH:
-                self._add_unseen(last, interval, interval.begin_wh, border)
-            else:
-                border = interval.begin_wh
-            start = interval.charged_since(border)
-        self._begin(last, border, origin, start, is_reconstructed=is_unseen)
-        self._count(interval.end_wh - border, is_unseen=is_unseen)
-
-    def _rest(self, last: Counters, interval: Interval, origin: float | None) -> None:
-        """Update without a vehicle: there may have been one in a gap."""
-        added = interval.end_wh - interval.begin_wh
-        if added > 0:
-            belongs = self._is_latest(last, origin) and (
-                origin is not None or not interval.is_unseen
-            )
-            if self.latest is not None and belongs:
-                # The counters were late.
-                self._count(added, is_unseen=interval.is_unseen)
-                self.last_ended = self.latest
-            else:
-                border = _border(interval, origin)
-                if border - interval.begin_wh > SAME_WH:
-                    self._add_unseen(last, interval, interval.begin_wh, border)
-                else:
-                    border = interval.begin_wh
-                self._add_unseen(last, interval, border, interval.end_wh)
-        if origin is not None:
-            last.origin_wh = origin
 
     def _add_unseen(
         self, last: Counters, interval: Interval, start_wh: float, end_wh: float
@@ -318,7 +289,7 @@ class Recorder:
         """Add a session that began and ended in the interval, if it charged."""
         if end_wh > start_wh:
             start = interval.evenly(start_wh)
-            self._begin(last, start_wh, None, start, is_reconstructed=True)
+            self._begin(last, start_wh, start, is_reconstructed=True)
             self._count(end_wh - start_wh, is_unseen=True)
             self._end(interval.evenly(end_wh), is_reconstructed=True)
 
@@ -326,7 +297,6 @@ class Recorder:
         self,
         last: Counters,
         start_wh: float,
-        origin: float | None,
         start: datetime,
         *,
         is_reconstructed: bool,
@@ -339,8 +309,7 @@ class Recorder:
                 self.latest.end or start,
                 self.latest.start + timedelta(seconds=1),
             )
-        last.start_wh = start_wh
-        last.origin_wh = start_wh if origin is None else origin
+        last.start_wh = last.origin_wh = start_wh
         last.session_start = start
         last.is_single_phase = None
         self._put(
@@ -399,7 +368,9 @@ class Recorder:
         self.latest = session
         self._ledger.put(session)
 
-    def _note(self, last: Counters, reading: Reading, lifetime: float) -> None:
+    def _note(
+        self, last: Counters, reading: Reading, lifetime: float, origin: float | None
+    ) -> None:
         """Remember what was read, and what it says about the session that runs."""
         session, is_single = self.latest, reading.is_single_phase
         if session is not None and session.end is None:
@@ -414,6 +385,8 @@ class Recorder:
         last.at = reading.at
         last.lifetime_wh = lifetime
         last.session_wh = reading.session_wh
+        if origin is not None:
+            last.origin_wh = origin
         last.power_w = max(0.0, reading.power_w or 0.0)
         if is_single is not None:
             last.is_single_phase = is_single
