@@ -75,7 +75,9 @@ async def connected_by_ocpp(
             await add_card(home, entry_id)
             async with asyncio.timeout(TIMEOUT):
                 while True:
-                    if charge_point.is_connected:
+                    # The charger is loaded again, with more entities.
+                    states = await home.states(DOMAIN)
+                    if states.get(f"{charger.serial_number}_ocpp_connected") == "on":
                         break
                     await asyncio.sleep(0.3)
         except TimeoutError as error:

@@ -25,6 +25,8 @@ from simulator import Car, Simulator
 from tests.commands import PREFIX, START, STOP, number
 from tests.test_init import poll, state
 
+PAUSED = Reason.LOW_SEVERITY_ERROR_OR_OCPP_PAUSE
+
 CHARGING: dict[str, Any] = {
     "status": Status.CHARGING,
     "current_l1": 15.6,
@@ -122,6 +124,29 @@ def user_limit(limit: float, *, is_held: bool = False) -> Limits:
     limits.set(Source.USER, limit)
     limits.phases.is_awaited = is_held
     return limits
+
+
+@pytest.mark.parametrize(
+    ("values", "has_transaction", "expected"),
+    [
+        ({"status": Status.PREPARING}, False, "no_transaction"),
+        ({"status": Status.SUSPENDED_EVSE}, False, "no_transaction"),
+        ({"status": Status.AVAILABLE}, False, "none"),
+        ({"status": Status.FINISHING}, False, "stopped"),
+        ({"status": Status.PREPARING}, True, "none"),
+        ({"waiting_reasons": PAUSED}, True, "minor_error"),
+        ({"waiting_reasons": PAUSED}, None, "minor_error_or_ocpp_pause"),
+        ({"status": Status.PREPARING}, None, "none"),
+    ],
+)
+def test_ocpp(
+    values: dict[str, Any], has_transaction: bool | None, expected: str
+) -> None:
+    """What the charger leaves open is told by whether a transaction runs."""
+    state = limited_by(
+        snapshot(**values), Limits(), None, has_transaction=has_transaction
+    )
+    assert state == expected
 
 
 def test_the_limit_that_was_requested_counts() -> None:

@@ -1,7 +1,7 @@
 """Charge points as chargers see them; this needs the central system only for its types."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import Platform
@@ -20,10 +20,24 @@ from .ocpp_config import charge_point_id
 
 if TYPE_CHECKING:
     from .central_system.charge_point import ChargePoint
+    from .central_system.server import CentralSystem
     from .coordinator import NexBlueConfigEntry
-    from .ocpp_server import OcppServer
 
-OCPP_SERVER: HassKey[OcppServer] = HassKey(f"{DOMAIN}_ocpp_server")
+
+class BackEnd(Protocol):
+    """The OCPP back end, as chargers see it."""
+
+    central: CentralSystem
+
+    async def async_command(
+        self,
+        entry: ConfigEntry[Any],
+        command: Callable[[ChargePoint], Awaitable[object]],
+    ) -> None:
+        """Send a command to a charger's charge point; raises HomeAssistantError."""
+
+
+BACK_END: HassKey[BackEnd] = HassKey(f"{DOMAIN}_ocpp_back_end")
 """The OCPP back end, while it is set up."""
 
 CHARGE_POINT_KEYS: Final = frozenset(
@@ -57,24 +71,24 @@ def async_charge_point(
 
     None if the charger has no OCPP link, or the OCPP back end is not set up.
     """
-    server = hass.data.get(OCPP_SERVER)
+    back_end = hass.data.get(BACK_END)
     linked = charge_point_id(entry)
-    if server is None or linked is None:
+    if back_end is None or linked is None:
         return None
-    return server.central.charge_points.get(linked)
+    return back_end.central.charge_points.get(linked)
 
 
 @callback
-def async_required_server(hass: HomeAssistant, entry: ConfigEntry[Any]) -> OcppServer:
+def async_required_back_end(hass: HomeAssistant, entry: ConfigEntry[Any]) -> BackEnd:
     """Return the back end of a charger; raises HomeAssistantError if it has none."""
-    server = hass.data.get(OCPP_SERVER)
-    if server is None or async_charge_point(hass, entry) is None:
+    back_end = hass.data.get(BACK_END)
+    if back_end is None or async_charge_point(hass, entry) is None:
         raise HomeAssistantError(
             translation_domain=DOMAIN,
             translation_key="ocpp_not_linked",
             translation_placeholders={"charger": entry.title},
         )
-    return server
+    return back_end
 
 
 @callback
@@ -119,20 +133,20 @@ async def async_link(
     hass: HomeAssistant, entry: ConfigEntry[Any], charge_point: str
 ) -> None:
     """Make a charge point the OCPP link of a charger, in place of one that it had."""
-    server = hass.data[OCPP_SERVER]
+    back_end = hass.data[BACK_END]
     before = charge_point_id(entry)
     hass.config_entries.async_update_entry(
         entry, data={**entry.data, CONF_CHARGE_POINT_ID: charge_point}
     )
     if before not in (None, charge_point):
-        await server.central.forget(before)
+        await back_end.central.forget(before)
     assert entry.unique_id is not None
-    await server.central.adopt(charge_point, entry.unique_id)
+    await back_end.central.adopt(charge_point, entry.unique_id)
 
 
 async def async_unlink(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Forget the charge point of a charger that is removed."""
     linked = charge_point_id(entry)
-    server = hass.data.get(OCPP_SERVER)
-    if server is not None and linked is not None:
-        await server.central.forget(linked)
+    back_end = hass.data.get(BACK_END)
+    if back_end is not None and linked is not None:
+        await back_end.central.forget(linked)

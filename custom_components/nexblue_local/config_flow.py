@@ -25,7 +25,7 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
 from .address import ModbusAddress, modbus_address
-from .charge_points import OCPP_SERVER, async_entry_of, async_link
+from .charge_points import BACK_END, async_entry_of, async_link
 from .const import (
     CONF_CHARGE_POINT_ID,
     CONF_INVERT_GRID_POWER,
@@ -503,7 +503,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         }
 
     async def _async_link(self, entry: ConfigEntry[Any]) -> ConfigFlowResult:
-        if OCPP_SERVER not in self.hass.data:
+        if BACK_END not in self.hass.data:
             return self.async_abort(reason="ocpp_not_loaded")
         await async_link(self.hass, entry, self._charge_point)
         if entry.state is ConfigEntryState.LOADED:

@@ -38,7 +38,7 @@ from .central_system.charge_point import ChargePoint
 from .central_system.events import TagPresented
 from .central_system.state import ChargePointState
 from .central_system.tolerance import Status
-from .charge_points import async_charge_point, async_follow, async_required_server
+from .charge_points import async_charge_point, async_follow, async_required_back_end
 from .coordinator import NexBlueConfigEntry, device_info
 from .domain_data import async_get_domain_data
 from .event import NexBlueEvent
@@ -210,8 +210,8 @@ class ChargePointEntity(Entity):
 
     async def _async_command(self, command: Callable[[ChargePoint], Any]) -> None:
         """Send a command; raises HomeAssistantError."""
-        server = async_required_server(self.hass, self._entry)
-        await server.async_command(self._entry, command)
+        back_end = async_required_back_end(self.hass, self._entry)
+        await back_end.async_command(self._entry, command)
 
 
 class ConnectedSensor(ChargePointEntity, BinarySensorEntity):

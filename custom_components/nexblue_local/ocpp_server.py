@@ -37,7 +37,7 @@ from .central_system.server import CentralSystem
 from .central_system.state import ChargePointState
 from .central_system.tags import Tag, Tags
 from .central_system.tolerance import Status
-from .charge_points import OCPP_SERVER, async_entry_of, async_notify
+from .charge_points import BACK_END, async_entry_of, async_notify
 from .const import (
     CONF_BLOCKED,
     CONF_CHARGE_POINT_ID,
@@ -131,7 +131,7 @@ class OcppServer:
                 ) from error
         async_register_view(self._hass)
         self._hass.data[CENTRAL_SYSTEM] = self.central
-        self._hass.data[OCPP_SERVER] = self
+        self._hass.data[BACK_END] = self
         self._entry.async_on_unload(
             self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._async_end)
         )
@@ -165,7 +165,7 @@ class OcppServer:
         await self.central.close()
         if self._stop_listening is not None:
             await self._stop_listening()
-        self._hass.data.pop(OCPP_SERVER, None)
+        self._hass.data.pop(BACK_END, None)
         for charge_point in self.central.charge_points:
             async_notify(self._hass, charge_point)
 
@@ -280,14 +280,11 @@ class OcppServer:
             return
         async_get_domain_data(self._hass).tag_events_of(entry).async_fire(event)
         if event.name is not None and "tag" in self._hass.config.components:
-            device = dr.async_get(self._hass).async_get_device(
-                {(DOMAIN, entry.unique_id or "")}
-            )
+            registry = dr.async_get(self._hass)
+            devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+            device_id = devices[0].id if devices else None
             self._entry.async_create_task(
-                self._hass,
-                async_scan_tag(
-                    self._hass, event.tag_id, None if device is None else device.id
-                ),
+                self._hass, async_scan_tag(self._hass, event.tag_id, device_id)
             )
 
     # Commands

@@ -31,7 +31,7 @@ from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .address import modbus_address
-from .charge_points import async_required_server
+from .charge_points import async_required_back_end
 from .const import DOMAIN
 from .control.lease import Lease
 from .control.settings import PhaseMode, Setting, Settings
@@ -419,8 +419,8 @@ async def _async_send_cards(call: ServiceCall) -> None:
     _parse(call)
 
     async def send(entry: NexBlueConfigEntry) -> None:
-        server = async_required_server(call.hass, entry)
-        await server.async_command(entry, lambda point: point.send_local_list())
+        back_end = async_required_back_end(call.hass, entry)
+        await back_end.async_command(entry, lambda point: point.send_local_list())
 
     await _on_each(call.hass, _targets(call), send)
 

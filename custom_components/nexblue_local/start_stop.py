@@ -12,7 +12,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
-from .charge_points import OCPP_SERVER, async_charge_point
+from .charge_points import BACK_END, async_charge_point
 from .const import DOMAIN
 from .control.settings import Settings, StartStop
 from .controller import ChargerController
@@ -79,7 +79,7 @@ async def async_start_stop(
         return
     match async_start_stop_link(hass, entry):
         case StartStopLink.OCPP:
-            await hass.data[OCPP_SERVER].async_command(
+            await hass.data[BACK_END].async_command(
                 entry,
                 lambda point: (
                     point.start() if command is StartStop.START else point.stop()

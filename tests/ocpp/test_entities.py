@@ -23,7 +23,7 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
-from custom_components.nexblue_local.charge_points import CHARGE_POINT_KEYS, OCPP_SERVER
+from custom_components.nexblue_local.charge_points import BACK_END, CHARGE_POINT_KEYS
 from custom_components.nexblue_local.const import (
     CONF_BLOCKED,
     CONF_EXPIRY_DATE,
@@ -85,7 +85,7 @@ async def test_states(
     assert state(hass, CONNECTED).state == STATE_ON
     assert state(hass, STATUS).attributes["error"] == "no_error"
     assert state(hass, f"sensor.{PREFIX}_session_card").state == "Blue card"
-    server = hass.data[OCPP_SERVER]
+    server = hass.data[BACK_END]
     transaction = server.central.charge_points[SERIAL].state.transaction
     assert transaction is not None
     number = state(hass, f"sensor.{PREFIX}_transaction_number").state
@@ -163,7 +163,7 @@ async def test_cards(
     assert state(hass, event).attributes["is_accepted"] is False
     assert state(hass, event).attributes["tag_id"] == CARD
     assert not scans
-    connected_at = hass.data[OCPP_SERVER].central.charge_points[SERIAL].state
+    connected_at = hass.data[BACK_END].central.charge_points[SERIAL].state
     assert (await add_card(hass, back_end))["type"] == "create_entry"
     await hass.async_block_till_done()
     await charge_point.present(CARD.lower())
@@ -172,7 +172,7 @@ async def test_cards(
     await hass.async_block_till_done()
     assert [scan.data["tag_id"] for scan in scans] == [CARD.lower()]
     assert scans[0].data["device_id"]
-    now = hass.data[OCPP_SERVER].central.charge_points[SERIAL].state
+    now = hass.data[BACK_END].central.charge_points[SERIAL].state
     assert now.connected_at == connected_at.connected_at
 
 

@@ -102,6 +102,11 @@ async def test_link_lost(
     await charge_point.go_offline(0)
     await until(lambda: charge_point.is_connected)
     assert "Remote" not in "".join(action for action, _ in charge_point.log[sent:])
+    # What was asked for over Modbus is not restored against a newer command.
+    control = linked.runtime_data.controller.control
+    assert control.state.desired.start_stop is not None
+    await turn(hass, SERVICE_TURN_ON)
+    assert control.state.desired.start_stop is None
 
 
 async def test_over_modbus_only(

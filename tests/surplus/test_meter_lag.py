@@ -5,12 +5,15 @@ from itertools import cycle
 import pytest
 
 from custom_components.nexblue_local.surplus.car import Car
+from custom_components.nexblue_local.surplus.controller import Controller
+from custom_components.nexblue_local.surplus.meter import MeterState
 from custom_components.nexblue_local.surplus.meter_lag import (
     CANDIDATES,
     UNSURE,
     MeterLag,
 )
-from custom_components.nexblue_local.surplus.readings import ChargerReading
+from custom_components.nexblue_local.surplus.readings import ChargerReading, Reading
+from custom_components.nexblue_local.surplus.settings import Settings
 
 CHANGES = 53.0
 """s between two changes of what the car draws."""
@@ -67,3 +70,12 @@ def test_unknown() -> None:
         learned.update(at, lambda _: 2300.0, 0.0)
     assert learned.value is None
     assert learned.measured(at) == (at - CANDIDATES[-1], at)
+
+
+def test_no_charger() -> None:
+    """A house whose chargers are gone for a moment goes on measuring."""
+    controller = Controller(Settings(chargers=()))
+    for t in (0.0, 5.0, 10.0):
+        decision = controller.decide(Reading(t=t, grid_w=-3000.0, grid_at=t))
+    assert decision.chargers == ()
+    assert controller.meter_state is MeterState.VALID

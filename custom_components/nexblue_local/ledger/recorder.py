@@ -100,7 +100,9 @@ class Recorder:
         if session.transaction_id not in (None, transaction.transaction_id):
             self._end(transaction.start, is_reconstructed=False)
             origin, start = last.origin_wh, transaction.start
-            self._begin(last, last.lifetime_wh, origin, start, is_reconstructed=False)
+            self._begin(last, last.lifetime_wh, start, is_reconstructed=False)
+            # The charger counts on.
+            last.origin_wh = origin
             assert self.latest is not None
             session = self.latest
         self._replace(annotated(session, transaction))

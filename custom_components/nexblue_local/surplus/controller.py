@@ -149,7 +149,10 @@ class Controller:
                 default=-math.inf,
             ),
             self._power_at,
-            max(each.car.power_changed_at for each in self.chargers),
+            max(
+                (each.car.power_changed_at for each in self.chargers),
+                default=-math.inf,
+            ),
         )
 
     def _power_at(self, at: float) -> float:
