@@ -16,11 +16,11 @@ NESTED = {"modbus": {"host": "10.0.0.2", "port": 5020, "unit_id": 7}}
     ("data", "address"),
     [
         (NESTED, ModbusAddress("10.0.0.2", 5020, 7)),
-        ({**NESTED, "ocpp": {"id": "charger"}}, ModbusAddress("10.0.0.2", 5020, 7)),
+        ({**NESTED, "charge_point_id": "charger"}, ModbusAddress("10.0.0.2", 5020, 7)),
         (FLAT, ModbusAddress("10.0.0.1", 502, 200)),
         ({**FLAT, **NESTED}, ModbusAddress("10.0.0.2", 5020, 7)),
         ({}, None),
-        ({"ocpp": {"id": "charger"}}, None),
+        ({"charge_point_id": "charger"}, None),
         ({"modbus": None}, None),
         ({"modbus": {"host": "10.0.0.2"}}, None),
         ({"modbus": {"host": "10.0.0.2", "port": "502"}}, None),

@@ -267,7 +267,13 @@ async def test_zeroconf_of_another_address_of_a_known_charger(
 
 
 @pytest.mark.parametrize(
-    "data", [{}, {"ocpp": {}}, {CONF_MODBUS: None}, {CONF_MODBUS: {CONF_HOST: HOST}}]
+    "data",
+    [
+        {},
+        {"charge_point_id": "charger"},
+        {CONF_MODBUS: None},
+        {CONF_MODBUS: {CONF_HOST: HOST}},
+    ],
 )
 async def test_zeroconf_beside_an_entry_without_an_address(
     hass: HomeAssistant, simulator: Simulator, data: dict[str, Any]
@@ -534,7 +540,7 @@ async def test_reconfigure_without_an_address(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
     """An entry without a Modbus address is not set up until it gets one."""
-    data = {"ocpp": {"id": "charger"}}
+    data = {"charge_point_id": "charger"}
     entry = MockConfigEntry(domain=DOMAIN, unique_id=SERIAL, data=data)
     entry.add_to_hass(hass)
     assert not await hass.config_entries.async_setup(entry.entry_id)

@@ -101,7 +101,7 @@ async def test_removal_without_an_address(
     """An entry that lost its Modbus address can be removed; nothing is written."""
     await LIMIT.give(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    hass.config_entries.async_update_entry(entry, data={"ocpp": {}})
+    hass.config_entries.async_update_entry(entry, data={"charge_point_id": "charger"})
     simulator.log.clear()
     await hass.config_entries.async_remove(entry.entry_id)
     assert simulator.log == []

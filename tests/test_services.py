@@ -482,7 +482,7 @@ async def test_several_chargers_of_which_one_has_no_address(
     """Of two chargers with the same name, it is named without an address."""
     devices = [device_of(hass, entry), device_of(hass, other)]
     assert await hass.config_entries.async_unload(other.entry_id)
-    hass.config_entries.async_update_entry(other, data={"ocpp": {}})
+    hass.config_entries.async_update_entry(other, data={"charge_point_id": "charger"})
     with pytest.raises(ServiceValidationError) as raised:
         await limit(hass, 8, device_id=devices)
     placeholders = raised.value.translation_placeholders

@@ -29,6 +29,7 @@ from custom_components.nexblue_local.site_config import (
 from custom_components.nexblue_local.site_meter import MeterReading
 from simulator import Car, SimulatedCharger, Simulator
 from tests.conftest import SERIAL, entry_data, entry_for, user_enters
+from tests.ocpp.conftest import ocpp_entry
 from tests.test_config_flow import discover
 from tests.test_init import poll
 from tests.test_translations import TEXTS
@@ -705,7 +706,12 @@ async def test_not_offered_after_one_is_ignored(
 async def test_site_is_there(
     hass: HomeAssistant, simulator: Simulator, site_entry: MockConfigEntry
 ) -> None:
-    """There is one site; a further entry is a charger."""
+    """There is one site, and one OCPP back end; a further entry is a charger."""
+    menu = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    assert menu["menu_options"] == ["charger", "ocpp"]
+    ocpp_entry().add_to_hass(hass)
     form = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}
     )
