@@ -28,7 +28,11 @@ EXPECTED_LOGGERS = {
 
 TIMEOUT = 10.0
 
-pytestmark = pytest.mark.usefixtures("socket_enabled")
+pytestmark = [
+    pytest.mark.usefixtures("socket_enabled"),
+    # Each demo takes the same ports if they are free.
+    pytest.mark.xdist_group("demo"),
+]
 
 
 async def past_energy(home: HomeAssistantProcess, statistic_id: str) -> float | None:
