@@ -171,7 +171,7 @@ async def test_phases_that_are_not_taken(
 
     with (
         patch.object(simulator.charger, "_set", ignore),
-        pytest.raises(HomeAssistantError, match="kept automatic instead of 1-phase"),
+        pytest.raises(HomeAssistantError, match="kept Automatic instead of 1-phase"),
     ):
         await SINGLE.give(hass)
     assert intent(entry) == {}

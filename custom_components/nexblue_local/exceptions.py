@@ -6,8 +6,12 @@ Home Assistant shows them as plain text, so placeholders need no escaping.
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from homeassistant.components.select import DOMAIN as SELECT_DOMAIN
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import STATE_UNKNOWN
+from homeassistant.core import async_get_hass
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.translation import async_translate_state
 from homeassistant.util import dt as dt_util
 
 from .address import modbus_address
@@ -21,12 +25,6 @@ UNITS: Final = {
     Setting.FALLBACK_TIMEOUT: "s",
 }
 
-PHASE_MODES: Final = {
-    PhaseMode.ADAPTIVE: "automatic",
-    PhaseMode.SINGLE_PHASE: "1-phase",
-    PhaseMode.THREE_PHASE: "3-phase",
-}
-
 
 def address_of(entry: ConfigEntry[Any]) -> dict[str, str]:
     """Return the placeholders for the address of a charger, none if it has none."""
@@ -35,11 +33,14 @@ def address_of(entry: ConfigEntry[Any]) -> dict[str, str]:
 
 
 def value_text(setting: Setting | None, value: Value | None) -> str:
-    """Return the value of a setting with its unit."""
+    """Return the value of a setting with its unit, in Home Assistant's language."""
     if value is None or setting is None:
-        return "an unknown value"
+        return STATE_UNKNOWN
     if isinstance(value, PhaseMode):
-        return PHASE_MODES[value]
+        hass = async_get_hass()
+        return async_translate_state(
+            hass, value, SELECT_DOMAIN, DOMAIN, "phase_mode", None
+        )
     return f"{value:g} {UNITS[setting]}" if setting in UNITS else str(value)
 
 
