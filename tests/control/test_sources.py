@@ -78,6 +78,24 @@ async def test_a_lower_limit_during_a_command_for_less() -> None:
     assert rig.charger.settings.current_limit == 6.0
 
 
+@pytest.mark.parametrize("wait", [0.0, 0.005, 0.015])
+@in_virtual_time
+async def test_a_higher_limit_while_another_one_is_written(wait: float) -> None:
+    """It is written next, and not only by the keep-alive a minute later."""
+    rig = await limited()
+    for limit in (0.0, 7.0):
+        rig.controller.set_limits({Source.SURPLUS: limit})
+        await asyncio.sleep(wait)
+    await asyncio.sleep(1)
+    assert rig.charger.settings.current_limit == 7.0
+    command = asyncio.create_task(rig.set(current_limit=13.0))
+    await asyncio.sleep(wait)
+    rig.controller.set_limits({Source.SURPLUS: 9.0})
+    await command
+    await asyncio.sleep(1)
+    assert rig.charger.settings.current_limit == 9.0
+
+
 @in_virtual_time
 async def test_a_limit_that_was_found() -> None:
     """It becomes the user's without a write of its own."""
