@@ -86,11 +86,16 @@ class Writer:
         """Return when the current limit has to be written again."""
         return self.limit_written_at + self.period
 
-    async def write_limit_if_due(self, connection: Connection) -> None:
-        """Write the current limit in time; raises LinkError if it is lost."""
+    async def write_limit_if_due(self, connection: Connection) -> bool:
+        """Write the current limit in time; return whether nothing was refused.
+
+        Raises LinkError if it is lost.
+        """
         limit = self.control.limits.effective
-        if limit is not None and clock() >= self.limit_due_at:
-            await self.send(connection, Setting.CURRENT_LIMIT, limit)
+        if limit is None or clock() < self.limit_due_at:
+            return True
+        result = await self.send(connection, Setting.CURRENT_LIMIT, limit)
+        return result.error is None
 
     async def keep_alive(self, connection: Connection) -> None:
         """Write the current limit in time; a failure is not one of what waits."""
