@@ -122,6 +122,19 @@ async def switched(requested: PhaseMode | None) -> Rig:
     return rig
 
 
+@in_virtual_time
+async def test_chosen_phases_are_not_wanted() -> None:
+    """Only the user pins the phases; what others choose shows as adaptive."""
+    rig = await switched(None)
+    assert rig.controller.wanted.phase_mode is ADAPTIVE
+    assert rig.controller.wanted.current_limit == 16.0
+    rig.controller.delegate_phases(is_delegated=False)
+    assert rig.controller.wanted.phase_mode is SINGLE
+    rig.controller.delegate_phases(is_delegated=True)
+    await rig.set(phase_mode=SINGLE)
+    assert rig.controller.wanted.phase_mode is SINGLE
+
+
 @pytest.mark.parametrize("requested", [None, ADAPTIVE])
 @in_virtual_time
 async def test_chosen_phases(requested: PhaseMode | None) -> None:
