@@ -34,6 +34,7 @@ from .entity import NexBlueControlEntity, NexBlueEntity
 from .ledger.session import Session
 from .limited_by import LimitedBy, limited_by
 from .modbus.enums import ChargePointState, PhaseMode, StartStop
+from .modbus.registers import Reading
 from .modbus.snapshot import Snapshot
 from .sessions import duration, solar_share
 from .site import Site
@@ -430,6 +431,9 @@ LIMITED_BY_DESCRIPTION = SensorEntityDescription(
     key="limited_by", device_class=SensorDeviceClass.ENUM, options=list(LimitedBy)
 )
 
+UNKNOWN_READS: Final = 2
+"""Reads in which the cause may be unknown before that is shown."""
+
 LAST_SESSION_DESCRIPTIONS: tuple[LastSessionSensorDescription, ...] = (
     LastSessionSensorDescription(
         key="last_session_energy",
@@ -544,13 +548,27 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
     """Sensor of why the vehicle does not get more current."""
 
     _limited_by: LimitedBy | None = None
+    _unknown_in: Reading | None = None
+    """The last read in which the cause was unknown."""
+    _unknown_reads: int = 0
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
+        """Show the cause; if it becomes unknown, the last one is shown for two reads.
+
+        A charger takes a moment to charge after its pause has ended.
+        """
         limits = self._controller.control.state.limits
         reason = self._controller.charging.reason
-        self._limited_by = limited_by(snapshot, limits, self._limited_by, reason)
-        self._attr_native_value = self._limited_by
+        found = limited_by(snapshot, limits, self._limited_by, reason)
+        if found is not None:
+            self._unknown_in, self._unknown_reads = None, 0
+        elif snapshot.reading is not self._unknown_in:
+            self._unknown_in = snapshot.reading
+            self._unknown_reads += 1
+        if self._unknown_reads <= UNKNOWN_READS and found is None:
+            found = self._limited_by
+        self._attr_native_value = self._limited_by = found
 
 
 class LastSessionSensor(NexBlueControlEntity, SensorEntity):
