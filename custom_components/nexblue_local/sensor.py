@@ -30,6 +30,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
 from .controller import ChargerController, ControlledBy
+from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity, NexBlueEntity
 from .ledger.session import Session
 from .limited_by import LimitedBy, limited_by
@@ -296,14 +297,15 @@ async def async_setup_entry(
             if description.exists_fn(entry.runtime_data)
         )
         return
-    async_add_entities(
-        (
+    sensors = {
+        description.key: (
             NexBlueEnergySensor
             if description.device_class is SensorDeviceClass.ENERGY
             else NexBlueSensor
         )(entry=entry, description=description)
         for description in DESCRIPTIONS
-    )
+    }
+    async_add_entities(sensors.values())
     async_add_entities(
         NexBlueControlSensor(entry=entry, description=description)
         for description in CONTROL_DESCRIPTIONS
@@ -320,7 +322,11 @@ async def async_setup_entry(
         async_add_entities(
             [
                 NextChangeSensor(entry=entry, description=NEXT_CHANGE_DESCRIPTION),
-                SolarEnergySensor(entry=entry, description=SOLAR_ENERGY_DESCRIPTION),
+                SolarEnergySensor(
+                    entry=entry,
+                    description=SOLAR_ENERGY_DESCRIPTION,
+                    session_energy=sensors["session_energy"],
+                ),
                 SolarShareSensor(entry=entry, description=SOLAR_SHARE_DESCRIPTION),
                 LastSolarShareSensor(
                     entry=entry, description=LAST_SOLAR_SHARE_DESCRIPTION
@@ -614,12 +620,28 @@ class NextChangeSensor(ChargingEntity, SensorEntity):
 class SolarEnergySensor(ChargingEntity, SensorEntity):
     """Energy that this session took from the sun."""
 
+    def __init__(
+        self,
+        *,
+        entry: NexBlueConfigEntry,
+        description: SensorEntityDescription,
+        session_energy: NexBlueSensor,
+    ) -> None:
+        """Initialize; it never shows more than the sensor of the whole energy does."""
+        self._session_energy = session_energy
+        super().__init__(entry=entry, description=description)
+
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
         session = self._recorder.latest
         energy = 0.0 if session is None else session.solar_wh or 0.0
         # Rounded down, so that it never falls.
-        self._attr_native_value = math.floor(energy / 10) / 100
+        shown = math.floor(energy / 10) / 100
+        whole = self._session_energy.native_value
+        # A sensor that is disabled is not updated.
+        if self._session_energy.enabled and isinstance(whole, int | float):
+            shown = min(shown, whole)
+        self._attr_native_value = shown
 
 
 class SolarShareSensor(ChargingEntity, SensorEntity):
