@@ -96,6 +96,7 @@ class Subject:
             self.rig.controller,
             settings,
             CONFIG,
+            now=self.rig.wall,
             start_task=self.rig.run_task,
             on_change=self.change,
         )
@@ -373,21 +374,48 @@ async def test_fuse_where_nothing_was_asked_for() -> None:
 
 
 @in_virtual_time
+async def test_next_change() -> None:
+    """It is shown anew if it moves by more than 10 s and a tenth of the time left."""
+    subject = Subject(16.0, mode=Mode.SOLAR)
+    await subject.join()
+    now = subject.rig.wall()
+    # Expected in how many seconds, and what is shown.
+    for expected, shown in (
+        (50, 50),
+        (60, 50),
+        (40, 50),
+        (61, 61),
+        (300, 300),
+        (329, 300),
+        (271, 300),
+        (331, 331),
+        (None, None),
+        (20, 20),
+    ):
+        at = None if expected is None else now + timedelta(seconds=expected)
+        subject.apply(8.0, next_change=at)
+        at = None if shown is None else now + timedelta(seconds=shown)
+        assert subject.next_change() == at
+    # Another reason, and a time that has passed.
+    at = now + timedelta(seconds=22)
+    subject.apply(8.0, reason=Reason.PAUSING_SOON, next_change=at)
+    assert subject.next_change() == at
+    await asyncio.sleep(22)
+    at += timedelta(seconds=5)
+    subject.apply(8.0, reason=Reason.PAUSING_SOON, next_change=at)
+    assert subject.next_change() == at
+
+
+@in_virtual_time
 async def test_decisions() -> None:
     """They limit the charger, and tell when their reason is another one."""
     subject = Subject(16.0, mode=Mode.SOLAR)
     await subject.join()
     subject.changed = 0
-    at = EPOCH
-    for seconds in (0.0, 1.0, -1.0):
-        subject.apply(8.0, fuse_a=9.0, next_change=at + timedelta(seconds=seconds))
-        assert subject.next_change() == at
+    subject.apply(8.0, fuse_a=9.0)
     assert subject.limits() == (8.0, 9.0, None)
     assert subject.changed == 1
-    subject.apply(8.0, next_change=at + timedelta(seconds=2))
-    assert subject.next_change() == at + timedelta(seconds=2)
     subject.apply(0.0, reason=Reason.WAITING_FOR_SUN)
-    assert subject.next_change() is None
     assert subject.changed == 2
     await subject.charging.async_set_mode(Mode.OFF)
     subject.apply(0.0, fuse_a=6.0)

@@ -187,6 +187,15 @@ async def test_in_home_assistant(
     await number("current_limit", 0, 1000).give(hass)
     await poll(hass, entry)
     assert state(hass, limited) == "paused"
+    # The charger takes a moment to end the pause.
+    simulator.overrides[100] = Status.SUSPENDED_EVSE
+    await poll(hass, entry)
+    await number("current_limit", 10, 1000).give(hass)
+    await poll(hass, entry)
+    assert state(hass, limited) == "paused"
+    await poll(hass, entry)
+    assert state(hass, limited) == "unknown"
+    del simulator.overrides[100]
     await STOP.give(hass)
     await poll(hass, entry)
     assert state(hass, limited) == "stopped"

@@ -824,6 +824,19 @@ async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> No
     assert energy(3600, 0, 0) == 0.0
 
 
+async def test_solar_energy_as_shown(hass: HomeAssistant, build: Build) -> None:
+    """It is never more than the energy of the session, which is shown in steps."""
+    home = await in_sun(build)
+    (entry,) = home.entries
+    for _ in range(12):
+        await home.step()
+        solar, whole = (
+            float(state(hass, entry, key))
+            for key in ("session_solar_energy", "session_energy")
+        )
+        assert 0 < solar <= whole
+
+
 async def test_reads_decide_once_a_second(build: Build) -> None:
     """A charger that was read is decided on at once, or within a second of the last."""
     home = await build(chargers=2)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 from .const import LOGGER
@@ -21,6 +21,9 @@ from .surplus.settings import SOLAR_MODES, Mode
 
 FROZEN_FOR: Final = 60.0
 """Seconds for which the limits of a site that was unloaded stay as they are."""
+
+NEARLY: Final = timedelta(seconds=10)
+"""By how much the time of the next change may move without being shown anew."""
 
 PHASE_MODES: Final = {
     surplus.PhaseMode.ONE: PhaseMode.SINGLE_PHASE,
@@ -85,6 +88,7 @@ class Charging:
         settings: ChargeSettings,
         config: ChargerConfig,
         *,
+        now: Callable[[], datetime],
         start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         on_change: Callable[[], None],
     ) -> None:
@@ -95,6 +99,7 @@ class Charging:
         """Why the charger gets what it gets; None without a site."""
         self.next_change: datetime | None = None
         self._control = control
+        self._now = now
         self._start_task = start_task
         self._on_change = on_change
         self._decide: Callable[[], None] | None = None
@@ -269,8 +274,7 @@ class Charging:
     def _say(self, reason: Reason | None, next_change: datetime | None) -> bool:
         before, at = self.reason, self.next_change
         self.reason = reason
-        if next_change is None or at is None or abs(next_change - at).seconds >= 2:
-            # It is calculated again each time, to the millisecond.
+        if reason is not before or _is_news(at, next_change, self._now()):
             self.next_change = next_change
         # The time is shown with the next poll.
         return reason is not before
@@ -328,3 +332,14 @@ class Charging:
         energy, most = reading.session_energy or 0.0, self.settings.stop_after_energy
         is_enough = is_open and 0 < most <= energy
         self._control.set_limits({Source.ENERGY: 0.0 if is_enough else None})
+
+
+def _is_news(shown: datetime | None, expected: datetime | None, now: datetime) -> bool:
+    """Return whether a time is not the one that is shown, or nearly so.
+
+    It is estimated anew at each decision, and varies with the sun.
+    """
+    if shown is None or expected is None:
+        return shown is not expected
+    left = shown - now
+    return left <= timedelta() or abs(expected - shown) > max(NEARLY, left / 10)

@@ -94,6 +94,7 @@ class ChargerController:
             self.control,
             settings,
             ChargerConfig.from_entry(self._entry),
+            now=dt_util.utcnow,
             start_task=self._start_task,
             on_change=lambda: self._on_update(None),
         )

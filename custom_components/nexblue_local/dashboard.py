@@ -41,8 +41,10 @@ FEATURES: Final[Mapping[str, Card]] = {
 }
 """What a tile has to change its entity with, by domain."""
 
-OPTIONS: Final = {"select.charge_mode": ("off", "fast", "solar", "solar_min")}
-"""Which options are shown: with `manual` as well, the names would be cut off."""
+ROWS: Final = {
+    "select.charge_mode": (("manual", "off", "fast"), ("solar", "solar_min")),
+}
+"""Options in rows of buttons: in one row, the names would be cut off."""
 
 COLORS: Final = ("blue", "amber", "deep-orange", "teal", "purple")
 """The colors that a graph gives to its lines, in their order."""
@@ -266,8 +268,9 @@ def _control(key: str, entity_id: str) -> Card:
     feature = FEATURES.get(key.partition(".")[0])
     if feature is None:
         return card | {"tap_action": {"action": "toggle"}}
-    options = {"options": list(OPTIONS[key])} if key in OPTIONS else {}
-    return card | {"features": [feature | options]}
+    if key not in ROWS:
+        return card | {"features": [feature]}
+    return card | {"features": [feature | {"options": [*row]} for row in ROWS[key]]}
 
 
 def _sessions(ids: EntityIds) -> list[Card]:

@@ -32,10 +32,12 @@ from homeassistant.helpers.typing import StateType
 
 from .charge_points import async_add_charge_point
 from .controller import ChargerController, ControlledBy
+from .coordinator import NexBlueConfigEntry
 from .entity import NexBlueControlEntity, NexBlueEntity
 from .ledger.session import Session
 from .limited_by import LimitedBy, limited_by
 from .modbus.enums import ChargePointState, PhaseMode, StartStop
+from .modbus.registers import Reading
 from .modbus.snapshot import Snapshot
 from .ocpp_config import charge_point_id
 from .sessions import duration, solar_share
@@ -301,14 +303,15 @@ async def async_setup_entry(
             if description.exists_fn(entry.runtime_data)
         )
         return
-    async_add_entities(
-        (
+    sensors = {
+        description.key: (
             NexBlueEnergySensor
             if description.device_class is SensorDeviceClass.ENERGY
             else NexBlueSensor
         )(entry=entry, description=description)
         for description in DESCRIPTIONS
-    )
+    }
+    async_add_entities(sensors.values())
     async_add_entities(
         NexBlueControlSensor(entry=entry, description=description)
         for description in CONTROL_DESCRIPTIONS
@@ -325,7 +328,11 @@ async def async_setup_entry(
         async_add_entities(
             [
                 NextChangeSensor(entry=entry, description=NEXT_CHANGE_DESCRIPTION),
-                SolarEnergySensor(entry=entry, description=SOLAR_ENERGY_DESCRIPTION),
+                SolarEnergySensor(
+                    entry=entry,
+                    description=SOLAR_ENERGY_DESCRIPTION,
+                    session_energy=sensors["session_energy"],
+                ),
                 SolarShareSensor(entry=entry, description=SOLAR_SHARE_DESCRIPTION),
                 LastSolarShareSensor(
                     entry=entry, description=LAST_SOLAR_SHARE_DESCRIPTION
@@ -436,6 +443,9 @@ class LastSessionSensorDescription(SensorEntityDescription):
 LIMITED_BY_DESCRIPTION = SensorEntityDescription(
     key="limited_by", device_class=SensorDeviceClass.ENUM, options=list(LimitedBy)
 )
+
+UNKNOWN_READS: Final = 2
+"""Reads in which the cause may be unknown before that is shown."""
 
 LAST_SESSION_DESCRIPTIONS: tuple[LastSessionSensorDescription, ...] = (
     LastSessionSensorDescription(
@@ -554,20 +564,34 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
     """Sensor of why the vehicle does not get more current."""
 
     _limited_by: LimitedBy | None = None
+    _unknown_in: Reading | None = None
+    """The last read in which the cause was unknown."""
+    _unknown_reads: int = 0
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
+        """Show the cause; if it becomes unknown, the last one is shown for two reads.
+
+        A charger takes a moment to charge after its pause has ended.
+        """
         limits = self._controller.control.state.limits
         reason = self._controller.charging.reason
         hass, entry = self.coordinator.hass, self.coordinator.config_entry
-        self._limited_by = limited_by(
+        found = limited_by(
             snapshot,
             limits,
             self._limited_by,
             reason,
             has_transaction=async_has_transaction(hass, entry),
         )
-        self._attr_native_value = self._limited_by
+        if found is not None:
+            self._unknown_in, self._unknown_reads = None, 0
+        elif snapshot.reading is not self._unknown_in:
+            self._unknown_in = snapshot.reading
+            self._unknown_reads += 1
+        if self._unknown_reads <= UNKNOWN_READS and found is None:
+            found = self._limited_by
+        self._attr_native_value = self._limited_by = found
 
 
 class LastSessionSensor(NexBlueControlEntity, SensorEntity):
@@ -613,12 +637,28 @@ class NextChangeSensor(ChargingEntity, SensorEntity):
 class SolarEnergySensor(ChargingEntity, SensorEntity):
     """Energy that this session took from the sun."""
 
+    def __init__(
+        self,
+        *,
+        entry: NexBlueConfigEntry,
+        description: SensorEntityDescription,
+        session_energy: NexBlueSensor,
+    ) -> None:
+        """Initialize; it never shows more than the sensor of the whole energy does."""
+        self._session_energy = session_energy
+        super().__init__(entry=entry, description=description)
+
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
         session = self._recorder.latest
         energy = 0.0 if session is None else session.solar_wh or 0.0
         # Rounded down, so that it never falls.
-        self._attr_native_value = math.floor(energy / 10) / 100
+        shown = math.floor(energy / 10) / 100
+        whole = self._session_energy.native_value
+        # A sensor that is disabled is not updated.
+        if self._session_energy.enabled and isinstance(whole, int | float):
+            shown = min(shown, whole)
+        self._attr_native_value = shown
 
 
 class SolarShareSensor(ChargingEntity, SensorEntity):

@@ -78,6 +78,24 @@ async def test_a_lower_limit_during_a_command_for_less() -> None:
     assert rig.charger.settings.current_limit == 6.0
 
 
+@pytest.mark.parametrize("wait", [0.0, 0.005, 0.015])
+@in_virtual_time
+async def test_a_higher_limit_while_another_one_is_written(wait: float) -> None:
+    """It is written next, and not only by the keep-alive a minute later."""
+    rig = await limited()
+    for limit in (0.0, 7.0):
+        rig.controller.set_limits({Source.SURPLUS: limit})
+        await asyncio.sleep(wait)
+    await asyncio.sleep(1)
+    assert rig.charger.settings.current_limit == 7.0
+    command = asyncio.create_task(rig.set(current_limit=13.0))
+    await asyncio.sleep(wait)
+    rig.controller.set_limits({Source.SURPLUS: 9.0})
+    await command
+    await asyncio.sleep(1)
+    assert rig.charger.settings.current_limit == 9.0
+
+
 @in_virtual_time
 async def test_a_limit_that_was_found() -> None:
     """It becomes the user's without a write of its own."""
@@ -102,6 +120,19 @@ async def switched(requested: PhaseMode | None) -> Rig:
     await rig.controller.choose_phases(SINGLE)
     assert rig.charger.settings.phase_mode is SINGLE
     return rig
+
+
+@in_virtual_time
+async def test_chosen_phases_are_not_wanted() -> None:
+    """Only the user pins the phases; what others choose shows as adaptive."""
+    rig = await switched(None)
+    assert rig.controller.wanted.phase_mode is ADAPTIVE
+    assert rig.controller.wanted.current_limit == 16.0
+    rig.controller.delegate_phases(is_delegated=False)
+    assert rig.controller.wanted.phase_mode is SINGLE
+    rig.controller.delegate_phases(is_delegated=True)
+    await rig.set(phase_mode=SINGLE)
+    assert rig.controller.wanted.phase_mode is SINGLE
 
 
 @pytest.mark.parametrize("requested", [None, ADAPTIVE])

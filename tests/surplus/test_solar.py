@@ -59,6 +59,26 @@ def test_ceiling(mode: Mode, ceiling: float, amps: float) -> None:
         assert decision.reason is Reason.CEILING
 
 
+def test_solar_while_the_car_follows_another_limit() -> None:
+    """The meter shows what it draws before it is read, which is no lack of sun."""
+    driven = house(2000.0, mode=Mode.MANUAL)
+    driven.cars[0].offered_a = 10.0
+    driven.run(60)
+
+    def raised(reading: Reading) -> Reading:
+        (read,) = reading.chargers
+        later = replace(read, offered_a=16.0)
+        return replace(reading, grid_w=6 * 230 + 300.0, chargers=(later,))
+
+    driven.alter = raised
+    decision = driven.decide(Changes(mode={"a": Mode.SOLAR})).chargers[0]
+    assert decision.current_a == 6.0
+    driven.alter = lambda reading: reading
+    driven.run(60)
+    assert all(each.chargers[0].current_a for each in driven.decisions[12:])
+    assert driven.decisions[-1].chargers[0].reason is Reason.SUN
+
+
 def test_start_threshold() -> None:
     """A start can need more than charging on does."""
     driven = house(1800.0, start_threshold_w=500.0)

@@ -88,8 +88,14 @@ class Controller:
 
     @property
     def wanted(self) -> Settings:
-        """Return what was requested, and the charger's settings where nothing was."""
-        return self.state.desired.over(self.link.settings)
+        """Return what was requested, and the charger's settings where nothing was.
+
+        A phase mode that others chose is neither: then it is adaptive.
+        """
+        found = self.link.settings
+        if self.state.phases.is_delegated and found.phase_mode is not None:
+            found = found.with_value(Setting.PHASE_MODE, PhaseMode.ADAPTIVE)
+        return self.state.desired.over(found)
 
     @property
     def next_phase_switch(self) -> datetime | None:

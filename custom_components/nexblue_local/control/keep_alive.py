@@ -68,7 +68,7 @@ class KeepAlive:
                         notifier.updated(is_fresh=False)
                     # This writes the limit as well if it has to restore it.
                     connection = await self.reconciler.ready(patient=False)
-                    await self.writer.write_limit_if_due(connection)
+                    is_done = await self.writer.write_limit_if_due(connection)
             except LinkError as error:
                 _LOGGER.debug("%s: keep-alive failed: %s", notifier.name, error)
                 wait = min(timing.retry_after, self.writer.period)
@@ -79,7 +79,5 @@ class KeepAlive:
                 _LOGGER.exception("%s: keep-alive failed", notifier.name)
                 wait = timing.retry_after
             else:
-                # A limit that was refused is still due.
-                is_due = self.writer.limit_due_at <= clock()
-                wait = timing.retry_after if is_due else 0.0
+                wait = 0.0 if is_done else timing.retry_after
             retry_at = clock() + wait

@@ -63,10 +63,13 @@ class Writer:
     """Until when the phase mode may read as before a switch."""
     interrupt: asyncio.Event = field(default_factory=asyncio.Event)
     """Ends the pause between two reads, for what cannot wait."""
+    _times_due: int = 0
+    """How often the current limit had to be written as soon as possible."""
 
     def make_limit_due(self) -> None:
         """Have the keep-alive write the current limit as soon as it can."""
         self.limit_written_at = -math.inf
+        self._times_due += 1
 
     @property
     def is_limit_due(self) -> bool:
@@ -83,11 +86,16 @@ class Writer:
         """Return when the current limit has to be written again."""
         return self.limit_written_at + self.period
 
-    async def write_limit_if_due(self, connection: Connection) -> None:
-        """Write the current limit in time; raises LinkError if it is lost."""
+    async def write_limit_if_due(self, connection: Connection) -> bool:
+        """Write the current limit in time; return whether nothing was refused.
+
+        Raises LinkError if it is lost.
+        """
         limit = self.control.limits.effective
-        if limit is not None and clock() >= self.limit_due_at:
-            await self.send(connection, Setting.CURRENT_LIMIT, limit)
+        if limit is None or clock() < self.limit_due_at:
+            return True
+        result = await self.send(connection, Setting.CURRENT_LIMIT, limit)
+        return result.error is None
 
     async def keep_alive(self, connection: Connection) -> None:
         """Write the current limit in time; a failure is not one of what waits."""
@@ -101,7 +109,7 @@ class Writer:
     ) -> Result:
         """Write a setting without reading it back; raises LinkError if it is lost."""
         # The charger counts its fallback timeout from the write at the earliest.
-        now = clock()
+        now, times_due = clock(), self._times_due
         if setting is Setting.PHASE_MODE:
             self.phases_settle_at = now + self.timing.confirm_for
         try:
@@ -110,7 +118,10 @@ class Writer:
             is_busy = isinstance(error, Busy)
             return Result(Outcome.BUSY if is_busy else Outcome.REFUSED, error=error)
         if setting is Setting.CURRENT_LIMIT:
-            self.limit_written_at, self.has_written_limit = now, True
+            self.has_written_limit = True
+            # Otherwise the limit has changed meanwhile, and is written next.
+            if self._times_due == times_due:
+                self.limit_written_at = now
         return Result(Outcome.CONFIRMED, value)
 
     async def write(

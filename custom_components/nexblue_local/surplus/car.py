@@ -165,6 +165,10 @@ class Car:
             drawn = min(drawn, self.most_a)
         return drawn * self.volts * phases
 
+    def is_following(self, t: float) -> bool:
+        """Return whether it may still be changing its current, as the offer changed."""
+        return t - max(self._offered_since, self.power_changed_at) < STEADY_FOR
+
     def power_at(self, at: float) -> float:
         """Return the power in W at a time in s, linear between two reads."""
         after_at, after = math.inf, self.power_w

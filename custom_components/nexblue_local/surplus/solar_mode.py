@@ -31,12 +31,12 @@ def solar(
     result = _phases(charger, conditions)
     range_ = charger.range(charger.phases(conditions.t))
     charging = charger.solar
-    if (
-        conditions.is_entering
-        and charger.draws
-        and conditions.surplus >= range_.least_w
-    ):
-        charging.turn(on=True)
+    if conditions.is_entering and charger.draws:
+        # The meter may show less surplus than there is while the car follows another
+        # limit: a pause that turns out to be needed is due soon.
+        is_known = charger.answer == 0 or not charger.car.is_following(conditions.t)
+        if not is_known or conditions.surplus >= range_.least_w:
+            charging.turn(on=True)
     wanted = charger.car.amps(conditions.surplus, range_.phases)
     charging.decide(conditions, range_, wanted, may_stop=not after)
     if charging.is_due_to_stop and after:
