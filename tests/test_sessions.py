@@ -272,6 +272,27 @@ async def test_stored(
     assert stored["energy_wh"] == polls.ledger[0].energy_wh
 
 
+async def test_stored_while_idle(
+    hass: HomeAssistant, polls: Polls, hass_storage: dict[str, Any]
+) -> None:
+    """The time of the last read is stored each hour, also if nothing changes."""
+    await store(hass)
+
+    def stored() -> datetime:
+        return datetime.fromisoformat(
+            hass_storage[STORE]["data"]["counters"][SERIAL]["at"]
+        )
+
+    before = stored()
+    with patch.object(sessions, "SAVE_AFTER", 0.0):
+        for hours, is_stored in ((0.8, False), (0.2, True)):
+            polls.clock.t += 3600 * hours
+            await polls.run(60)
+            await asyncio.sleep(0.05)
+            assert (stored() > before) is is_stored
+    assert not polls.ledger
+
+
 async def test_damaged(hass: HomeAssistant, hass_storage: dict[str, Any]) -> None:
     """What is damaged is left out."""
     whole = {"charger_id": "A", "start": "2026-06-01T12:00:00Z", "end": None}
@@ -375,3 +396,36 @@ async def test_sources_and_cost(
         await hass.async_block_till_done()
         assert not er.async_get(hass).async_get(cost.entity_id)
         await poll(hass, entry)
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_reload(hass: HomeAssistant) -> None:
+    """A session goes on when its charger or the site is reloaded."""
+    async with house(hass) as home:
+        [entry] = home.entries
+
+        def shown() -> list[float]:
+            keys = ("session_solar_energy", "session_solar_share")
+            return [float(state(hass, entry, key)) for key in keys]
+
+        await home.run(60)
+        home.sun = 1200.0
+        await home.run(200)
+        for reloaded in (entry, home.site):
+            before = shown()
+            assert min(before) > 0
+            assert await hass.config_entries.async_reload(reloaded.entry_id)
+            await hass.async_block_till_done()
+            await poll(hass, entry)
+            assert shown() == pytest.approx(before)
+            await home.run(200)
+        energy, share = shown()
+        assert energy == pytest.approx(1.2 / 6, rel=0.1)
+        [charger] = (await get_sessions(hass))["chargers"]
+        [session] = charger["sessions"]
+        assert session["end"] is None
+        assert session["solar_share"] == share
+        # The sensor rounds down.
+        assert 0 <= session["solar_energy"] - energy < 0.01
+        known = session["solar_energy"] + session["grid_energy"]
+        assert known == pytest.approx(session["energy"], rel=0.05)

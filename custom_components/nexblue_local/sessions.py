@@ -21,6 +21,11 @@ from .modbus.snapshot import Snapshot
 STORAGE_VERSION: Final = 1
 SAVE_AFTER: Final = 60.0
 """Seconds in which a change is stored, at most once; the end of a session is at once."""
+SAVE_EVERY: Final = 3600.0
+"""Seconds in which the time of the last read is stored, also if nothing changes.
+
+A session that nobody saw began after it.
+"""
 
 UNDECIDED: Final = (
     None,
@@ -71,11 +76,11 @@ class Sessions:
     async def async_observe(self, charger_id: str, snapshot: Snapshot) -> list[Session]:
         """Update from a poll; return the sessions of which it showed the end."""
         recorder = self.recorder(charger_id)
-        before = recorder.latest, recorder.lifetime_wh
+        before = _known(recorder)
         ended = recorder.observe(_reading(snapshot))
         if ended:
             await self._store.async_save(self._data())
-        elif before != (recorder.latest, recorder.lifetime_wh):
+        elif before != _known(recorder):
             self._save_soon()
         return ended
 
@@ -117,6 +122,13 @@ class Sessions:
                 self._counters[charger_id] = recorder.counters
         counters = {key: each.as_dict() for key, each in self._counters.items()}
         return {**self.ledger.as_dict(), "counters": counters}
+
+
+def _known(recorder: Recorder) -> object:
+    """Return what is stored when it changes."""
+    counters = recorder.counters
+    hour = None if counters is None else counters.at.timestamp() // SAVE_EVERY
+    return recorder.latest, recorder.lifetime_wh, hour
 
 
 def _reading(snapshot: Snapshot) -> Reading:

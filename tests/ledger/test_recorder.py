@@ -66,6 +66,23 @@ def test_replugged(resets_late: bool) -> None:
     assert not any(each.is_reconstructed for each in bench.ended)
 
 
+def test_replugged_between_two_reads() -> None:
+    """The end of one and the start of the other follow from the counters."""
+    bench = Bench()
+    bench.plug_in(11 * KW)
+    bench.run(HOUR)
+    bench.unplug()
+    bench.plug_in(4 * KW)
+    bench.run(HOUR)
+    bench.unplug()
+    bench.run(60)
+    sessions = bench.ledger.sessions()
+    assert [each.is_reconstructed for each in sessions] == [True, True]
+    energies = [each.energy_wh for each in sessions]
+    assert energies == pytest.approx([11_000, 4_000], abs=2)
+    assert bench.total == bench.counted
+
+
 def test_outage() -> None:
     """Neither an outage nor a restart ends a session."""
     bench = Bench()
