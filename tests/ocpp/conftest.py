@@ -49,7 +49,7 @@ def ocpp_entry(**changes: Any) -> MockConfigEntry:
     )
 
 
-async def until(happened: Callable[[], Any], seconds: float = 5) -> Any:
+async def until(happened: Callable[[], Any], seconds: float = 20) -> Any:
     """Wait until something is true; return it."""
     async with asyncio.timeout(seconds):
         while True:
