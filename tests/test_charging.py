@@ -24,7 +24,7 @@ from custom_components.nexblue_local.surplus.settings import (
     Mode,
     PhaseMode as SurplusPhaseMode,
 )
-from tests.control.fakes import EPOCH, Fault, Rig
+from tests.control.fakes import Fault, Rig
 from tests.control.virtual_time import in_virtual_time
 
 SETTINGS = ChargeSettings(

@@ -334,9 +334,7 @@ class Charging:
         self._control.set_limits({Source.ENERGY: 0.0 if is_enough else None})
 
 
-def _is_news(
-    shown: datetime | None, expected: datetime | None, now: datetime
-) -> bool:
+def _is_news(shown: datetime | None, expected: datetime | None, now: datetime) -> bool:
     """Return whether a time is not the one that is shown, or nearly so.
 
     It is estimated anew at each decision, and varies with the sun.
