@@ -111,9 +111,14 @@ def change_limit(home: Frontend, button: str, *limits: int) -> None:
 def charge_from_sun(home: Frontend) -> None:
     """Charge from the sun only."""
     choose_mode(home, "solar")
-    # In the shadow of one of the simulated sky's small clouds, the sun is not enough.
-    reasons = (state("sensor.limited_by", each) for each in ("sun", "pausing_soon"))
-    home.see_tile(LIMITED_BY, f"({'|'.join(reasons)})")
+    see_solar_charging(home)
+
+
+def see_solar_charging(home: Frontend) -> None:
+    """See the car charge with what the sun gives."""
+    home.see_heading(CHARGER, state("sensor.status", "charging"))
+    home.see_tile(LIMITED_BY, state("sensor.limited_by", "sun"))
+    home.see_tile(VEHICLE, r"[4-9],\d{3} W")
 
 
 def choose_mode(home: Frontend, mode: str) -> None:
@@ -156,15 +161,14 @@ def build_automation(home: Frontend) -> None:
 
 
 def clear_sky(home: Frontend) -> None:
-    """Read why the car is paused meanwhile, clear the sky, and charge fast."""
+    """Read why the car is paused meanwhile, and clear the sky."""
     home.open("/nexblue-charger")
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "waiting_for_sun"))
     home.see_heading(CHARGER, state("sensor.status", "suspended_evse"))
     home.see_tile(VEHICLE, "0 W")
     home.picture("paused")
     home.press("Toggle Overcast sky")
-    choose_mode(home, "fast")
-    home.see_tile(VEHICLE, r"1\d,\d{3} W")
+    see_solar_charging(home)
 
 
 def pull_plug(home: Frontend) -> None:
@@ -175,7 +179,7 @@ def pull_plug(home: Frontend) -> None:
     home.picture("unplugged")
     home.press("Toggle Car plugged in")
     home.see_tile(LIMIT, "13 A")
-    home.see_tile(VEHICLE, r"8,\d{3} W")
+    see_solar_charging(home)
 
 
 def cut_power(home: Frontend) -> None:
@@ -185,10 +189,7 @@ def cut_power(home: Frontend) -> None:
     home.see_tile(LIMIT, "13 A")
     home.picture("no-power", everywhere=True)
     home.press("Toggle Charger power")
-    home.see_heading(CHARGER, state("sensor.status", "charging"))
-    home.see_tile(VEHICLE, r"8,\d{3} W")
-    home.see_tile(LIMITED_BY, state("sensor.limited_by", "current_limit"))
-    charge_from_sun(home)
+    see_solar_charging(home)
     home.picture("dashboard", everywhere=True)
     home.picture("dashboard-whole", everywhere=True, height=2400)
     open_device(home, CHARGER)
