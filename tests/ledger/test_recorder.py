@@ -13,7 +13,7 @@ from custom_components.nexblue_local.ledger.recorder import Recorder
 from custom_components.nexblue_local.ledger.session import EndReason
 from custom_components.nexblue_local.ledger.sources import Mix
 
-from .charger import Bench
+from .charger import POLL, Bench
 
 HOUR = 3600.0
 KW = 1000.0
@@ -60,8 +60,11 @@ def test_replugged(resets_late: bool) -> None:
     bench.run(HOUR)
     bench.unplug()
     bench.run(60)
-    energies = [each.energy_wh for each in bench.ledger.sessions()]
+    sessions = bench.ledger.sessions()
+    energies = [each.energy_wh for each in sessions]
     assert energies == pytest.approx([11_000, 7_000], abs=1)
+    # It begins with the read that shows the vehicle, whatever was charged before.
+    assert sessions[0].start - bench.truths[0].start == timedelta(seconds=POLL)
     assert sum(energies) == bench.counted
     assert not any(each.is_reconstructed for each in bench.ended)
 
@@ -115,6 +118,82 @@ def test_power_cut() -> None:
     [session] = bench.ledger.sessions()
     assert session.end is None
     assert session.energy_wh == bench.counted
+
+
+@pytest.mark.parametrize(("reads", "every"), [(3, 10.0), (2, 60.0)])
+def test_wrong_for_a_while(reads: int, every: float) -> None:
+    """What is surprising is believed after some reads and some time, not just one."""
+    bench = Bench()
+    bench.plug_in(11 * KW)
+    bench.run(600)
+    for _ in range(reads):
+        bench.pass_time(every)
+        wrong = replace(
+            bench.reading(), has_vehicle=False, lifetime_wh=0.0, session_wh=0.0
+        )
+        assert not bench.recorder.observe(wrong)
+    bench.run(60)
+    [session] = bench.ledger.sessions()
+    assert session.end is None
+    assert session.energy_wh == bench.counted
+
+
+def test_slow_reads() -> None:
+    """What stays the same is believed, however far apart the reads are."""
+    bench = Bench()
+    bench.plug_in(11 * KW)
+    bench.run(600)
+    bench.pass_time(HOUR)
+    bench.unplug()
+    for _ in range(3):
+        bench.pass_time(60)
+        bench.read()
+    assert len(bench.ended) == 1
+
+
+def test_counters_that_are_late() -> None:
+    """What they show after the end is energy of the session that ended."""
+    bench = Bench()
+    bench.plug_in(11 * KW)
+    bench.run(600)
+    before = bench.reading()
+    bench.pass_time(10)
+    bench.unplug()
+    late = {"lifetime_wh": before.lifetime_wh, "session_wh": before.session_wh}
+    bench.read(replace(bench.reading(), **late))
+    bench.run(60)
+    [session] = bench.ledger.sessions()
+    assert session.energy_wh == bench.counted
+    assert bench.recorder.last_ended == session
+
+
+def test_counters_with_steps() -> None:
+    """A difference of a step between both counters is no session."""
+    bench = Bench()
+    for _ in range(2):
+        bench.plug_in(11 * KW)
+        bench.pass_time(60)
+        bench.read(replace(bench.reading(), session_wh=100.0))
+        bench.run(600)
+        bench.unplug()
+        bench.run(60)
+    assert len(bench.ledger.sessions()) == 2
+    assert bench.total == bench.counted
+
+
+def test_energy_that_is_reset_at_the_end() -> None:
+    """Without an origin, what was charged while away is a session of its own."""
+    bench = Bench()
+    for power in (11 * KW, 4 * KW):
+        bench.plug_in(power)
+        bench.pass_time(HOUR)
+        bench.unplug()
+        bench.session = 0.0
+        bench.run(60)
+        bench.pass_time(600)
+    energies = [each.energy_wh for each in bench.ledger.sessions()]
+    assert energies == pytest.approx([11_000, 4_000], abs=1)
+    assert bench.total == bench.counted
 
 
 def test_ended_while_away() -> None:
