@@ -826,7 +826,7 @@ async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_solar_energy_as_shown(hass: HomeAssistant, build: Build) -> None:
     """It is never more than the energy of the session, which is shown in steps."""
-    home = await in_sun(build)
+    home = await in_sun(build, 16.0)
     (entry,) = home.entries
     for _ in range(12):
         await home.step()
