@@ -110,6 +110,8 @@ def test_power_cut() -> None:
     bench.run(HOUR)
     bench.pass_time(600)
     whole = bench.reading()
+    empty = replace(whole, power_w=0.0, session_wh=0.0, has_vehicle=False)
+    assert not bench.recorder.observe(empty)
     for change in ({"has_vehicle": None}, {"has_vehicle": False}, {"session_wh": 0.0}):
         bench.now += timedelta(seconds=10)
         blank = replace(whole, at=bench.now, lifetime_wh=0, power_w=0.0, **change)
@@ -139,7 +141,7 @@ def test_wrong_for_a_while(reads: int, every: float) -> None:
 
 
 def test_slow_reads() -> None:
-    """What stays the same is believed, however far apart the reads are."""
+    """What stays the same is believed, also with one read a minute."""
     bench = Bench()
     bench.plug_in(11 * KW)
     bench.run(600)
@@ -174,6 +176,7 @@ def test_counters_with_steps() -> None:
         bench.plug_in(11 * KW)
         bench.pass_time(60)
         bench.read(replace(bench.reading(), session_wh=100.0))
+        assert bench.recorder.is_open
         bench.run(600)
         bench.unplug()
         bench.run(60)
@@ -389,6 +392,18 @@ def test_sources() -> None:
     assert session.grid_wh == pytest.approx(3_000, abs=2)
     assert session.battery_wh == pytest.approx(1_500, abs=2)
     assert session.cost == pytest.approx(1.5 * 0.30 + 1.5 * 0.20, abs=0.002)
+
+
+def test_sources_of_an_outage() -> None:
+    """Only as much of what was charged unseen is from the sun as is known."""
+    bench = Bench()
+    bench.plug_in(6 * KW)
+    bench.run(60)
+    bench.recorder.supply(100.0, Mix(solar=1.0, grid=0.0, battery=0.0), None)
+    bench.pass_time(HOUR)
+    bench.run(60)
+    [session] = bench.ledger.sessions()
+    assert session.solar_wh == pytest.approx(100)
 
 
 @pytest.mark.parametrize(
