@@ -161,8 +161,10 @@ def test_counters_that_are_late() -> None:
     before = bench.reading()
     bench.pass_time(10)
     bench.unplug()
-    late = {"lifetime_wh": before.lifetime_wh, "session_wh": before.session_wh}
-    bench.read(replace(bench.reading(), **late))
+    late = replace(
+        bench.reading(), lifetime_wh=before.lifetime_wh, session_wh=before.session_wh
+    )
+    bench.read(late)
     bench.run(60)
     [session] = bench.ledger.sessions()
     assert session.energy_wh == bench.counted
