@@ -27,6 +27,7 @@ from .const import DOMAIN
 from .control.phase_budget import PhaseBudget
 from .control.settings import PhaseMode
 from .coordinator import NexBlueConfigEntry, NexBlueRuntimeData
+from .house_power import HousePower
 from .ledger.sources import Mix
 from .modbus.enums import ChargePointState
 from .modbus.snapshot import Snapshot
@@ -191,6 +192,7 @@ class Site:
         self._to_show: dict[str, Member] = {}
         """Chargers whose entities do not show the present reason yet, by ID."""
         self._listeners: list[Callable[[], None]] = []
+        self._house = HousePower()
         self._to_publish: asyncio.TimerHandle | None = None
         self._signs = SignWatch()
         self._watched_at = 0.0
@@ -242,6 +244,10 @@ class Site:
     @property
     def house_w(self) -> float | None:
         """Return the power in W that the house uses without the cars."""
+        return self._house.value
+
+    def _house_w(self) -> float | None:
+        """Return that power as it follows from what was read last."""
         reading = self.reading
         if reading.grid_w is None or reading.solar_w is None:
             return None
@@ -401,6 +407,7 @@ class Site:
     def _publish(self) -> None:
         """Show the states of the site's sensors."""
         self._cancel_publish()
+        self._house.update(self.reading.grid_at, self._house_w())
         for listener in self._listeners.copy():
             listener()
 

@@ -1,0 +1,33 @@
+"""The power of the house without its cars."""
+
+from collections import deque
+
+
+class HousePower:
+    """The median of the last three reports of the grid meter, in W.
+
+    Meters and chargers are read at different times. A car that starts or stops between
+    two reads would show as a load of the house for one report.
+    """
+
+    def __init__(self) -> None:
+        """Initialize without a report."""
+        self._reported_at: float | None = None
+        self._powers: deque[float] = deque(maxlen=3)
+
+    @property
+    def value(self) -> float | None:
+        """Return the power in W, the last one before there are three; None without."""
+        if len(self._powers) < 3:
+            return self._powers[-1] if self._powers else None
+        return sorted(self._powers)[1]
+
+    def update(self, reported_at: float | None, power_w: float | None) -> None:
+        """Update with what follows from a report; a later value replaces that."""
+        if reported_at is None or power_w is None:
+            self._powers.clear()
+        elif reported_at == self._reported_at and self._powers:
+            self._powers[-1] = power_w
+        else:
+            self._powers.append(power_w)
+        self._reported_at = reported_at
