@@ -44,6 +44,26 @@ CUT_OFF = """() => {
   return [...new Set(found)];
 }"""
 """Returns the texts that end in an ellipsis because they do not fit."""
+SPEAK = """async ([language, charger]) => {
+  const hass = document.querySelector("home-assistant").hass;
+  await hass.callWS({type: "config/core/update", language});
+  // The names of entities are in the language in which they were added.
+  const ours = {type: "config_entries/get", domain: "nexblue_local"};
+  for (const {entry_id} of await hass.callWS(ours)) {
+    const path = `config/config_entries/entry/${entry_id}/reload`;
+    await hass.callApi("POST", path);
+  }
+  for (const {id, url_path} of await hass.callWS({type: "lovelace/dashboards/list"})) {
+    if (url_path === "nexblue-charging") {
+      await hass.callWS({type: "lovelace/dashboards/delete", dashboard_id: id});
+    }
+  }
+  const device = Object.values(hass.devices).find(({name}) => name === charger);
+  const target = {device_id: device.id};
+  await hass.callService("nexblue_local", "create_dashboard", {}, target);
+  localStorage.setItem("selectedLanguage", JSON.stringify(language));
+}"""
+"""Changes the language, and creates the dashboard anew in that language."""
 KEY = "[a-z0-9]+(?:_[a-z0-9]+)+"
 """What a key of a translation looks like."""
 
@@ -120,6 +140,10 @@ class Frontend:
             self.press(link)
         file: Path = download.value.path()
         return file.read_text()
+
+    def speak(self, language: str, charger: str) -> None:
+        """Change the language of the server, of this page and of the dashboard."""
+        self.page.evaluate(SPEAK, [language, charger])
 
     def picture(self, name: str, *, everywhere: bool = False, height: int = 0) -> None:
         """Save a screenshot of the wide page, or also on a phone and in the dark.

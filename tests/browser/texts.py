@@ -1,20 +1,24 @@
 """What the integration is expected to show, as its translations have it."""
 
+from functools import cache
 import json
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-TRANSLATIONS: dict[str, Any] = json.loads(
-    (
-        ROOT / "custom_components" / "nexblue_local" / "translations" / "en.json"
-    ).read_text()
-)
+FOLDER = ROOT / "custom_components" / "nexblue_local" / "translations"
 
 
-def text(path: str) -> str:
+@cache
+def translations(language: str) -> dict[str, Any]:
+    """Return the translations to a language."""
+    found: dict[str, Any] = json.loads((FOLDER / f"{language}.json").read_text())
+    return found
+
+
+def text(path: str, language: str = "en") -> str:
     """Return the text at a path of keys, separated by dots."""
-    found: Any = TRANSLATIONS
+    found: Any = translations(language)
     for key in path.split("."):
         found = found[key]
     assert isinstance(found, str)

@@ -11,6 +11,7 @@ CHARGER = "NexBlue Delta Max"
 ADDRESS = "127.0.0.1"
 SERIAL_NUMBER = "NB10SIM00001"
 SITE = "Solar and main fuse"
+LANGUAGES = ("de", "fi", "fr")
 AUTOMATION = "Charge slowly at first"
 
 # As they are on the dashboard.
@@ -215,6 +216,20 @@ def create_dashboard(home: Frontend) -> None:
     home.picture("created-dashboard", everywhere=True, height=2400)
 
 
+def speak_other_languages(home: Frontend) -> None:
+    """Read the dashboard in other languages, in which nothing is cut off either."""
+    for language in LANGUAGES:
+        home.speak(language, CHARGER)
+        home.open("/nexblue-charging")
+        home.see(text("entity.number.current_limit.name", language))
+        home.picture(f"dashboard-{language}", everywhere=True, height=2400)
+        details = text("common.dashboard_details", language)
+        home.page.get_by_role("tab", name=details).click()
+        home.see(text("entity.number.fallback_limit.name", language))
+        home.picture(f"details-{language}", everywhere=True, height=2400)
+    home.speak("en", CHARGER)
+
+
 def download_diagnostics(home: Frontend) -> None:
     """Download the diagnostics, which name neither serial number nor address."""
     open_device(home, CHARGER)
@@ -241,4 +256,5 @@ STEPS: tuple[Callable[[Frontend], None], ...] = (
     clear_sky,
     pull_plug,
     cut_power,
+    speak_other_languages,
 )
