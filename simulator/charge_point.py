@@ -187,7 +187,9 @@ class ChargePoint:
                 self.is_connected = False
                 self.charger.ocpp = Ocpp.NONE
                 for answer in self._pending.values():
-                    answer.set_exception(ConnectionError())
+                    # That of the conversation was canceled with it.
+                    if not answer.done():
+                        answer.set_exception(ConnectionError())
                 self._pending.clear()
 
     async def _converse(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
+from aiohttp import web
 import pytest
 
 from benchmarks.ocpp_server import web_server
@@ -185,3 +186,27 @@ async def test_commands(charge_point: ChargePoint, seen: Seen) -> None:
     await seen.commands.reset()
     await until(lambda: not seen.state.is_connected)
     await until(lambda: seen.state.is_connected)
+
+
+async def test_cut_before_an_answer(simulator: Simulator, socket_enabled: None) -> None:
+    """A connection that is lost while an answer is missing is made again."""
+    connections = 0
+
+    async def connect(request: web.Request) -> web.WebSocketResponse:
+        nonlocal connections
+        connections += 1
+        websocket = web.WebSocketResponse(protocols=("ocpp1.6",))
+        await websocket.prepare(request)
+        await websocket.receive()
+        await websocket.close()
+        return websocket
+
+    application = web.Application()
+    application.router.add_get("/{charge_point_id}", connect)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with ChargePoint(charger=simulator.charger, url=url, retry_after=0.05):
+        await until(lambda: connections > 2)
+    await runner.cleanup()
