@@ -6,10 +6,6 @@ more. Shown are its decisions beside what was recorded, or, with `--lines`, what
 `python -m benchmarks.pilot` reads.
 """
 
-# The test helpers of Home Assistant can be imported only after it.
-import tests.early  # noqa: F401
-
-# isort: split
 import argparse
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -169,6 +169,7 @@ class ChargePoint:
             if "Transaction" in action and self._random.random() < CUTS:
                 self._figures.cuts += 1
                 await asyncio.sleep(self._random.choice((0, 0.05)))
+                # Without a closing handshake, as a network that fails.
                 websocket._response.close()  # noqa: SLF001
                 self._websocket = None
                 continue

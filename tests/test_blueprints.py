@@ -11,6 +11,7 @@ from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 from freezegun import freeze_time
+from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA
 from homeassistant.components.blueprint.importer import _get_github_import_url
 from homeassistant.components.blueprint.models import Blueprint
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
@@ -127,7 +128,7 @@ def test_import(file: Path) -> None:
     Blueprint(
         load_yaml_dict(str(file)),
         expected_domain="automation",
-        schema=_automation_schema(),
+        schema=AUTOMATION_BLUEPRINT_SCHEMA,
     )
     page = (ROOT / "docs" / "blueprints.md").read_text()
     links = re.findall(r"https://my\.home-assistant\.io/redirect/[^)\s]+", page)
@@ -141,12 +142,6 @@ def test_import(file: Path) -> None:
     assert source in targets
     path = file.relative_to(ROOT).as_posix()
     assert _get_github_import_url(source).endswith(f"/main/{path}")
-
-
-def _automation_schema() -> Any:
-    from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA  # noqa: PLC0415
-
-    return AUTOMATION_BLUEPRINT_SCHEMA
 
 
 async def use_night(hass: HomeAssistant, folder: Path, **inputs: Any) -> None:

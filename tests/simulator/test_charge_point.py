@@ -207,6 +207,8 @@ async def test_cut_before_an_answer(simulator: Simulator, socket_enabled: None) 
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    async with ChargePoint(charger=simulator.charger, url=url, retry_after=0.05):
-        await until(lambda: connections > 2)
-    await runner.cleanup()
+    try:
+        async with ChargePoint(charger=simulator.charger, url=url, retry_after=0.05):
+            await until(lambda: connections > 2)
+    finally:
+        await runner.cleanup()
