@@ -796,6 +796,12 @@ async def test_reports_are_shown_together(
         await settle()
     await asyncio.sleep(0.3)
     assert [float(value) for value in shown] == [1400.0]
+    # A car that starts between two reads is no load of the house.
+    for grid in ("0", "7000", "0"):
+        home.clock.t += 5
+        home.hass.states.async_set(GRID, grid, {"unit_of_measurement": "W"})
+        await asyncio.sleep(0.3)
+    assert {float(value) for value in shown} == {1400.0}
 
 
 async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
