@@ -209,7 +209,8 @@ async def test_a_day(
     reasons = [row[21:37].strip() for row in rows]
     found = [reasons.index(reason) for reason in REASONS]
     assert found == sorted(found)
-    assert share(last) >= 99
+    # On a busy machine, the charger gets a limit some seconds of this clock later.
+    assert share(last) >= 95
 
     lines = await history(tmp_path, *DAY, "--lines")
     answers = piloted(lines.stdout)
