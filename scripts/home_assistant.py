@@ -141,6 +141,8 @@ class HomeAssistantProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
         self._token = ""
+        self._refresh_token = ""
+        self._expires_at = 0.0
 
     @property
     def pid(self) -> int:
@@ -239,12 +241,27 @@ class HomeAssistantProcess:
         assert self._session is not None
         client = {"client_id": f"{self.url}/"}
         code = await (self._onboard(client) if self._fresh else self._enter(client))
-        async with self._session.post(
-            "/auth/token",
-            data=client | {"grant_type": "authorization_code", "code": code},
-        ) as response:
-            self._token = (await response.json())["access_token"]
+        token = await self._request_token(grant_type="authorization_code", code=code)
+        self._refresh_token = token["refresh_token"]
+
+    async def _request_token(self, **grant: str) -> dict[str, Any]:
+        """Get an access token, and use it from now on."""
+        assert self._session is not None
+        form = {"client_id": f"{self.url}/", **grant}
+        async with self._session.post("/auth/token", data=form) as response:
+            response.raise_for_status()
+            token: dict[str, Any] = await response.json()
+        self._token = token["access_token"]
         self._session.headers["Authorization"] = f"Bearer {self._token}"
+        self._expires_at = time.monotonic() + token["expires_in"]
+        return token
+
+    async def _keep_logged_in(self) -> None:
+        """Get a new access token a minute before the present one expires."""
+        if time.monotonic() > self._expires_at - 60:
+            await self._request_token(
+                grant_type="refresh_token", refresh_token=self._refresh_token
+            )
 
     async def _onboard(self, client: dict[str, str]) -> str:
         """Create the user and return an authorization code."""
@@ -285,6 +302,7 @@ class HomeAssistantProcess:
     async def call(self, command: str, **fields: Any) -> Any:
         """Send a WebSocket command and return its result."""
         assert self._session is not None
+        await self._keep_logged_in()
         # The registry of a hundred chargers is larger than the default maximum.
         async with self._session.ws_connect("/api/websocket", max_msg_size=0) as socket:
             await socket.receive_json()
