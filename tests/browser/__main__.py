@@ -44,11 +44,12 @@ def walk(page: Page, url: str, steps: Iterable[Step]) -> bool:
             step(home)
         # Whatever goes wrong has to be seen.
         except Exception as error:  # noqa: BLE001
-            home.failure(name)
             # Playwright appends the whole page, which is saved anyway.
             reason = str(error).partition("Aria snapshot:")[0].strip()
-            say(f"FAILED: {name}: {reason}")
+            say(f"FAILED: {name}: {type(error).__name__}: {reason}")
+            home.failure(name)
             say(f"What was shown: {FOLDER}/{name}-failed.png and .txt")
+            say(f"Logs: {FOLDER}/demo.log and {FOLDER}/home-assistant/console.log")
             return False
         say(f"{time.monotonic() - started:5.1f} s  {step.__doc__}")
     return True
