@@ -70,13 +70,12 @@ def look_at_devices(home: Frontend) -> None:
     home.open("/config/integrations/integration/nexblue_local")
     home.see(SITE)
     home.picture("integration", everywhere=True)
-    for device, name, entities in (
-        (CHARGER, "charger", ("sensor.status", "number.current_limit", "sensor.power")),
-        (SITE, "site", ("sensor.surplus_power", "sensor.fuse_headroom")),
-    ):
-        open_device(home, device)
-        home.see(*(entity(key) for key in entities))
-        home.picture(f"{name}-device", everywhere=True, height=2500)
+    open_device(home, CHARGER)
+    home.see(entity("sensor.status"), LIMIT, entity("sensor.power"))
+    home.picture("charger-device", everywhere=True, height=2700)
+    open_device(home, SITE)
+    home.see(entity("sensor.surplus_power"), entity("sensor.fuse_headroom"))
+    home.picture("site-device", everywhere=True, height=1000)
 
 
 def open_device(home: Frontend, name: str) -> None:
@@ -106,14 +105,12 @@ def lower_ceiling(home: Frontend) -> None:
     change_limit(home, "Increment", *range(11, 17))
 
 
-def change_limit(
-    home: Frontend, button: str, *limits: int, name: str = LIMIT, unit: str = "A"
-) -> None:
-    """Press a button of a limit's tile, and see it take each value."""
+def change_limit(home: Frontend, button: str, *limits: int, name: str = LIMIT) -> None:
+    """Press a button of a limit's tile, and see it take each value in A."""
     tile = home.page.get_by_role("group", name=name)
     for limit in limits:
         tile.get_by_role("button", name=button).click()
-        home.see_tile(name, f"{limit} {unit}")
+        home.see_tile(name, f"{limit} A")
 
 
 def open_tab(home: Frontend, title: str, language: str = "en") -> None:
