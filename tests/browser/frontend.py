@@ -145,7 +145,12 @@ class Frontend:
     def see_tile(self, name: str, state: str) -> None:
         """Wait until a tile of the dashboard shows a state, a regular expression."""
         tile = re.compile(f"^{re.escape(name)} {state}$")
-        expect(self.page.get_by_role("button", name=tile)).to_be_visible()
+        try:
+            expect(self.page.get_by_role("button", name=tile)).to_be_visible()
+        except AssertionError:
+            found = self.page.get_by_role("button", name=re.compile(f"^{name} "))
+            shown = [each.aria_snapshot() for each in found.all()]
+            raise AssertionError(f"{name} is not {state}; shown: {shown}") from None
 
     def see_heading(self, name: str, badge: str) -> None:
         """Wait until a heading of the dashboard has a badge with this text."""
