@@ -208,6 +208,7 @@ def pull_plug(home: Frontend) -> None:
     home.press("Toggle Car plugged in")
     home.see_heading(CHARGER, state("sensor.status", "available"))
     home.see_tile(VEHICLE, "0 W")
+    home.see_tile(entity("sensor.last_session_energy"), r"0\.\d+ kWh")
     home.picture("unplugged")
     home.press("Toggle Car plugged in")
     home.see_tile(LIMIT, "13 A")
