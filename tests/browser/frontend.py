@@ -180,6 +180,8 @@ class Frontend:
         """Press a button that downloads a text file, and return the text."""
         with self.page.expect_download() as download:
             self.press(link)
+        failure = download.value.failure()
+        assert failure is None, f"Home Assistant sent no file: {failure}"
         file: Path = download.value.path()
         return file.read_text()
 
