@@ -5,7 +5,13 @@ import contextlib
 from pathlib import Path
 import re
 
-from playwright.sync_api import Locator, Page, TimeoutError as PlaywrightTimeout, expect
+from playwright.sync_api import (
+    Error as PlaywrightError,
+    Locator,
+    Page,
+    TimeoutError as PlaywrightTimeout,
+    expect,
+)
 
 TIMEOUT = 120_000  # ms; loaded machines are slow
 SETTLED_TIMEOUT = 20_000  # ms
@@ -109,7 +115,14 @@ class Frontend:
 
     def open(self, path: str) -> None:
         """Open a page by its path."""
-        self.page.goto(f"{self._url}{path}")
+        url = f"{self._url}{path}"
+        try:
+            self.page.goto(url)
+        except PlaywrightError as error:
+            # A dialog that closes goes back in the history, and may do so only now.
+            if "ERR_ABORTED" not in error.message:
+                raise
+            self.page.goto(url)
 
     def button(self, name: str) -> Locator:
         """Return the button with exactly this name."""

@@ -63,6 +63,7 @@ def check_site(home: Frontend) -> None:
     home.picture("site-check", everywhere=True)
     home.press("Submit")
     home.press("Skip and finish")
+    home.see_nothing_of("Skip and finish")
 
 
 def look_at_devices(home: Frontend) -> None:
