@@ -64,7 +64,7 @@ ON_DASHBOARD = f"""(unwanted) => {{
   return unwanted.filter((text) => shown.has(text));
 }}"""
 """Returns those of some texts that are on the dashboard."""
-SPEAK = """async ([language, charger]) => {
+SPEAK = """async ([language, locale, charger]) => {
   const hass = document.querySelector("home-assistant").hass;
   await hass.callWS({type: "config/core/update", language});
   // The names of entities are in the language in which they were added.
@@ -81,7 +81,7 @@ SPEAK = """async ([language, charger]) => {
   const device = Object.values(hass.devices).find(({name}) => name === charger);
   const target = {device_id: device.id};
   await hass.callService("nexblue_local", "create_dashboard", {}, target);
-  localStorage.setItem("selectedLanguage", JSON.stringify(language));
+  localStorage.setItem("selectedLanguage", JSON.stringify(locale));
 }"""
 """Changes the language, and creates the dashboard anew in that language."""
 SHORTEN_GRAPH = """async ([dashboard, hours]) => {
@@ -200,7 +200,9 @@ class Frontend:
 
     def speak(self, language: str, charger: str) -> None:
         """Change the language of the server, of this page and of the dashboard."""
-        self.page.evaluate(SPEAK, [language, charger])
+        # As the page has it at first: with a clock of 24 hours.
+        locale = "en-GB" if language == "en" else language
+        self.page.evaluate(SPEAK, [language, locale, charger])
 
     def shorten_graph(self, dashboard: str, hours: float) -> None:
         """Let the graph of a dashboard, given by its path, show as many hours."""
