@@ -304,7 +304,6 @@ async def configure_device(home: HomeAssistantProcess, charger_ids: Ids) -> None
         "stat_rate": charger_ids["sensor.power"],
     }
     await home.call("energy/save_prefs", device_consumption=[charger])
-    await import_history(home, charger["stat_consumption"])
 
 
 async def import_history(
@@ -579,6 +578,9 @@ async def running(
         if ids is None:
             raise StartFailed("the grid meter was not set up")
         await configure_sources(home, ids)
+        if manual:
+            # What the meter shows has to fit the car when the site is checked.
+            charger.plug_in(Car())
         await set_up(home, simulator, ids, url=url, manual=manual)
         if await first(lambda: configured_entry(home), CHARGING_TIMEOUT) is None:
             raise StartFailed("the charger was not set up")
@@ -588,7 +590,7 @@ async def running(
             charge_point = await stack.enter_async_context(
                 connected_by_ocpp(home, charger, port, say)
             )
-        if not sky:
+        if not (sky or manual):
             say("Plugging a car in")
             charger.plug_in(Car())
         if charge_point is not None:
@@ -603,7 +605,8 @@ async def running(
                 service_data={"option": "solar"},
                 target={"entity_id": charger_ids["select.charge_mode"]},
             )
-        await configure_device(home, charger_ids)
+            await configure_device(home, charger_ids)
+        await import_history(home, charger_ids["sensor.lifetime_energy"])
         await create_dashboard(home)
         await save_dashboard(home)
         say(f"Dashboard: {url}  (Ctrl-C ends the demo)")

@@ -31,7 +31,7 @@ class Roof:
     day: float = 3_600.0  # s from one sunrise to the next
     daylight: float = 2_700.0  # s from sunrise to sunset
     cloud_every: float = 300.0  # s between two small clouds
-    cloud_depth: float = 0.4  # share of the power that a small cloud takes at most
+    cloud_depth: float = 0.3  # share of the power that a small cloud takes at most
     overcast: float = 0.15  # share of the power that is left below a closed sky
 
     def power(self, time: float, *, is_overcast: bool) -> float:

@@ -121,6 +121,21 @@ def test_what_is_missing_is_left_out() -> None:
     assert list(shown(config)) == []
 
 
+def test_what_is_not_known_yet_is_hidden() -> None:
+    """The last session has a tile once there was one."""
+    entities = ids("one", "sensor.last_session_energy", "sensor.lifetime_energy")
+    chargers = [ChargerEntities(name="One", entities=entities)]
+    section = dashboard_config(chargers, None, TEXTS)["views"][0]["sections"][-1]
+    conditions = {
+        card["entity"]: [each["entity"] for each in card.get("visibility", ())]
+        for card in section["cards"][1:]
+    }
+    assert conditions == {
+        "sensor.one_last_session_energy": ["sensor.one_last_session_energy"],
+        "sensor.one_lifetime_energy": [],
+    }
+
+
 @pytest.fixture
 async def lovelace(hass: HomeAssistant, hass_owner_user: Any) -> None:
     """Set up dashboards, and an owner."""

@@ -71,7 +71,7 @@ def test_names(name: str) -> None:
 def links(page: Path) -> list[str]:
     """Return the targets of a page's links and pictures inside the repository."""
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
-    return re.findall(r"\]\((?!\w+:)([^)\s]+)\)", text)
+    return re.findall(r"(?:\]\(|src=\")(?!\w+:)([^)\"\s]+)", text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -101,3 +101,9 @@ def test_pages_are_linked() -> None:
             files = [link.partition("#")[0] for link in links(page)]
             found.extend((page.parent / file).resolve() for file in files if file)
     assert set(PAGES) - reached == set()
+
+
+def test_pictures_are_shown() -> None:
+    """Each picture is on a page."""
+    shown = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
+    assert set((DOCS / "images").iterdir()) - shown == set()

@@ -155,6 +155,14 @@ async def test_site(hass: HomeAssistant) -> None:
     assert not hass.config_entries.flow.async_progress()
 
 
+async def test_title_in_the_users_language(hass: HomeAssistant) -> None:
+    """The entry is named in Home Assistant's language."""
+    hass.config.language = "de"
+    check = await submit(hass, await start(hass), answers())
+    result = await submit(hass, check, {})
+    assert result["title"] == "PV und Hauptsicherung"
+
+
 async def test_all_sensors(hass: HomeAssistant) -> None:
     """Everything that is chosen is stored, and shown in the check."""
     data = answers(

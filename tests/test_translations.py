@@ -43,7 +43,7 @@ from custom_components.nexblue_local.repairs import (
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
 from custom_components.nexblue_local.site_check import Intro, Sentence
 from custom_components.nexblue_local.site_config import SUPPLY_PHASES
-from custom_components.nexblue_local.site_flow import SiteError, site_schema
+from custom_components.nexblue_local.site_flow import SITE_TITLE, SiteError, site_schema
 from custom_components.nexblue_local.trigger import TRIGGERS
 
 INTEGRATION = Path(sensor.__file__).parent
@@ -295,7 +295,7 @@ async def test_site_form(hass: HomeAssistant) -> None:
         assert texts["name"]
         assert set(texts["data"]) == set(texts["data_description"])
         assert set(texts["data"]) == set(part.schema.schema)
-    assert set(TEXTS["common"]) == {*Sentence, *Intro, *Text}
+    assert set(TEXTS["common"]) == {*Sentence, *Intro, *Text, SITE_TITLE}
 
 
 def strings(texts: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

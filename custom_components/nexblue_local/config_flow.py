@@ -388,7 +388,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         # discovery, and would abort the one that the user starts.
         await self.async_set_unique_id(SITE_UNIQUE_ID, raise_on_progress=False)
         self._abort_if_unique_id_configured(error="site_already_configured")
-        return self.async_create_entry(title=SITE_TITLE, data=data, description="site")
+        title = await async_text(self.hass, SITE_TITLE)
+        return self.async_create_entry(title=title, data=data, description="site")
 
     async def async_step_ocpp(
         self, user_input: dict[str, Any] | None = None

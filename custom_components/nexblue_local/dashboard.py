@@ -69,6 +69,10 @@ SESSIONS: Final = (
 )
 
 OFTEN_UNKNOWN: Final = (
+    "sensor.last_session_cost",
+    "sensor.last_session_duration",
+    "sensor.last_session_energy",
+    "sensor.last_session_solar_share",
     "sensor.next_change",
     "sensor.next_phase_switch",
     "sensor.session_solar_share",
@@ -201,7 +205,7 @@ def _now(charger: ChargerEntities, texts: Texts) -> Card:
         charger.name,
         *(
             _tile(ids[key], name=name, icon=icon, columns=columns)
-            | ({"visibility": [_is_known(ids[key])]} if key in OFTEN_UNKNOWN else {})
+            | _visibility(key, ids[key])
             for key, name, icon, columns in shown
             if key in ids
         ),
@@ -274,7 +278,11 @@ def _control(key: str, entity_id: str) -> Card:
 
 
 def _sessions(ids: EntityIds) -> list[Card]:
-    return [_tile(ids[key], columns="full") for key in SESSIONS if key in ids]
+    return [
+        _tile(ids[key], columns="full") | _visibility(key, ids[key])
+        for key in SESSIONS
+        if key in ids
+    ]
 
 
 def _details(ids: EntityIds, keys: Sequence[str]) -> list[Card]:
@@ -290,6 +298,11 @@ def _row(key: str, entity_id: str) -> Card:
     if key not in OFTEN_UNKNOWN:
         return row
     return {"type": "conditional", "conditions": [_is_known(entity_id)], "row": row}
+
+
+def _visibility(key: str, entity_id: str) -> Card:
+    """Return what hides a tile while its entity has nothing to show."""
+    return {"visibility": [_is_known(entity_id)]} if key in OFTEN_UNKNOWN else {}
 
 
 def _is_known(entity_id: str) -> Card:

@@ -224,9 +224,9 @@ async def async_as_list(hass: HomeAssistant, said: Iterator[Said]) -> str:
     )
 
 
-async def async_text(hass: HomeAssistant, intro: Intro) -> str:
-    """Return what a form begins with, in Home Assistant's language."""
-    return (await _async_texts(hass))[f"component.{DOMAIN}.common.{intro}"]
+async def async_text(hass: HomeAssistant, key: str) -> str:
+    """Return a text by the key of its translation, in Home Assistant's language."""
+    return (await _async_texts(hass))[f"component.{DOMAIN}.common.{key}"]
 
 
 async def _async_texts(hass: HomeAssistant) -> dict[str, str]:

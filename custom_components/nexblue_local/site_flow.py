@@ -49,7 +49,8 @@ from .const import (
 )
 from .site_meter import price_unit
 
-SITE_TITLE: Final = "Solar and main fuse"
+SITE_TITLE: Final = "site_title"
+"""The key of the translation."""
 
 
 class SiteError(StrEnum):

@@ -1,6 +1,7 @@
 """Play with the demo in a real browser: scripts/browser."""
 
 import argparse
+from collections.abc import Iterable
 import fcntl
 import os
 from pathlib import Path
@@ -14,16 +15,17 @@ from playwright.sync_api import Page, sync_playwright
 from .demo import DemoFailed, demo
 from .frontend import Frontend
 from .texts import ROOT
-from .walk import STEPS
+from .walk import PICTURE_STEPS, STEPS, Step
 
 FOLDER = ROOT / ".browser"
+SIDEBAR = 256  # px
 PICTURES = {
-    "discovered": "discovered-wide-light",
-    "dashboard": "dashboard-wide-light",
-    "dashboard-phone": "dashboard-phone-dark",
-    "clouds": "clouds-wide-light",
+    "discovered": ("discovered-wide-light", (0, 0, 1400, 390)),
+    "dashboard": ("sun-wide-light", (SIDEBAR, 0, 1400, 900)),
+    "dashboard-phone": ("sun-phone-dark", None),
+    "clouds": ("clouds-in-graph-wide-light", (SIDEBAR, 56, 1400, 580)),
 }
-"""The screenshots of the documentation, by their names there."""
+"""The documentation's pictures by name: the screenshot, and which part of it in px."""
 COLORS = 128
 
 
@@ -32,21 +34,22 @@ def say(text: str) -> None:
     print(f"==> {text}", flush=True)
 
 
-def walk(page: Page, url: str) -> bool:
-    """Do all steps, and return whether each showed what was expected."""
+def walk(page: Page, url: str, steps: Iterable[Step]) -> bool:
+    """Do steps, and return whether each showed what was expected."""
     home = Frontend(page, url, FOLDER)
-    for step in STEPS:
+    for step in steps:
         name = step.__name__.replace("_", "-")
         started = time.monotonic()
         try:
             step(home)
         # Whatever goes wrong has to be seen.
         except Exception as error:  # noqa: BLE001
-            home.failure(name)
             # Playwright appends the whole page, which is saved anyway.
             reason = str(error).partition("Aria snapshot:")[0].strip()
-            say(f"FAILED: {name}: {reason}")
+            say(f"FAILED: {name}: {type(error).__name__}: {reason}")
+            home.failure(name)
             say(f"What was shown: {FOLDER}/{name}-failed.png and .txt")
+            say(f"Logs: {FOLDER}/demo.log and {FOLDER}/home-assistant/console.log")
             return False
         say(f"{time.monotonic() - started:5.1f} s  {step.__doc__}")
     return True
@@ -55,11 +58,11 @@ def walk(page: Page, url: str) -> bool:
 def save_pictures(folder: Path) -> None:
     """Save the screenshots of the documentation as small files."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, screenshot in PICTURES.items():
+    for name, (screenshot, part) in PICTURES.items():
         with Image.open(FOLDER / f"{screenshot}.png") as image:
-            image.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(
-                folder / f"{name}.png", optimize=True
-            )
+            image.crop(part).convert("RGB").quantize(
+                COLORS, dither=Image.Dither.NONE
+            ).save(folder / f"{name}.png", optimize=True)
 
 
 def lock() -> None:
@@ -83,6 +86,7 @@ def main() -> int:
         help="save the documentation's pictures in this folder",
     )
     options = parser.parse_args()
+    steps = STEPS + (PICTURE_STEPS if options.pictures else ())
     lock()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
@@ -93,7 +97,7 @@ def main() -> int:
             sync_playwright() as playwright,
             playwright.chromium.launch(executable_path=options.chromium) as browser,
         ):
-            if not walk(browser.new_page(locale="en-GB"), url):
+            if not walk(browser.new_page(locale="en-GB"), url, steps):
                 return 1
     except DemoFailed as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,18 +1,24 @@
 """Home Assistant's frontend, as a person sees and uses it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import contextlib
 from pathlib import Path
 import re
 
-from playwright.sync_api import Locator, Page, TimeoutError as PlaywrightTimeout, expect
+from playwright.sync_api import (
+    Error as PlaywrightError,
+    Locator,
+    Page,
+    TimeoutError as PlaywrightTimeout,
+    expect,
+)
 
 TIMEOUT = 120_000  # ms; loaded machines are slow
-LAYOUT_TIMEOUT = 5_000  # ms
+SETTLED_TIMEOUT = 20_000  # ms
 WIDE = {"width": 1400, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
-CUT_OFF = """() => {
+WALK = """
   const children = (node) => [
     ...node.childNodes,
     ...(node.shadowRoot?.childNodes ?? []),
@@ -20,31 +26,45 @@ CUT_OFF = """() => {
   ];
   const texts = (node) =>
     node.nodeType === Node.TEXT_NODE ? [node] : children(node).flatMap(texts);
-  const right = (text) => {
+"""
+"""What the functions below need to look into web components."""
+CUT_OFF = f"""() => {{
+  {WALK}
+  const right = (text) => {{
     const range = document.createRange();
     range.selectNodeContents(text);
     return range.getBoundingClientRect().right;
-  };
+  }};
   const found = [];
-  const visit = (node) => {
+  const visit = (node) => {{
     if (
       node instanceof Element &&
       node.clientWidth > 1 &&  // Texts for screen readers have one pixel.
       node.scrollWidth > node.clientWidth + 1 &&
       getComputedStyle(node).textOverflow === "ellipsis"
-    ) {
+    ) {{
       const end = node.getBoundingClientRect().right + 1;
-      if (texts(node).some((text) => right(text) > end)) {
+      if (texts(node).some((text) => right(text) > end)) {{
         found.push(texts(node).map((text) => text.data.trim()).join(" ").trim());
-      }
-    }
+      }}
+    }}
     children(node).forEach(visit);
-  };
+  }};
   visit(document.body);
   return [...new Set(found)];
-}"""
+}}"""
 """Returns the texts that end in an ellipsis because they do not fit."""
-SPEAK = """async ([language, charger]) => {
+ON_DASHBOARD = f"""(unwanted) => {{
+  {WALK}
+  const find = (node) =>
+    node.localName === "hui-root" ? node : children(node).map(find).find(Boolean);
+  const dashboard = find(document.body);
+  if (dashboard === undefined) return ["(no dashboard)"];
+  const shown = new Set(texts(dashboard).map((text) => text.data.trim()));
+  return unwanted.filter((text) => shown.has(text));
+}}"""
+"""Returns those of some texts that are on the dashboard."""
+SPEAK = """async ([language, locale, charger]) => {
   const hass = document.querySelector("home-assistant").hass;
   await hass.callWS({type: "config/core/update", language});
   // The names of entities are in the language in which they were added.
@@ -61,9 +81,19 @@ SPEAK = """async ([language, charger]) => {
   const device = Object.values(hass.devices).find(({name}) => name === charger);
   const target = {device_id: device.id};
   await hass.callService("nexblue_local", "create_dashboard", {}, target);
-  localStorage.setItem("selectedLanguage", JSON.stringify(language));
+  localStorage.setItem("selectedLanguage", JSON.stringify(locale));
 }"""
 """Changes the language, and creates the dashboard anew in that language."""
+SHORTEN_GRAPH = """async ([dashboard, hours]) => {
+  const hass = document.querySelector("home-assistant").hass;
+  const config = await hass.callWS({type: "lovelace/config", url_path: dashboard});
+  for (const {cards} of config.views[0].sections) {
+    for (const card of cards.filter(({type}) => type === "history-graph")) {
+      card.hours_to_show = hours;
+    }
+  }
+  await hass.callWS({type: "lovelace/config/save", url_path: dashboard, config});
+}"""
 KEY = "[a-z0-9]+(?:_[a-z0-9]+)+"
 """What a key of a translation looks like."""
 
@@ -85,7 +115,14 @@ class Frontend:
 
     def open(self, path: str) -> None:
         """Open a page by its path."""
-        self.page.goto(f"{self._url}{path}")
+        url = f"{self._url}{path}"
+        try:
+            self.page.goto(url)
+        except PlaywrightError as error:
+            # A dialog that closes goes back in the history, and may do so only now.
+            if "ERR_ABORTED" not in error.message:
+                raise
+            self.page.goto(url)
 
     def button(self, name: str) -> Locator:
         """Return the button with exactly this name."""
@@ -101,6 +138,19 @@ class Frontend:
             shown = self.page.get_by_text(text).filter(visible=True)
             expect(shown.first).to_be_visible()
 
+    def see_nothing_of(self, text: str) -> None:
+        """Wait until a text is not shown."""
+        expect(self.page.get_by_text(text).filter(visible=True)).to_have_count(0)
+
+    def see_none_of(self, texts: Iterable[str], what: str) -> None:
+        """Raise AssertionError if one of these whole texts stays on the dashboard."""
+        self._expect_none(ON_DASHBOARD, what, sorted(texts))
+
+    def see_repairs(self, count: int) -> None:
+        """Wait until the sidebar shows how many repairs there are."""
+        name = re.compile(rf"\bSettings {count}$" if count else "^Settings$")
+        expect(self.page.get_by_role("link", name=name)).to_be_visible()
+
     def see_button(self, name: str) -> None:
         """Wait until the button with exactly this name is shown."""
         expect(self.button(name)).to_be_visible()
@@ -108,7 +158,12 @@ class Frontend:
     def see_tile(self, name: str, state: str) -> None:
         """Wait until a tile of the dashboard shows a state, a regular expression."""
         tile = re.compile(f"^{re.escape(name)} {state}$")
-        expect(self.page.get_by_role("button", name=tile)).to_be_visible()
+        try:
+            expect(self.page.get_by_role("button", name=tile)).to_be_visible()
+        except AssertionError:
+            found = self.page.get_by_role("button", name=re.compile(f"^{name} "))
+            shown = [each.aria_snapshot() for each in found.all()]
+            raise AssertionError(f"{name} is not {state}; shown: {shown}") from None
 
     def see_heading(self, name: str, badge: str) -> None:
         """Wait until a heading of the dashboard has a badge with this text."""
@@ -138,12 +193,24 @@ class Frontend:
         """Press a button that downloads a text file, and return the text."""
         with self.page.expect_download() as download:
             self.press(link)
+        failure = download.value.failure()
+        assert failure is None, f"Home Assistant sent no file: {failure}"
         file: Path = download.value.path()
         return file.read_text()
 
     def speak(self, language: str, charger: str) -> None:
         """Change the language of the server, of this page and of the dashboard."""
-        self.page.evaluate(SPEAK, [language, charger])
+        # As the page has it at first: with a clock of 24 hours.
+        locale = "en-GB" if language == "en" else language
+        self.page.evaluate(SPEAK, [language, locale, charger])
+
+    def shorten_graph(self, dashboard: str, hours: float) -> None:
+        """Let the graph of a dashboard, given by its path, show as many hours."""
+        self.page.evaluate(SHORTEN_GRAPH, [dashboard, hours])
+
+    def wait(self, minutes: float) -> None:
+        """Let time pass."""
+        self.page.wait_for_timeout(minutes * 60_000)
 
     def picture(self, name: str, *, everywhere: bool = False, height: int = 0) -> None:
         """Save a screenshot of the wide page, or also on a phone and in the dark.
@@ -151,11 +218,12 @@ class Frontend:
         `height` in px shows more than what fits on the screen.
         """
         self.page.evaluate("scrollTo(0, 0)")
+        self._expect_no_keys()
         for device, size in (("wide", WIDE), ("phone", PHONE)):
             for scheme in ("light", "dark"):
                 if everywhere or (device, scheme) == ("wide", "light"):
                     self._look(size, dark=scheme == "dark", height=height)
-                    self._check()
+                    self._expect_none(CUT_OFF, "Texts are cut off")
                     self._save(f"{name}-{device}-{scheme}")
         self._look(WIDE)
 
@@ -172,21 +240,26 @@ class Frontend:
         self.page.set_viewport_size({**size, "height": max(size["height"], height)})
         self.page.emulate_media(color_scheme="dark" if dark else "light")
 
-    def _check(self) -> None:
-        """Raise AssertionError if a text is cut off, or is the key of a translation."""
-        # After a change of the size, the page takes a moment.
-        with contextlib.suppress(PlaywrightTimeout):
-            self.page.wait_for_function(
-                f"({CUT_OFF})().length === 0", timeout=LAYOUT_TIMEOUT
-            )
-        cut_off = self.page.evaluate(CUT_OFF)
-        assert not cut_off, f"Texts are cut off: {cut_off}"
+    def _expect_no_keys(self) -> None:
+        """Raise AssertionError if the key of a translation is shown."""
         keys = re.findall(
             rf"^(?!.*/url: ).*\b{KEY}\b.*$",
             self.page.locator("body").aria_snapshot(),
             re.MULTILINE,
         )
         assert not keys, f"Keys of translations are shown: {keys}"
+
+    def _expect_none(self, find: str, what: str, argument: object = None) -> None:
+        """Raise AssertionError if a function in the page goes on to find something."""
+        # After a change of the size or of the page, it takes a moment.
+        with contextlib.suppress(PlaywrightTimeout):
+            self.page.wait_for_function(
+                f"(argument) => ({find})(argument).length === 0",
+                arg=argument,
+                timeout=SETTLED_TIMEOUT,
+            )
+        found = self.page.evaluate(find, argument)
+        assert not found, f"{what}: {found}"
 
     def _save(self, name: str) -> None:
         self.page.screenshot(

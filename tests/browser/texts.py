@@ -1,5 +1,6 @@
 """What the integration is expected to show, as its translations have it."""
 
+from collections.abc import Iterator
 from functools import cache
 import json
 from pathlib import Path
@@ -23,6 +24,21 @@ def text(path: str, language: str = "en") -> str:
         found = found[key]
     assert isinstance(found, str)
     return found
+
+
+def untranslated(language: str) -> set[str]:
+    """Return the English texts that a language does not have."""
+    english, other = (set(_texts(translations(each))) for each in ("en", language))
+    return english - other
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """Yield all texts of a part of the translations."""
+    if isinstance(node, str):
+        yield node
+    else:
+        for child in node.values():
+            yield from _texts(child)
 
 
 def entity(key: str) -> str:

@@ -5,20 +5,23 @@ import json
 import re
 
 from .frontend import Frontend
-from .texts import entity, state, text
+from .texts import entity, state, text, untranslated
 
 CHARGER = "NexBlue Delta Max"
 ADDRESS = "127.0.0.1"
 SERIAL_NUMBER = "NB10SIM00001"
-SITE = "Solar and main fuse"
+SITE = text("common.site_title")
 LANGUAGES = ("de", "fi", "fr")
+DEMO_DASHBOARD = "/nexblue-charger"
+DASHBOARD = "nexblue-charging"
+GRAPH_HOURS = 0.25
 AUTOMATION = "Charge slowly at first"
 
 # As they are on the dashboard.
 VEHICLE = text("common.dashboard_vehicle")
 LIMITED_BY = entity("sensor.limited_by")
 LIMIT = entity("number.current_limit")
-MODE = entity("select.charge_mode")
+FALLBACK = entity("number.fallback_limit")
 
 
 def find_discovered_charger(home: Frontend) -> None:
@@ -54,10 +57,13 @@ def describe_site(home: Frontend) -> None:
 
 def check_site(home: Frontend) -> None:
     """Check what the sensors say, and finish."""
-    home.see(text("config.step.check.title"), "imports", "The main fuse allows 20 A.")
+    imports = text("common.grid_imports").replace("*", "").partition("{")[0]
+    home.see(text("config.step.check.title"), imports, "The main fuse allows 20 A.")
+    home.see_nothing_of(text("config.error.wrong_sign"))
     home.picture("site-check", everywhere=True)
     home.press("Submit")
     home.press("Skip and finish")
+    home.see_nothing_of("Skip and finish")
 
 
 def look_at_devices(home: Frontend) -> None:
@@ -65,13 +71,12 @@ def look_at_devices(home: Frontend) -> None:
     home.open("/config/integrations/integration/nexblue_local")
     home.see(SITE)
     home.picture("integration", everywhere=True)
-    for device, name, entities in (
-        (CHARGER, "charger", ("sensor.status", "number.current_limit", "sensor.power")),
-        (SITE, "site", ("sensor.surplus_power", "sensor.fuse_headroom")),
-    ):
-        open_device(home, device)
-        home.see(*(entity(key) for key in entities))
-        home.picture(f"{name}-device", everywhere=True, height=2500)
+    open_device(home, CHARGER)
+    home.see(entity("sensor.status"), LIMIT, entity("sensor.power"))
+    home.picture("charger-device", everywhere=True, height=2700)
+    open_device(home, SITE)
+    home.see(entity("sensor.surplus_power"), entity("sensor.fuse_headroom"))
+    home.picture("site-device", everywhere=True, height=1000)
 
 
 def open_device(home: Frontend, name: str) -> None:
@@ -94,24 +99,46 @@ def lower_ceiling(home: Frontend) -> None:
     home.see_tile(VEHICLE, r"6,\d{3} W")
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "current_limit"))
     home.picture("ceiling", everywhere=True)
-    home.page.get_by_role("tab", name=text("common.dashboard_details")).click()
+    open_tab(home, "common.dashboard_details")
     home.see(entity("sensor.current_l1"), "10.0 A")
     home.picture("details", everywhere=True, height=1700)
-    home.page.get_by_role("tab", name=text("common.dashboard_title")).click()
+    open_tab(home, "common.dashboard_title")
     change_limit(home, "Increment", *range(11, 17))
 
 
-def change_limit(home: Frontend, button: str, *limits: int) -> None:
-    """Press a button of the charging current limit, and see it take each value in A."""
-    tile = home.page.get_by_role("group", name=LIMIT)
+def change_limit(home: Frontend, button: str, *limits: int, name: str = LIMIT) -> None:
+    """Press a button of a limit's tile, and see it take each value in A."""
+    tile = home.page.get_by_role("group", name=name)
     for limit in limits:
         tile.get_by_role("button", name=button).click()
-        home.see_tile(LIMIT, f"{limit} A")
+        home.see_tile(name, f"{limit} A")
+
+
+def open_tab(home: Frontend, title: str, language: str = "en") -> None:
+    """Open a view of the dashboard by the key of its title."""
+    home.page.get_by_role("tab", name=text(title, language)).click()
+
+
+def choose_fallback(home: Frontend) -> None:
+    """Choose a fallback limit, which a repair asks for until then."""
+    home.see_repairs(1)
+    open_tab(home, "common.dashboard_details")
+    # A charger may round 7 A to the 6 A that it has anyway.
+    change_limit(home, "Increment", 7, 8, name=FALLBACK)
+    home.see_repairs(0)
+    open_tab(home, "common.dashboard_title")
+
+
+def pause_soon(home: Frontend) -> None:
+    """Let charging stop and start more readily, which shortens the walk."""
+    open_tab(home, "common.dashboard_details")
+    choose(home, "select.restarts", "many")
+    open_tab(home, "common.dashboard_title")
 
 
 def charge_from_sun(home: Frontend) -> None:
     """Charge from the sun only."""
-    choose_mode(home, "solar")
+    choose(home, "select.charge_mode", "solar")
     see_solar_charging(home)
 
 
@@ -122,19 +149,24 @@ def see_solar_charging(home: Frontend) -> None:
     home.see_tile(VEHICLE, r"[4-9],\d{3} W")
 
 
-def choose_mode(home: Frontend, mode: str) -> None:
-    """Choose a charge mode, and see it chosen."""
-    name = state("select.charge_mode", mode)
+def choose(home: Frontend, key: str, option: str) -> None:
+    """Choose an option of a select entity, and see it chosen."""
+    name = state(key, option)
     home.page.get_by_role("radio", name=name, exact=True).click()
-    home.see_tile(MODE, name)
+    home.see_tile(entity(key), name)
 
 
 def cloud_over(home: Frontend) -> None:
     """Draw clouds over the sky, and read that the car will be paused, why and when."""
     home.press("Toggle Overcast sky")
+    see_clouds(home)
+    home.picture("clouds", everywhere=True)
+
+
+def see_clouds(home: Frontend) -> None:
+    """See that the car will be paused, and when."""
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "pausing_soon"))
     home.see_tile(entity("sensor.next_change"), "In .+")
-    home.picture("clouds", everywhere=True)
 
 
 def build_automation(home: Frontend) -> None:
@@ -163,7 +195,7 @@ def build_automation(home: Frontend) -> None:
 
 def clear_sky(home: Frontend) -> None:
     """Read why the car is paused meanwhile, and clear the sky."""
-    home.open("/nexblue-charger")
+    home.open(DEMO_DASHBOARD)
     home.see_tile(LIMITED_BY, state("sensor.limited_by", "waiting_for_sun"))
     home.see_heading(CHARGER, state("sensor.status", "suspended_evse"))
     home.see_tile(VEHICLE, "0 W")
@@ -177,6 +209,7 @@ def pull_plug(home: Frontend) -> None:
     home.press("Toggle Car plugged in")
     home.see_heading(CHARGER, state("sensor.status", "available"))
     home.see_tile(VEHICLE, "0 W")
+    home.see_tile(entity("sensor.last_session_energy"), r"0\.\d+ kWh")
     home.picture("unplugged")
     home.press("Toggle Car plugged in")
     home.see_tile(LIMIT, "13 A")
@@ -213,21 +246,66 @@ def create_dashboard(home: Frontend) -> None:
     title = text("common.dashboard_title")
     home.page.get_by_role("link", name=title, exact=True).click()
     home.see_tile(LIMIT, "16 A")
-    home.picture("created-dashboard", everywhere=True, height=2400)
+    home.picture("created-dashboard", everywhere=True, height=1900)
 
 
 def speak_other_languages(home: Frontend) -> None:
-    """Read the dashboard in other languages, in which nothing is cut off either."""
+    """Read the dashboard in other languages: nothing is cut off or left in English."""
     for language in LANGUAGES:
+        # The entry of the site keeps the name with which it was added.
+        english = untranslated(language) - {SITE}
         home.speak(language, CHARGER)
-        home.open("/nexblue-charging")
+        home.open(f"/{DASHBOARD}")
         home.see(text("entity.number.current_limit.name", language))
-        home.picture(f"dashboard-{language}", everywhere=True, height=2400)
-        details = text("common.dashboard_details", language)
-        home.page.get_by_role("tab", name=details).click()
+        home.see_none_of(english, "Texts are in English")
+        home.picture(f"dashboard-{language}", everywhere=True, height=1900)
+        open_tab(home, "common.dashboard_details", language)
         home.see(text("entity.number.fallback_limit.name", language))
-        home.picture(f"details-{language}", everywhere=True, height=2400)
+        home.see_none_of(english, "Texts are in English")
+        home.picture(f"details-{language}", everywhere=True, height=2000)
     home.speak("en", CHARGER)
+
+
+def add_to_energy(home: Frontend) -> None:
+    """Add the charger to the Energy dashboard, in three clicks."""
+    home.page.get_by_role("link", name="Energy", exact=True).click()
+    home.press("Edit dashboard")
+    home.press("Add device")
+    sensor = f"{entity('sensor.lifetime_energy')} {CHARGER}"
+    home.choose_entity("Device energy consumption", sensor)
+    home.press("Save")
+    home.see_nothing_of("Add a device")
+    home.see(CHARGER)
+    home.open("/energy/electricity")
+    home.see_button(CHARGER)
+    home.picture("energy", everywhere=True, height=2000)
+
+
+def fill_graph(home: Frontend) -> None:
+    """Charge from the sun for a quarter of an hour, in which water boils once."""
+    home.open(DEMO_DASHBOARD)
+    home.wait(9)
+    home.press("Toggle Kettle")
+    home.wait(1)
+    home.press("Toggle Kettle")
+    home.wait(5)
+    open_tab(home, "common.dashboard_details")
+    choose(home, "select.restarts", "balanced")
+    open_tab(home, "common.dashboard_title")
+    see_solar_charging(home)
+
+
+def picture_dashboard(home: Frontend) -> None:
+    """Open the dashboard that the action created, and draw clouds over the sky."""
+    home.shorten_graph(DASHBOARD, GRAPH_HOURS)
+    home.open(f"/{DASHBOARD}")
+    see_solar_charging(home)
+    home.picture("sun", everywhere=True)
+    home.open(DEMO_DASHBOARD)
+    home.press("Toggle Overcast sky")
+    home.open(f"/{DASHBOARD}")
+    see_clouds(home)
+    home.picture("clouds-in-graph", everywhere=True)
 
 
 def download_diagnostics(home: Frontend) -> None:
@@ -239,7 +317,9 @@ def download_diagnostics(home: Frontend) -> None:
         assert not re.search(re.escape(secret), file), f"{secret} is in the diagnostics"
 
 
-STEPS: tuple[Callable[[Frontend], None], ...] = (
+type Step = Callable[[Frontend], None]
+
+STEPS: tuple[Step, ...] = (
     find_discovered_charger,
     add_charger,
     describe_site,
@@ -247,10 +327,13 @@ STEPS: tuple[Callable[[Frontend], None], ...] = (
     look_at_devices,
     open_dashboard,
     lower_ceiling,
+    choose_fallback,
     charge_from_sun,
     cloud_over,
-    # Until the car is paused, which takes a minute or two.
+    pause_soon,
+    # The car is paused meanwhile.
     build_automation,
+    add_to_energy,
     download_diagnostics,
     create_dashboard,
     clear_sky,
@@ -258,3 +341,6 @@ STEPS: tuple[Callable[[Frontend], None], ...] = (
     cut_power,
     speak_other_languages,
 )
+
+# With these, the walk is followed by a quarter of an hour.
+PICTURE_STEPS = (fill_graph, picture_dashboard)
