@@ -198,6 +198,20 @@ def test_refused_phases_hold_the_limit() -> None:
     run(main())
 
 
+def test_a_fallback_limit_near_the_default_is_restored() -> None:
+    """What a charger has after a power cut is its default, not a limit that it rounded."""
+
+    async def main() -> None:
+        rig = Rig()
+        await rig.controller.set(Settings(fallback_limit=7.0))
+        power_cycle(rig)
+        assert rig.charger.settings.fallback_limit == 6.0
+        await rig.poll()
+        assert rig.charger.settings.fallback_limit == 7.0
+
+    run(main())
+
+
 def test_a_phase_mode_that_was_not_written_costs_no_switch() -> None:
     """A connection that is lost before its turn does not spend the budget."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from .settings import Setting, Settings, StartStop, Value, is_accepted, is_lower
+from .settings import Setting, Settings, StartStop, Value, agrees, is_lower
 from .state import ControlState
 
 type Write = tuple[Setting, Value]
@@ -50,8 +50,9 @@ def restoration(
         writes.append((Setting.START_STOP, StartStop.STOP))
     for setting in (Setting.FALLBACK_TIMEOUT, Setting.FALLBACK_LIMIT):
         wanted = desired[setting]
-        # A setting that is there is not written again after each lost connection.
-        if wanted is not None and not is_accepted(setting, found[setting], wanted):
+        # A setting that is there is not written again after each lost connection. A
+        # charger's own default may be as near as a value that it rounded.
+        if wanted is not None and not agrees(found[setting], wanted):
             writes += [*before(state, setting, wanted, found), (setting, wanted)]
     phases = phase_restoration(state, now) if may_switch else []
     writes += phases or limit_restoration(state)
