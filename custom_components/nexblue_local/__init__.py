@@ -39,6 +39,7 @@ from .services import async_setup_services
 from .site import Site, SiteConfigEntry, async_end_site
 from .site_config import async_charger_entries, async_follow_renames, is_site
 from .site_entity import COST_KEY, async_remove_site_entities
+from .start_stop import async_drop_when_over_ocpp
 from .storage import LearnedStore, async_release_removed, ocpp_store
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool
     )
     await controller.async_start()
     entry.async_on_unload(controller.async_stop)
+    await async_drop_when_over_ocpp(hass, entry, controller)
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:

@@ -102,11 +102,34 @@ async def test_link_lost(
     await charge_point.go_offline(0)
     await until(lambda: charge_point.is_connected)
     assert "Remote" not in "".join(action for action, _ in charge_point.log[sent:])
-    # What was asked for over Modbus is not restored against a newer command.
+    # What was asked for over Modbus is not restored against what OCPP does.
     control = linked.runtime_data.controller.control
-    assert control.state.desired.start_stop is not None
+    await until(lambda: control.state.desired.start_stop is None)
     await turn(hass, SERVICE_TURN_ON)
     assert control.state.desired.start_stop is None
+
+
+async def test_back_before_the_set_up(
+    hass: HomeAssistant,
+    linked: MockConfigEntry,
+    simulator: Simulator,
+    charge_point: ChargePoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A STOP over Modbus is not restored if OCPP came back before the set-up."""
+    simulator.charger.plug_in(Car())
+    monkeypatch.setattr(start_stop, "GONE_AFTER", 0.0)
+    await charge_point.go_offline(30)
+    await until(lambda: state(hass, SWITCH).attributes["link"] == "modbus")
+    await turn(hass, SERVICE_TURN_OFF)
+    assert await hass.config_entries.async_unload(linked.entry_id)
+    await charge_point.go_offline(0)
+    await until(lambda: charge_point.is_connected)
+    assert await hass.config_entries.async_setup(linked.entry_id)
+    await refresh(hass, linked)
+    control = linked.runtime_data.controller.control
+    assert control.state.desired.start_stop is None
+    assert len(commands_over_modbus(simulator)) == 1
 
 
 async def test_over_modbus_only(
