@@ -1,6 +1,7 @@
 """NexBlue EV chargers on the local network, and the house that they belong to."""
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import (
@@ -19,7 +20,7 @@ from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.typing import ConfigType
 
 from .address import modbus_address
-from .charge_points import CHARGE_POINT_KEYS, async_unlink
+from .charge_points import CHARGE_POINT_KEYS, async_start_automatically, async_unlink
 from .const import CONF_CHARGE_POINT_ID, DOMAIN
 from .controller import ChargerController
 from .coordinator import (
@@ -175,6 +176,10 @@ async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool
     )
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    if charge_point_id(entry) is not None:
+        # The charge mode may have left `off`.
+        start = partial(async_start_automatically, hass, entry)
+        entry.async_on_unload(coordinator.async_add_listener(start))
     return True
 
 

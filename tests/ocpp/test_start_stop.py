@@ -17,6 +17,7 @@ from custom_components.nexblue_local import start_stop
 from custom_components.nexblue_local.const import CONF_START_AUTOMATICALLY
 from custom_components.nexblue_local.modbus.enums import StartStop
 from custom_components.nexblue_local.modbus.registers import START_STOP
+from custom_components.nexblue_local.surplus.settings import Mode
 from simulator import Car, Simulator
 from simulator.charge_point import ChargePoint
 from simulator.charger import Ocpp
@@ -48,6 +49,11 @@ def commands_over_modbus(simulator: Simulator) -> list[object]:
         for request in simulator.log
         if request.function in (0x06, 0x10) and request.address == START_STOP.address
     ]
+
+
+def starts(charge_point: ChargePoint) -> int:
+    """Return how often the charge point was asked to start."""
+    return [action for action, _ in charge_point.log].count("RemoteStartTransaction")
 
 
 async def test_over_ocpp(
@@ -157,15 +163,10 @@ async def test_start_automatically(
     await hass.config_entries.async_reload(back_end.entry_id)
     await until(lambda: charge_point.is_connected)
 
-    def starts() -> int:
-        return [action for action, _ in charge_point.log].count(
-            "RemoteStartTransaction"
-        )
-
     simulator.charger.plug_in(Car())
     await until(lambda: charge_point._shown_status == "Preparing")
     if not is_on:
-        assert starts() == 0
+        assert starts(charge_point) == 0
         return
     await until(lambda: state(hass, SWITCH).state == STATE_ON)
     await turn(hass, SERVICE_TURN_OFF)
@@ -173,8 +174,32 @@ async def test_start_automatically(
     # Another look at the vehicle, also after a restart, starts nothing.
     assert await hass.config_entries.async_reload(back_end.entry_id)
     await until(lambda: charge_point.is_connected)
-    assert starts() == 1
+    assert starts(charge_point) == 1
     simulator.charger.unplug()
     await until(lambda: charge_point._shown_status == "Available")
     simulator.charger.plug_in(Car())
-    await until(lambda: starts() == 2)
+    await until(lambda: starts(charge_point) == 2)
+
+
+async def test_start_when_the_mode_leaves_off(
+    hass: HomeAssistant,
+    linked: MockConfigEntry,
+    back_end: MockConfigEntry,
+    simulator: Simulator,
+    charge_point: ChargePoint,
+) -> None:
+    """A vehicle that waits is started as the mode allows it, not at the next message."""
+    wanted = ocpp_entry(**{CONF_START_AUTOMATICALLY: True})
+    hass.config_entries.async_update_entry(back_end, data=wanted.data)
+    await hass.config_entries.async_reload(back_end.entry_id)
+    await until(lambda: charge_point.is_connected)
+    charging = linked.runtime_data.controller.charging
+    await charging.async_set_mode(Mode.OFF)
+    simulator.charger.plug_in(Car())
+    status = "sensor.nexblue_delta_max_ocpp_status"
+    await until(lambda: state(hass, status).state == "preparing")
+    await refresh(hass, linked)
+    assert starts(charge_point) == 0
+    await charging.async_set_mode(Mode.MANUAL)
+    await until(lambda: state(hass, SWITCH).state == STATE_ON)
+    assert starts(charge_point) == 1
