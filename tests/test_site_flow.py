@@ -136,6 +136,14 @@ def said(result: ConfigFlowResult) -> str:
     return result["description_placeholders"]["meters"]
 
 
+async def test_title_in_another_language(hass: HomeAssistant) -> None:
+    """The entry is named in Home Assistant's language."""
+    hass.config.language = "de"
+    check = await submit(hass, await start(hass), answers())
+    result = await submit(hass, check, {})
+    assert result["title"] == "PV und Hauptsicherung"
+
+
 async def test_site(hass: HomeAssistant) -> None:
     """One sensor is enough; the check says what it shows."""
     form = await start(hass)

@@ -49,8 +49,6 @@ from .const import (
 )
 from .site_meter import price_unit
 
-SITE_TITLE: Final = "Solar and main fuse"
-
 
 class SiteError(StrEnum):
     """An error of the forms; the value is its translation key."""

@@ -17,6 +17,7 @@ from .const import DOMAIN
 from .control.settings import Settings, StartStop
 from .controller import ChargerController
 from .domain_data import async_get_domain_data
+from .exceptions import message_of
 from .ocpp_config import charge_point_id
 
 GONE_AFTER: Final = 60.0
@@ -129,5 +130,5 @@ async def async_start_stop(
                 raise HomeAssistantError(
                     translation_domain=DOMAIN,
                     translation_key="start_stop_over_modbus",
-                    translation_placeholders={"detail": str(error)},
+                    translation_placeholders={"detail": message_of(error)},
                 ) from error

@@ -104,6 +104,13 @@ async def test_link_lost(
     simulator.charger.ocpp = Ocpp.REFUSE
     with pytest.raises(HomeAssistantError, match="sent over Modbus: "):
         await turn(hass, SERVICE_TURN_ON)
+    await hass.config.async_update(language="de")
+    await hass.async_block_till_done()
+    with pytest.raises(HomeAssistantError) as raised:
+        await turn(hass, SERVICE_TURN_ON)
+    assert raised.value.translation_placeholders is not None
+    detail = raised.value.translation_placeholders["detail"]
+    assert detail.startswith("Die Ladestation hat Start oder Stopp verweigert")
     sent = len(charge_point.log)
     await charge_point.go_offline(0)
     await until(lambda: charge_point.is_connected)
