@@ -173,6 +173,8 @@ async def test_days(
             await run(8, STEP_WH)
             await happens(event)
             await run(8, STEP_WH)
+            # The car is full, with less than the sensors take as a step.
+            await run(1, 37)
             await run(REST)
             await async_wait_recording_done(hass)
             for period in range(24):
