@@ -211,7 +211,9 @@ async def test_script_of_the_docs(hass: HomeAssistant, polls: Polls) -> None:
     page = (Path(__file__).parent.parent / "docs" / "sessions.md").read_text()
     found = re.search(r"```yaml\n(script:.*?)```", page, re.DOTALL)
     assert found is not None
-    assert await async_setup_component(hass, "script", parse_yaml(found[1]))
+    config = parse_yaml(found[1])
+    assert isinstance(config, dict)
+    assert await async_setup_component(hass, "script", config)
     sent = async_mock_service(hass, "notify", "send_message")
     with freeze_time(datetime.fromisoformat(last["end"]), tick=True):
         await hass.services.async_call("script", "export_sessions", blocking=True)
