@@ -10,11 +10,12 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.translation import async_load_integrations
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import start_stop
-from custom_components.nexblue_local.const import CONF_START_AUTOMATICALLY
+from custom_components.nexblue_local.const import CONF_START_AUTOMATICALLY, DOMAIN
 from custom_components.nexblue_local.modbus.enums import StartStop
 from custom_components.nexblue_local.modbus.registers import START_STOP
 from custom_components.nexblue_local.surplus.settings import Mode
@@ -104,8 +105,9 @@ async def test_link_lost(
     simulator.charger.ocpp = Ocpp.REFUSE
     with pytest.raises(HomeAssistantError, match="sent over Modbus: "):
         await turn(hass, SERVICE_TURN_ON)
-    await hass.config.async_update(language="de")
-    await hass.async_block_till_done()
+    hass.config.language = "de"
+    # Home Assistant does so when it starts.
+    await async_load_integrations(hass, {DOMAIN})
     with pytest.raises(HomeAssistantError) as raised:
         await turn(hass, SERVICE_TURN_ON)
     assert raised.value.translation_placeholders is not None
