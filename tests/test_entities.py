@@ -268,11 +268,11 @@ async def test_energy_is_exact_when_it_stands_still(
     for words, shown in (
         ([0x0000, 0x0040], "unknown"),  # 0x40000000 is 2.0 kWh
         ([0x0000, 0x0040], "2.0"),
-        ([0x703D, 0x0540], "2.08"),  # 0x40053D70 is 2.082 kWh
-        ([0x52B8, 0x0640], "2.08"),  # 0x4006B852 is 2.105 kWh
-        ([0x52B8, 0x0640], "2.1"),
-        ([0x14AE, 0x0740], "2.1"),  # 0x4007AE14 is 2.12 kWh
-        ([0x3333, 0x0B40], "2.17"),  # 0x400B3333 is 2.175 kWh
+        ([0x8941, 0x0540], "2.082"),  # 0x40054189 is 2.0821 kWh
+        *[([0xEB51, 0x0640], "2.082")] * 3,  # 0x400651EB is 2.09874 kWh
+        ([0xEB51, 0x0640], "2.098"),
+        ([0x14AE, 0x0740], "2.098"),  # 0x4007AE14 is 2.12 kWh
+        ([0x3333, 0x0B40], "2.175"),  # 0x400B3333 is 2.1749999 kWh
     ):
         simulator.overrides |= dict(enumerate(words, 128))
         await poll(hass, entry)

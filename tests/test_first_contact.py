@@ -478,6 +478,11 @@ async def test_button(
     assert "- The longest read that it answered has 125 registers\\." in message
     assert "\n```text\nsoftware: NexBlue Local" in message
     assert SERIAL not in message
+    hass.config.language = "de"
+    await hass.services.async_call("button", "press", press, blocking=True)
+    (notification,) = _async_get_or_create_notifications(hass).values()
+    assert notification["title"] == "Test der Ladestation: NexBlue Delta Max"
+    assert "Für ein Issue kopieren:\n\n```text" in notification["message"]
     await simulator.stop()
     with pytest.raises(HomeAssistantError, match=r"Could not connect|closes every"):
         await hass.services.async_call("button", "press", press, blocking=True)

@@ -193,7 +193,7 @@ async def test_energies_are_restored_after_a_reload(
     """A meter that reads zero after a reload does not reset the energies."""
     energy = "sensor.nexblue_delta_max_lifetime_energy"
     session = "sensor.nexblue_delta_max_session_energy"
-    assert state(hass, energy) == "1234.56"
+    assert state(hass, energy) == "1234.567"
     simulator.charger.session_energy = 4.0
     await poll(hass, entry)
     await poll(hass, entry)
@@ -202,12 +202,12 @@ async def test_energies_are_restored_after_a_reload(
     simulator.charger.lifetime_energy = 0
     assert await hass.config_entries.async_reload(entry.entry_id)
     for _ in range(5):
-        assert state(hass, energy) == "1234.56"
+        assert state(hass, energy) == "1234.567"
         assert state(hass, session) == "4.0"
         await poll(hass, entry)
-    simulator.charger.lifetime_energy = 1_234_640
+    simulator.charger.lifetime_energy = 1_234_650
     await poll(hass, entry)
-    assert state(hass, energy) == "1234.64"
+    assert state(hass, energy) == "1234.65"
 
 
 async def test_an_unscheduled_refresh_ends_with_the_entry(

@@ -7,16 +7,24 @@ import csv
 from datetime import UTC, datetime, timedelta
 from functools import partial
 import io
+from pathlib import Path
 import random
+import re
 from typing import Any
 from unittest.mock import patch
 
+from freezegun import freeze_time
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.storage import Store
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import parse_yaml
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_mock_service,
+)
 
 from custom_components.nexblue_local import domain_data, sessions
 from custom_components.nexblue_local.const import DOMAIN
@@ -191,6 +199,28 @@ async def test_action(hass: HomeAssistant, polls: Polls) -> None:
     assert rows[0]["charger"] == "NexBlue Delta Max"
     assert float(rows[1]["energy"]) == second["energy"]
     assert rows[0]["tag"] == ""
+
+
+async def test_script_of_the_docs(hass: HomeAssistant, polls: Polls) -> None:
+    """The script in docs/sessions.md gives the sessions of the last month to a file."""
+    await polls.session(0.1)
+    polls.clock.t += 40 * 86_400
+    await polls.run(60)
+    await polls.session(0.1)
+    _, last = (await get_sessions(hass))["chargers"][0]["sessions"]
+    page = (Path(__file__).parent.parent / "docs" / "sessions.md").read_text()
+    found = re.search(r"```yaml\n(script:.*?)```", page, re.DOTALL)
+    assert found is not None
+    config = parse_yaml(found[1])
+    assert isinstance(config, dict)
+    assert await async_setup_component(hass, "script", config)
+    sent = async_mock_service(hass, "notify", "send_message")
+    with freeze_time(datetime.fromisoformat(last["end"]), tick=True):
+        await hass.services.async_call("script", "export_sessions", blocking=True)
+    assert sent[0].data["entity_id"] == ["notify.sessions"]
+    [row] = csv.DictReader(io.StringIO(sent[0].data["message"]))
+    assert row["start"] == last["start"]
+    assert float(row["energy"]) == last["energy"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ from custom_components.nexblue_local.repairs import (
 from custom_components.nexblue_local.services import FIELDS, async_setup_services
 from custom_components.nexblue_local.site_check import Intro, Sentence
 from custom_components.nexblue_local.site_config import SUPPLY_PHASES
-from custom_components.nexblue_local.site_flow import SITE_TITLE, SiteError, site_schema
+from custom_components.nexblue_local.site_flow import SiteError, site_schema
+from custom_components.nexblue_local.texts import CommonText
 from custom_components.nexblue_local.trigger import TRIGGERS
 
 INTEGRATION = Path(sensor.__file__).parent
@@ -284,7 +285,7 @@ def test_steps() -> None:
 
 
 async def test_site_form(hass: HomeAssistant) -> None:
-    """Each field of the site has its texts; so have the check and the dashboard."""
+    """Each field of the site has its texts; so has all that we translate ourselves."""
     step = TEXTS["config"]["step"]["site"]
     form = site_schema(hass, {}).schema
     parts = {key: part for key, part in form.items() if isinstance(part, section)}
@@ -295,7 +296,7 @@ async def test_site_form(hass: HomeAssistant) -> None:
         assert texts["name"]
         assert set(texts["data"]) == set(texts["data_description"])
         assert set(texts["data"]) == set(part.schema.schema)
-    assert set(TEXTS["common"]) == {*Sentence, *Intro, *Text, SITE_TITLE}
+    assert set(TEXTS["common"]) == {*Sentence, *Intro, *Text, *CommonText}
 
 
 def strings(texts: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

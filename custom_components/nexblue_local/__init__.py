@@ -1,6 +1,7 @@
 """NexBlue EV chargers on the local network, and the house that they belong to."""
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import (
@@ -19,7 +20,7 @@ from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.typing import ConfigType
 
 from .address import modbus_address
-from .charge_points import CHARGE_POINT_KEYS, async_unlink
+from .charge_points import CHARGE_POINT_KEYS, async_start_automatically, async_unlink
 from .const import CONF_CHARGE_POINT_ID, DOMAIN
 from .controller import ChargerController
 from .coordinator import (
@@ -39,6 +40,7 @@ from .services import async_setup_services
 from .site import Site, SiteConfigEntry, async_end_site
 from .site_config import async_charger_entries, async_follow_renames, is_site
 from .site_entity import COST_KEY, async_remove_site_entities
+from .start_stop import async_drop_when_over_ocpp
 from .storage import LearnedStore, async_release_removed, ocpp_store
 
 if TYPE_CHECKING:
@@ -159,6 +161,7 @@ async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool
     )
     await controller.async_start()
     entry.async_on_unload(controller.async_stop)
+    await async_drop_when_over_ocpp(hass, entry, controller)
     try:
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:
@@ -173,6 +176,10 @@ async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool
     )
 
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    if charge_point_id(entry) is not None:
+        # The charge mode may have left `off`.
+        start = partial(async_start_automatically, hass, entry)
+        entry.async_on_unload(coordinator.async_add_listener(start))
     return True
 
 

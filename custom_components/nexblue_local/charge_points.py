@@ -36,6 +36,10 @@ class BackEnd(Protocol):
     ) -> None:
         """Send a command to a charger's charge point; raises HomeAssistantError."""
 
+    @callback
+    def async_start_automatically(self, charge_point_id: str) -> None:
+        """Start once for each vehicle that waits, if the user wants that."""
+
 
 BACK_END: HassKey[BackEnd] = HassKey(f"{DOMAIN}_ocpp_back_end")
 """The OCPP back end, while it is set up."""
@@ -115,6 +119,15 @@ def async_follow(
     if linked is None:
         return lambda: None
     return async_dispatcher_connect(hass, _signal(linked), update)
+
+
+@callback
+def async_start_automatically(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Start a vehicle that waits at a charger, if the user wants that."""
+    back_end = hass.data.get(BACK_END)
+    linked = charge_point_id(entry)
+    if back_end is not None and linked is not None:
+        back_end.async_start_automatically(linked)
 
 
 async def async_add_charge_point(

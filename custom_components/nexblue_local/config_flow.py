@@ -74,14 +74,7 @@ from .repairs import (
     async_has_issue,
     escape_markdown,
 )
-from .site_check import (
-    Intro,
-    async_as_list,
-    async_text,
-    car_power,
-    sentences,
-    wrong_sign,
-)
+from .site_check import Intro, async_as_list, car_power, sentences, wrong_sign
 from .site_config import (
     ChargerConfig,
     SiteConfig,
@@ -91,7 +84,6 @@ from .site_config import (
 )
 from .site_flow import (
     MAIN_FUSES,
-    SITE_TITLE,
     SiteError,
     check_schema,
     find_problem,
@@ -99,6 +91,7 @@ from .site_flow import (
     with_signs,
 )
 from .site_meter import SiteMeter
+from .texts import CommonText, async_common_texts
 
 FLOW_ERRORS: dict[type[ChargerError], str] = {
     CannotConnect: "cannot_connect",
@@ -317,7 +310,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             intro = Intro.CHANGE
         elif self._follows_charger:
             intro = Intro.FIRST
-        placeholders["intro"] = await async_text(self.hass, intro)
+        placeholders["intro"] = (await async_common_texts(self.hass))[intro]
         return self.async_show_form(
             step_id="site",
             data_schema=self.add_suggested_values_to_schema(
@@ -388,7 +381,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         # discovery, and would abort the one that the user starts.
         await self.async_set_unique_id(SITE_UNIQUE_ID, raise_on_progress=False)
         self._abort_if_unique_id_configured(error="site_already_configured")
-        title = await async_text(self.hass, SITE_TITLE)
+        title = (await async_common_texts(self.hass))[CommonText.SITE_TITLE]
         return self.async_create_entry(title=title, data=data, description="site")
 
     async def async_step_ocpp(

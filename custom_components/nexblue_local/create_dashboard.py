@@ -11,7 +11,6 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util.json import json_loads_object
 
 from .const import DOMAIN, LOGGER
@@ -25,6 +24,7 @@ from .dashboard import (
 )
 from .exceptions import invalid
 from .site_config import SiteConfig, async_site_entry
+from .texts import async_common_texts
 
 URL_PATH: Final = "nexblue-charging"
 ICON: Final = "mdi:ev-station"
@@ -44,7 +44,8 @@ async def async_create_dashboard(
     existing = await _command(hass, user, "lovelace/dashboards/list")
     if any(dashboard["url_path"] == URL_PATH for dashboard in existing):
         raise invalid("dashboard_exists", url_path=f"/{URL_PATH}")
-    texts = await _texts(hass)
+    common = await async_common_texts(hass)
+    texts: Texts = {text: common[text] for text in Text}
     config = dashboard_config(
         [
             ChargerEntities(name=name, entities=_entities(hass, entry))
@@ -66,11 +67,6 @@ async def async_create_dashboard(
     )
     await _command(hass, user, "lovelace/config/save", url_path=URL_PATH, config=config)
     return URL_PATH
-
-
-async def _texts(hass: HomeAssistant) -> Texts:
-    found = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
-    return {text: found[f"component.{DOMAIN}.common.{text}"] for text in Text}
 
 
 @callback

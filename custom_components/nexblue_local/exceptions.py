@@ -11,7 +11,10 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import async_get_hass
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers.translation import async_translate_state
+from homeassistant.helpers.translation import (
+    async_get_cached_translations,
+    async_translate_state,
+)
 from homeassistant.util import dt as dt_util
 
 from .address import modbus_address
@@ -84,6 +87,23 @@ def rejected(error: Rejected) -> ServiceValidationError:
     if error.seconds is not None:
         placeholders["most"] = duration_text(error.seconds)
     return invalid(error.key, **placeholders)
+
+
+def message_of(error: HomeAssistantError) -> str:
+    """Return the message of an error in Home Assistant's language.
+
+    Its own `str` is in English, and the frontend does not translate placeholders.
+    """
+    hass = async_get_hass()
+    texts = async_get_cached_translations(
+        hass, hass.config.language, "exceptions", DOMAIN
+    )
+    text = texts.get(f"component.{DOMAIN}.exceptions.{error.translation_key}.message")
+    return (
+        str(error)
+        if text is None
+        else text.format(**error.translation_placeholders or {})
+    )
 
 
 def invalid(key: str, **placeholders: str) -> ServiceValidationError:

@@ -18,6 +18,7 @@ from .modbus.errors import ChargerError
 from .modbus.probe import probe
 from .modbus.registers import Identity
 from .repairs import escape_markdown
+from .texts import CommonText, async_common_texts
 
 
 async def async_test_charger(
@@ -65,13 +66,15 @@ async def _async_redacted(entry: NexBlueConfigEntry, identity: Identity) -> Iden
 async def async_notify(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
     """Test a charger without writing, and show the result as a notification."""
     contact = await async_test_charger(hass, entry)
+    texts = await async_common_texts(hass)
     # Some of the texts come from whatever device answers at the address.
     sentences = "\n".join(
         f"- {escape_markdown(sentence)}" for sentence in report_sentences(contact)
     )
     persistent_notification.async_create(
         hass,
-        f"{sentences}\n\nFor an issue, copy this:\n\n```text\n{report_block(contact)}\n```",
-        title=f"Charger test: {entry.title}",
+        f"{sentences}\n\n{texts[CommonText.CHARGER_TEST_COPY]}\n\n"
+        f"```text\n{report_block(contact)}\n```",
+        title=texts[CommonText.CHARGER_TEST].format(name=entry.title),
         notification_id=f"{DOMAIN}_test_{entry.entry_id}",
     )

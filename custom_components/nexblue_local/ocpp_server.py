@@ -212,17 +212,21 @@ class OcppServer:
             self._started.discard(charge_point_id)
         elif state.transaction is not None:
             self._started.add(charge_point_id)
-        elif state.status is Status.PREPARING and state.is_connected:
-            self._async_start_automatically(charge_point_id)
+        else:
+            self.async_start_automatically(charge_point_id)
         async_notify(self._hass, charge_point_id)
 
     @callback
-    def _async_start_automatically(self, charge_point_id: str) -> None:
+    def async_start_automatically(self, charge_point_id: str) -> None:
         """Start once for each vehicle that waits, if the user wants that."""
         entry = async_entry_of(self._hass, charge_point_id)
+        charge_point = self.central.charge_points.get(charge_point_id)
         if (
             not self._config.start_automatically
             or charge_point_id in self._started
+            or charge_point is None
+            or not charge_point.state.is_connected
+            or charge_point.state.status is not Status.PREPARING
             or entry is None
             or entry.state is not ConfigEntryState.LOADED
             or entry.runtime_data.controller.charging.mode is Mode.OFF
@@ -232,7 +236,7 @@ class OcppServer:
 
         async def start() -> None:
             try:
-                await self.central.charge_points[charge_point_id].start()
+                await charge_point.start()
             except CommandError as error:
                 LOGGER.warning("%s was not started: %s", entry.title, error)
 

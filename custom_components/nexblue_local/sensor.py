@@ -57,6 +57,9 @@ PARALLEL_UPDATES = 0
 
 CONTROL_KEY: Final = "control"
 
+STANDS_STILL: Final = 3
+"""Polls without a change after which an energy stands still; a trickle is no pause."""
+
 type ValueFn = Callable[[Snapshot], StateType]
 
 
@@ -178,7 +181,7 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         key="session_energy",
         value_fn=lambda snapshot: snapshot.reading.session_energy,
         band=0.045,
-        digits=2,
+        digits=3,
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
@@ -188,7 +191,6 @@ DESCRIPTIONS: tuple[NexBlueSensorDescription, ...] = (
         key="lifetime_energy",
         value_fn=lambda snapshot: snapshot.reading.lifetime_energy,
         band=75.0,
-        digits=-1,
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
@@ -383,23 +385,24 @@ class NexBlueSensor(NexBlueEntity, SensorEntity):
 class NexBlueEnergySensor(NexBlueSensor, RestoreSensor):
     """Sensor of an energy, stored for the coordinator to check the next one by.
 
-    It is rounded down, so that no later value is less than the one shown. A counter
-    that advances is shown in larger steps than one that stands still.
+    It is rounded down to the Wh, so that no later value is less than the one shown. A
+    counter that advances is shown in steps, and one that stands still exactly.
     """
 
     _last_read: float | None = None
+    _repeats: int = 0
 
     @override
     def _is_jitter(self, value: float, shown: float, band: float) -> bool:
-        stands_still = value == self._last_read
+        self._repeats = self._repeats + 1 if value == self._last_read else 0
         self._last_read = value
-        return shown <= value <= shown + band and not stands_still
+        return shown <= value <= shown + band and self._repeats < STANDS_STILL
 
     @override
     def _rounded(self, value: float) -> float:
-        digits = self.entity_description.digits
-        step = 10.0**-digits
-        return round(math.floor(value / step + 1e-6) * step, max(0, digits))
+        factor = 10.0**self.entity_description.digits
+        # The charger's 32-bit floats are a little more or less than a whole Wh.
+        return math.floor(value * factor + 0.01) / factor
 
 
 @dataclass(frozen=True, kw_only=True)

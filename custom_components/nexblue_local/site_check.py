@@ -5,12 +5,12 @@ from enum import StrEnum
 from typing import Final
 
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.translation import async_get_translations
 
-from .const import CONF_INVERT_BATTERY_POWER, CONF_INVERT_GRID_POWER, DOMAIN
+from .const import CONF_INVERT_BATTERY_POWER, CONF_INVERT_GRID_POWER
 from .phase_currents import ChargerLoad
 from .site_config import SiteConfig
 from .site_meter import MeterReading
+from .texts import async_common_texts
 
 ABOUT_ZERO: Final = 10.0
 """W that are not worth a direction."""
@@ -217,17 +217,7 @@ def wrong_sign(
 
 async def async_as_list(hass: HomeAssistant, said: Iterator[Said]) -> str:
     """Return sentences as a Markdown list, in Home Assistant's language."""
-    texts = await _async_texts(hass)
+    texts = await async_common_texts(hass)
     return "\n".join(
-        "- " + texts[f"component.{DOMAIN}.common.{sentence}"].format(**values)
-        for sentence, values in said
+        "- " + texts[sentence].format(**values) for sentence, values in said
     )
-
-
-async def async_text(hass: HomeAssistant, key: str) -> str:
-    """Return a text by the key of its translation, in Home Assistant's language."""
-    return (await _async_texts(hass))[f"component.{DOMAIN}.common.{key}"]
-
-
-async def _async_texts(hass: HomeAssistant) -> dict[str, str]:
-    return await async_get_translations(hass, hass.config.language, "common", {DOMAIN})

@@ -49,9 +49,6 @@ from .const import (
 )
 from .site_meter import price_unit
 
-SITE_TITLE: Final = "site_title"
-"""The key of the translation."""
-
 
 class SiteError(StrEnum):
     """An error of the forms; the value is its translation key."""

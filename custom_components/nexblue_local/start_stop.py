@@ -12,11 +12,12 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
-from .charge_points import BACK_END, async_charge_point
+from .charge_points import BACK_END, async_charge_point, async_follow
 from .const import DOMAIN
 from .control.settings import Settings, StartStop
 from .controller import ChargerController
 from .domain_data import async_get_domain_data
+from .exceptions import message_of
 from .ocpp_config import charge_point_id
 
 GONE_AFTER: Final = 60.0
@@ -63,6 +64,33 @@ def async_has_transaction(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bool 
     return charge_point.state.transaction is not None
 
 
+async def async_drop_when_over_ocpp(
+    hass: HomeAssistant, entry: ConfigEntry[Any], controller: ChargerController
+) -> None:
+    """Drop a START or STOP that went over Modbus whenever OCPP decides about them.
+
+    The charger refuses it over Modbus then, and it must not undo what OCPP did.
+    """
+    if charge_point_id(entry) is None:
+        return
+    was_over_ocpp = async_start_stop_link(hass, entry) is StartStopLink.OCPP
+    if was_over_ocpp:
+        await controller.control.forget_start_stop()
+
+    @callback
+    def update() -> None:
+        nonlocal was_over_ocpp
+        is_over_ocpp = async_start_stop_link(hass, entry) is StartStopLink.OCPP
+        if is_over_ocpp and not was_over_ocpp:
+            # It waits for a command that is executed now, and drops that as well.
+            entry.async_create_background_task(
+                hass, controller.control.forget_start_stop(), "Drop START and STOP"
+            )
+        was_over_ocpp = is_over_ocpp
+
+    entry.async_on_unload(async_follow(hass, entry, update))
+
+
 async def async_start_stop(
     hass: HomeAssistant,
     entry: ConfigEntry[Any],
@@ -102,5 +130,5 @@ async def async_start_stop(
                 raise HomeAssistantError(
                     translation_domain=DOMAIN,
                     translation_key="start_stop_over_modbus",
-                    translation_placeholders={"detail": str(error)},
+                    translation_placeholders={"detail": message_of(error)},
                 ) from error

@@ -1,9 +1,10 @@
 """Storage of the desired settings and of what was learned of a charger."""
 
-from typing import Any, Final
+from typing import Any, Final, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.storage import Store
 
 from .address import modbus_address
@@ -18,14 +19,37 @@ from .modbus.registers import FALLBACK_LIMIT
 STORAGE_VERSION: Final = 1
 
 
+class CheckedStore(Store[dict[str, Any]]):
+    """Store that raises if a write fails, which Home Assistant's only logs."""
+
+    _failure: HomeAssistantError | None = None
+
+    @override
+    async def async_save(self, data: dict[str, Any]) -> None:
+        """Save data; raises OSError. A stopping Home Assistant writes them later."""
+        self._failure = None
+        await super().async_save(data)
+        if self._failure is not None:
+            raise OSError(f"{self.key} was not written") from self._failure
+
+    @override
+    async def _async_write_data(self, data: dict[str, Any]) -> None:
+        try:
+            await super()._async_write_data(data)
+        except HomeAssistantError as error:
+            # The caller logs it and goes on.
+            self._failure = error
+            raise
+
+
 def control_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
     """Return the store of the desired state of an entry."""
     return Store(hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}", atomic_writes=True)
 
 
-def ocpp_store(hass: HomeAssistant) -> Store[dict[str, Any]]:
+def ocpp_store(hass: HomeAssistant) -> CheckedStore:
     """Return the store of charge points, transactions and their numbers."""
-    return Store(
+    return CheckedStore(
         hass, STORAGE_VERSION, f"{DOMAIN}.ocpp", private=True, atomic_writes=True
     )
 

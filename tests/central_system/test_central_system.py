@@ -13,6 +13,7 @@ from custom_components.nexblue_local.central_system.errors import CommandError, 
 from custom_components.nexblue_local.central_system.events import (
     Discovered,
     TagPresented,
+    TransactionStarted,
 )
 from custom_components.nexblue_local.central_system.messages import MAX_MESSAGE
 from custom_components.nexblue_local.central_system.server import CentralSystem
@@ -211,11 +212,15 @@ async def test_an_internal_error(
 ) -> None:
     """What could not be stored is not confirmed; the same number is confirmed later."""
     home.can_save = False
+    boot = {"chargePointVendor": "N", "chargePointModel": "D"}
+    assert (await charger.call("BootNotification", **boot))["status"] == "Accepted"
     start = {"timestamp": shown(home.time), "meterStart": 5}
     assert await charger.start(**start) == "InternalError"
+    assert not home.seen(TransactionStarted)
     home.can_save = True
     number = (await charger.start(**start))["transactionId"]
     assert home.disk["transaction_number"] == number
+    assert len(home.seen(TransactionStarted)) == 1
     assert "disk full" in caplog.text
 
 

@@ -116,6 +116,28 @@ async def test_lost_with_the_command(command: dict[str, Any]) -> None:
     assert not rig.desired
 
 
+@pytest.mark.parametrize("is_lost", [True, False])
+@in_virtual_time
+async def test_forgotten(*, is_lost: bool) -> None:
+    """A STOP that another link made void is dropped, lost or still executed."""
+    rig = await rig_of()
+    if is_lost:
+        gone_with(rig)
+        assert await fails(rig, start_stop=StartStop.STOP) == "perhaps_executed"
+        await rig.controller.forget_start_stop()
+    else:
+        command = asyncio.create_task(rig.set(start_stop=StartStop.STOP))
+        await asyncio.sleep(0)
+        await rig.controller.forget_start_stop()
+        assert command.done()
+    rig.link.cut()
+    await rig.poll()
+    assert not rig.desired
+    assert rig.stored is not None
+    assert rig.stored["desired"] == {}
+    assert len(rig.written(Setting.START_STOP)) == 1
+
+
 @in_virtual_time
 async def test_a_limit_held_down_is_lost_with_the_command() -> None:
     """What counts is what was written for it."""

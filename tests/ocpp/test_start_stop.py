@@ -10,13 +10,15 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.translation import async_load_integrations
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local import start_stop
-from custom_components.nexblue_local.const import CONF_START_AUTOMATICALLY
+from custom_components.nexblue_local.const import CONF_START_AUTOMATICALLY, DOMAIN
 from custom_components.nexblue_local.modbus.enums import StartStop
 from custom_components.nexblue_local.modbus.registers import START_STOP
+from custom_components.nexblue_local.surplus.settings import Mode
 from simulator import Car, Simulator
 from simulator.charge_point import ChargePoint
 from simulator.charger import Ocpp
@@ -48,6 +50,11 @@ def commands_over_modbus(simulator: Simulator) -> list[object]:
         for request in simulator.log
         if request.function in (0x06, 0x10) and request.address == START_STOP.address
     ]
+
+
+def starts(charge_point: ChargePoint) -> int:
+    """Return how often the charge point was asked to start."""
+    return [action for action, _ in charge_point.log].count("RemoteStartTransaction")
 
 
 async def test_over_ocpp(
@@ -98,15 +105,46 @@ async def test_link_lost(
     simulator.charger.ocpp = Ocpp.REFUSE
     with pytest.raises(HomeAssistantError, match="sent over Modbus: "):
         await turn(hass, SERVICE_TURN_ON)
+    hass.config.language = "de"
+    # Home Assistant does so when it starts.
+    await async_load_integrations(hass, {DOMAIN})
+    with pytest.raises(HomeAssistantError) as raised:
+        await turn(hass, SERVICE_TURN_ON)
+    assert raised.value.translation_placeholders is not None
+    detail = raised.value.translation_placeholders["detail"]
+    assert detail.startswith("Die Ladestation hat Start oder Stopp verweigert")
     sent = len(charge_point.log)
     await charge_point.go_offline(0)
     await until(lambda: charge_point.is_connected)
     assert "Remote" not in "".join(action for action, _ in charge_point.log[sent:])
-    # What was asked for over Modbus is not restored against a newer command.
+    # What was asked for over Modbus is not restored against what OCPP does.
     control = linked.runtime_data.controller.control
-    assert control.state.desired.start_stop is not None
+    await until(lambda: control.state.desired.start_stop is None)
     await turn(hass, SERVICE_TURN_ON)
     assert control.state.desired.start_stop is None
+
+
+async def test_back_before_the_set_up(
+    hass: HomeAssistant,
+    linked: MockConfigEntry,
+    simulator: Simulator,
+    charge_point: ChargePoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A STOP over Modbus is not restored if OCPP came back before the set-up."""
+    simulator.charger.plug_in(Car())
+    monkeypatch.setattr(start_stop, "GONE_AFTER", 0.0)
+    await charge_point.go_offline(30)
+    await until(lambda: state(hass, SWITCH).attributes["link"] == "modbus")
+    await turn(hass, SERVICE_TURN_OFF)
+    assert await hass.config_entries.async_unload(linked.entry_id)
+    await charge_point.go_offline(0)
+    await until(lambda: charge_point.is_connected)
+    assert await hass.config_entries.async_setup(linked.entry_id)
+    await refresh(hass, linked)
+    control = linked.runtime_data.controller.control
+    assert control.state.desired.start_stop is None
+    assert len(commands_over_modbus(simulator)) == 1
 
 
 async def test_over_modbus_only(
@@ -134,15 +172,10 @@ async def test_start_automatically(
     await hass.config_entries.async_reload(back_end.entry_id)
     await until(lambda: charge_point.is_connected)
 
-    def starts() -> int:
-        return [action for action, _ in charge_point.log].count(
-            "RemoteStartTransaction"
-        )
-
     simulator.charger.plug_in(Car())
     await until(lambda: charge_point._shown_status == "Preparing")
     if not is_on:
-        assert starts() == 0
+        assert starts(charge_point) == 0
         return
     await until(lambda: state(hass, SWITCH).state == STATE_ON)
     await turn(hass, SERVICE_TURN_OFF)
@@ -150,8 +183,32 @@ async def test_start_automatically(
     # Another look at the vehicle, also after a restart, starts nothing.
     assert await hass.config_entries.async_reload(back_end.entry_id)
     await until(lambda: charge_point.is_connected)
-    assert starts() == 1
+    assert starts(charge_point) == 1
     simulator.charger.unplug()
     await until(lambda: charge_point._shown_status == "Available")
     simulator.charger.plug_in(Car())
-    await until(lambda: starts() == 2)
+    await until(lambda: starts(charge_point) == 2)
+
+
+async def test_start_when_the_mode_leaves_off(
+    hass: HomeAssistant,
+    linked: MockConfigEntry,
+    back_end: MockConfigEntry,
+    simulator: Simulator,
+    charge_point: ChargePoint,
+) -> None:
+    """A vehicle that waits is started as the mode allows it, not at the next message."""
+    wanted = ocpp_entry(**{CONF_START_AUTOMATICALLY: True})
+    hass.config_entries.async_update_entry(back_end, data=wanted.data)
+    await hass.config_entries.async_reload(back_end.entry_id)
+    await until(lambda: charge_point.is_connected)
+    charging = linked.runtime_data.controller.charging
+    await charging.async_set_mode(Mode.OFF)
+    simulator.charger.plug_in(Car())
+    status = "sensor.nexblue_delta_max_ocpp_status"
+    await until(lambda: state(hass, status).state == "preparing")
+    await refresh(hass, linked)
+    assert starts(charge_point) == 0
+    await charging.async_set_mode(Mode.MANUAL)
+    await until(lambda: state(hass, SWITCH).state == STATE_ON)
+    assert starts(charge_point) == 1

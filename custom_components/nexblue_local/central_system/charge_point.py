@@ -86,7 +86,7 @@ class ChargePoint:
         environment: Environment,
         numbers: TransactionNumbers,
         tags: Callable[[], Tags],
-        save: Callable[[], Awaitable[None]],
+        save: Callable[[], Awaitable[bool]],
         stored: Mapping[str, Any] | None = None,
     ) -> None:
         """Initialize with what was stored; nothing was if it is not adopted."""
@@ -378,7 +378,6 @@ class ChargePoint:
         meter = number(payload.get("meterStart"))
         reported = text(payload.get("timestamp")) or ""
         transaction = self._transactions.repeated(connector, tag, meter, reported)
-        is_new = transaction is None
         if transaction is None:
             # Until the first await: the same message may come over a new connection.
             transaction = Transaction(
@@ -401,8 +400,9 @@ class ChargePoint:
                 displaced.ended(displaced.seen, EndReason.OTHER, is_reconstructed=True),
                 is_late=True,
             )
-        await self._save()
-        if is_new:
+        await self._must_save()
+        if not transaction.is_announced:
+            transaction.is_announced = True
             self._show_transaction()
             if not late and not self._was_authorized(tag, now):
                 self._presented(tag, IdTagInfo(status=transaction.status))
@@ -411,6 +411,11 @@ class ChargePoint:
             transaction_id=transaction.number,
             id_tag_info=IdTagInfo(status=transaction.status),
         )
+
+    async def _must_save(self) -> None:
+        """Store the state; raises OSError, so that the charge point repeats its message."""
+        if not await self._save():
+            raise OSError("not stored")
 
     def _was_authorized(self, tag: str, now: datetime) -> bool:
         return (
@@ -465,7 +470,7 @@ class ChargePoint:
             )
         elif begun.is_final:
             # It is repeated because the answer was lost, or storing failed.
-            await self._save()
+            await self._must_save()
             return call_result.StopTransaction()
         else:
             transaction = replace(begun)
@@ -483,7 +488,7 @@ class ChargePoint:
         ended.reported_end, ended.reported_meter_end = reported, meter
         ended.is_final = True
         await self._end(begun, ended, is_late=self._is_late(when))
-        await self._save()
+        await self._must_save()
         return call_result.StopTransaction()
 
     async def _end(

@@ -16,7 +16,7 @@ class Environment:
     now: Callable[[], datetime]
     """Wall clock, with a time zone."""
     save: Callable[[dict[str, Any]], Awaitable[None]]
-    """Store the state; StartTransaction is answered after that."""
+    """Store the state; raises OSError. StartTransaction is answered after that."""
     record: Callable[[Session], Awaitable[None]]
     """Store a session that ended; StopTransaction is answered after that.
 

@@ -202,12 +202,20 @@ class CentralSystem:
         self._charge_points[charge_point_id] = charge_point
         return charge_point
 
-    async def _save(self) -> None:
-        """Store the state as it is now; one write may do for several callers."""
+    async def _save(self) -> bool:
+        """Store the state as it is now, return whether that succeeded.
+
+        One write may do for several callers.
+        """
         self._version += 1
         wanted = self._version
         async with self._saving:
             if self._saved_version < wanted:
                 version = self._version
-                await self._environment.save(self.as_dict())
+                try:
+                    await self._environment.save(self.as_dict())
+                except OSError:
+                    _LOGGER.exception("The state of the charge points was not stored")
+                    return False
                 self._saved_version = version
+        return True

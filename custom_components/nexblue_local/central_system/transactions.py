@@ -84,6 +84,8 @@ class Transaction:
     """Whether its end was reported."""
     is_reconstructed: bool = False
     """Whether its start or end was not reported."""
+    is_announced: bool = False
+    """Whether it was stored, and its start became an event."""
 
     @property
     def is_accepted(self) -> bool:

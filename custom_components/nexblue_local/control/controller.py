@@ -365,6 +365,9 @@ class Controller:
         async with self._lock:
             self.state.desired = self.state.desired.with_value(Setting.START_STOP, None)
             self.state.session.refused = None
+            lost = self.reconciler.unverified
+            if lost is not None and lost.setting is Setting.START_STOP:
+                self.reconciler.unverified = None
             await self.reconciler.save()
         self._environment.notifier.updated(is_fresh=False)
 

@@ -1,0 +1,59 @@
+"""A disk that cannot be written: no transaction number is given that is not stored."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.storage import Store
+from homeassistant.util.json import load_json_object
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.nexblue_local.charge_points import BACK_END
+from custom_components.nexblue_local.storage import ocpp_store
+from simulator import Car, Simulator
+from simulator.charge_point import ChargePoint
+from tests.conftest import SERIAL
+
+from .conftest import until
+
+WRITE = Store._async_write_data
+"""What writes files, before the fixtures of Home Assistant replace it."""
+
+
+@pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """Use a folder of its own."""
+    return hass_tmp_config_dir
+
+
+async def test_not_stored(
+    hass: HomeAssistant,
+    linked: MockConfigEntry,
+    simulator: Simulator,
+    charge_point: ChargePoint,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The charge point repeats StartTransaction until its number is on the disk."""
+    file = Path(ocpp_store(hass).path)
+    point = hass.data[BACK_END].central.charge_points[SERIAL]
+    simulator.charger.plug_in(Car())
+    await until(lambda: charge_point._shown_status == "Preparing")
+    with patch.object(Store, "_async_write_data", WRITE):
+        # Nobody, not even root, can replace a folder by a file.
+        await asyncio.to_thread(file.mkdir, parents=True)
+        await point.start()
+        failed = f"{SERIAL}: StartTransaction failed"
+        await until(lambda: caplog.text.count(failed) > 1)
+        transaction = charge_point.transaction
+        assert transaction is not None
+        assert transaction.number == -1
+        assert point.state.transaction is None
+        await asyncio.to_thread(file.rmdir)
+        shown = await until(lambda: point.state.transaction)
+    stored: Any = await asyncio.to_thread(load_json_object, file)
+    number = stored["data"]["transaction_number"]
+    assert number == shown.number
+    await until(lambda: transaction.number == number)
