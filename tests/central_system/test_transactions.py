@@ -78,34 +78,6 @@ async def test_repeats_without_a_clock(charger: Charger) -> None:
     assert await charger.start(**start) != first
 
 
-@pytest.mark.parametrize("is_answered", [False, True])
-async def test_cut(home: Home, charger: Charger, *, is_answered: bool) -> None:
-    """Each message is repeated after a cut, before or after its answer."""
-
-    async def twice(action: str, **payload: object) -> Any:
-        async with Charger(charger.central) as first:
-            first.request(action, **payload)
-            if is_answered:
-                await settled()
-        async with Charger(charger.central) as second:
-            return await second.call(action, **payload)
-
-    now = shown(home.time)
-    await twice("BootNotification", chargePointVendor="N", chargePointModel="D")
-    await twice("Authorize", idTag=CARD)
-    await twice("StatusNotification", connectorId=1, status="Preparing")
-    start = {"connectorId": 1, "idTag": CARD, "meterStart": 10, "timestamp": now}
-    number = (await twice("StartTransaction", **start))["transactionId"]
-    values = [{"timestamp": now, "sampledValue": [{"value": "50"}]}]
-    await twice("MeterValues", connectorId=1, meterValue=values)
-    stop = {"transactionId": number, "meterStop": 70, "timestamp": now}
-    assert await twice("StopTransaction", **stop) == {}
-    [session] = home.ledger.sessions()
-    assert session.energy_wh == 60
-    assert len(home.seen(TransactionStarted)) == 1
-    assert len(home.seen(TransactionEnded)) == 1
-
-
 async def test_killed_before_the_answer(home: Home, central: CentralSystem) -> None:
     """Between StartTransaction and its answer: the number is not used again."""
     start = {"meterStart": 1, "timestamp": shown(home.time)}

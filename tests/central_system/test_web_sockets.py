@@ -22,12 +22,12 @@ from ocpp.v16.enums import (
 )
 import pytest
 
-from benchmarks.ocpp_server import web_server
 from custom_components.nexblue_local.central_system.errors import CommandError, ErrorKey
 from custom_components.nexblue_local.central_system.messages import MAX_MESSAGE
 from custom_components.nexblue_local.central_system.server import CentralSystem
 
 from .fakes import CARD, ID, PASSWORD, Home
+from .web import web_server
 
 
 @pytest.fixture
