@@ -21,7 +21,7 @@ from custom_components.nexblue_local.central_system.server import CentralSystem
 from custom_components.nexblue_local.central_system.tolerance import Status
 
 from .client import Client, NotAnswered
-from .fakes import CARD, ID, PASSWORD, Home, shown
+from .fakes import CARD, ID, PASSWORD, Home, shown, until
 from .proxy import CUT, Proxy, Step, no_harm
 from .web import web_server
 
@@ -190,9 +190,7 @@ async def test_messages_of_the_charge_point(
 async def ended(central: CentralSystem, client: Client) -> None:
     """Hang up; nothing of the connections is left soon after."""
     client.hang_up()
-    async with asyncio.timeout(5):
-        while central._conversations:
-            await asyncio.sleep(0.01)
+    await until(lambda: not central._conversations)
 
 
 @pytest.mark.parametrize("cut", Cut)
