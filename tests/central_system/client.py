@@ -39,7 +39,8 @@ class Client:
         """CALLs of the central system."""
         self.websocket: aiohttp.ClientWebSocketResponse | None = None
         self._session = session
-        self._url = f"{url}/{charge_point_id}"
+        self.address = f"{url}/{charge_point_id}"
+        """The URL that it connects to."""
         self._headers = credentials(charge_point_id, password)
         self._patience = patience
         self._count = 0
@@ -50,7 +51,7 @@ class Client:
         try:
             async with asyncio.timeout(self._patience):
                 self.websocket = await self._session.ws_connect(
-                    self._url, protocols=("ocpp1.6",), headers=self._headers
+                    self.address, protocols=("ocpp1.6",), headers=self._headers
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise NotAnswered from error
