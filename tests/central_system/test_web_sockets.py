@@ -190,26 +190,6 @@ async def test_refused(
     assert error.value.status == status
 
 
-async def test_a_flood_of_wrong_passwords(
-    home: Home, client: aiohttp.ClientSession, url: str
-) -> None:
-    """A charge point that is connected does not notice."""
-    async with client.ws_connect(
-        f"{url}/{ID}", headers=credentials(ID, PASSWORD)
-    ) as websocket:
-
-        async def attempt() -> int:
-            wrong = credentials(ID, "wrong")
-            async with client.get(f"{url}/{ID}", headers=wrong) as response:
-                return response.status
-
-        statuses = await asyncio.gather(*(attempt() for _ in range(100)))
-        assert statuses.count(401) == 5
-        assert statuses.count(429) == 95
-        await websocket.send_str('[2,"1","Heartbeat",{}]')
-        assert (await websocket.receive_json())[0] == 3
-
-
 @pytest.mark.parametrize("is_text", [False, True])
 async def test_messages_that_are_none(
     central: CentralSystem,
