@@ -17,6 +17,7 @@ from custom_components.nexblue_local import start_stop
 from custom_components.nexblue_local.const import CONF_START_AUTOMATICALLY
 from custom_components.nexblue_local.modbus.enums import StartStop
 from custom_components.nexblue_local.modbus.registers import START_STOP
+from custom_components.nexblue_local.surplus.settings import Mode
 from simulator import Car, Simulator
 from simulator.charge_point import ChargePoint
 from simulator.charger import Ocpp
@@ -155,3 +156,28 @@ async def test_start_automatically(
     await until(lambda: charge_point._shown_status == "Available")
     simulator.charger.plug_in(Car())
     await until(lambda: starts() == 2)
+
+
+async def test_not_started_while_off(
+    hass: HomeAssistant,
+    linked: MockConfigEntry,
+    back_end: MockConfigEntry,
+    simulator: Simulator,
+    charge_point: ChargePoint,
+) -> None:
+    """With the charge mode *Off*, a vehicle is not started automatically."""
+    wanted = ocpp_entry(**{CONF_START_AUTOMATICALLY: True})
+    hass.config_entries.async_update_entry(back_end, data=wanted.data)
+    await hass.config_entries.async_reload(back_end.entry_id)
+    await until(lambda: charge_point.is_connected)
+    await linked.runtime_data.controller.charging.async_set_mode(Mode.OFF)
+    simulator.charger.plug_in(Car())
+    await until(lambda: charge_point._shown_status == "Preparing")
+    await hass.async_block_till_done()
+    assert "RemoteStartTransaction" not in dict(charge_point.log)
+    # The next vehicle is, in another mode.
+    await linked.runtime_data.controller.charging.async_set_mode(Mode.MANUAL)
+    simulator.charger.unplug()
+    await until(lambda: charge_point._shown_status == "Available")
+    simulator.charger.plug_in(Car())
+    await until(lambda: "RemoteStartTransaction" in dict(charge_point.log))
