@@ -39,7 +39,8 @@ async def answered_meanwhile(
     client: aiohttp.ClientSession, url: str
 ) -> AsyncIterator[None]:
     """Have a charge point whose Heartbeats are answered within seconds."""
-    charge_point = Client(client, url, "BYSTANDER", PASSWORD)
+    # All is in one event loop, with two ends of each connection.
+    charge_point = Client(client, url, "BYSTANDER", PASSWORD, patience=20)
     await charge_point.connect()
     count = 0
 
