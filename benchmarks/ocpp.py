@@ -1,84 +1,58 @@
-"""Many charge points at one central system: `python -m benchmarks.ocpp`.
+"""Many charge points at one Home Assistant: `python -m benchmarks.ocpp`.
 
-The central system runs in a process of its own, with a web server and a disk. The charge
-points charge all the time; some of their connections are cut before an answer comes.
+One Home Assistant process is the OCPP back end of the charge points, which charge all the
+time; some of their connections are cut before an answer comes. It is started twice: the
+second time the same chargers, which another process simulates, are polled over Modbus as
+well.
 """
-
-from . import standalone  # noqa: F401, I001
 
 import argparse
 import asyncio
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 import json
-import multiprocessing
-from multiprocessing.connection import Connection
-from pathlib import Path
 import random
 import statistics
 import sys
-import tempfile
 import time
 from typing import Any, Final
 
 import aiohttp
 
-from custom_components.nexblue_local.central_system.authentication import Credentials
-from custom_components.nexblue_local.central_system.environment import Environment
-from custom_components.nexblue_local.central_system.server import (
-    SUBPROTOCOL,
-    CentralSystem,
+from scripts.home_assistant import (
+    HOST,
+    ROOT,
+    HomeAssistantProcess,
+    charger_data,
+    stored_entries,
+    stored_entry,
 )
-from custom_components.nexblue_local.central_system.tags import Tags
-from custom_components.nexblue_local.ledger.ledger import Ledger
 
-from .ocpp_server import web_server
+from .chargers import simulated
 
+DOMAIN: Final = "nexblue_local"
+FOLDER: Final = ROOT / ".benchmark" / "ocpp"
+PORT: Final = 18128
+START_TIMEOUT: Final = 120.0
+SETTLE: Final = 10.0
+"""Seconds after the start before measuring begins."""
 PASSWORD: Final = "benchmark0123456"  # noqa: S105
 MOST_MS: Final = 5.0
 """ms that the answer to a Heartbeat may take at the median."""
 CUTS: Final = 0.1
 """Share of the messages of transactions that are cut before their answer."""
 
-
-def serve(charge_points: int, pipe: Connection) -> None:
-    """Run a central system until something comes through the pipe; return its ledger."""
-    folder = tempfile.TemporaryDirectory()
-    disk = Path(folder.name, "state.json")
-    ledger = Ledger()
-
-    def write(data: dict[str, Any]) -> None:
-        new = disk.with_suffix(".new")
-        new.write_text(json.dumps(data))
-        new.replace(disk)
-
-    async def save(data: dict[str, Any]) -> None:
-        await asyncio.to_thread(write, data)
-
-    async def record(session: Any) -> None:
-        ledger.put(session)
-
-    async def run() -> None:
-        central = CentralSystem(
-            Environment(
-                now=lambda: datetime.now(UTC),
-                save=save,
-                record=record,
-                notify=lambda event: None,
-            ),
-            credentials=Credentials(password=PASSWORD),
-            tags=Tags(allow_unknown=True),
-        )
-        for number in range(charge_points):
-            await central.adopt(f"CP{number}", f"CP{number}")
-        async with web_server(central) as url:
-            pipe.send(url)
-            await asyncio.to_thread(pipe.recv)
-
-    with folder:
-        asyncio.run(run())
-    pipe.send([(each.transaction_id, each.energy_wh) for each in ledger.sessions()])
+BACK_END: Final = {
+    "ocpp": {
+        "password": PASSWORD,
+        "port": 0,
+        "allow_without_password": False,
+        "allow_unknown_tags": True,
+        "start_automatically": False,
+    }
+}
 
 
 @dataclass
@@ -92,6 +66,32 @@ class Figures:
     """Wh of each transaction that ended"""
     cuts: int = 0
     unasked: int = 0
+    cpu: float = 0.0
+    """CPU seconds a minute of Home Assistant"""
+    found: list[int] = field(default_factory=list)
+    """Numbers of the sessions in the ledger"""
+    exact: int = 0
+    """Sessions in the ledger with the energy that the charge point counted"""
+
+    @property
+    def median(self) -> float:
+        """Return the median of the answers in ms."""
+        return 1000 * statistics.median(self.answers)
+
+    @property
+    def lost(self) -> int:
+        """Return how many transactions are not in the ledger exactly once."""
+        return sum(self.found.count(number) != 1 for number in self.energies)
+
+    @property
+    def twice(self) -> int:
+        """Return how many numbers were given to two transactions."""
+        return len(self.numbers) - len(set(self.numbers))
+
+    @property
+    def has_failed(self) -> bool:
+        """Return whether something is not as promised."""
+        return self.median > MOST_MS or bool(self.lost or self.twice or self.unasked)
 
 
 class ChargePoint:
@@ -188,38 +188,96 @@ class ChargePoint:
             credentials = f"{self._name}:{PASSWORD}".encode()
             header = "Basic " + base64.b64encode(credentials).decode()
             self._websocket = await self._session.ws_connect(
-                self._url, protocols=(SUBPROTOCOL,), headers={"Authorization": header}
+                self._url, protocols=("ocpp1.6",), headers={"Authorization": header}
             )
             boot = {"chargePointVendor": "Benchmark", "chargePointModel": "None"}
             await self._call("BootNotification", boot)
         return self._websocket
 
 
-async def measure(charge_points: int, seconds: float) -> tuple[Figures, int]:
-    """Return what was measured, and how many transactions the ledger lacks."""
+def entries(addresses: Sequence[tuple[str, int]]) -> Sequence[Mapping[str, Any]]:
+    """Return the entries of the back end, and of the chargers by serial number and port.
+
+    Those without a port are off: their charge points are served all the same.
+    """
+    chargers = [
+        stored_entry(serial, serial, charger_data(port) | {"charge_point_id": serial})
+        | {"disabled_by": None if port else "user"}
+        for serial, port in addresses
+    ]
+    return [stored_entry("OCPP", "ocpp", BACK_END), *chargers]
+
+
+async def until_set_up(home: HomeAssistantProcess) -> None:
+    """Wait until everything that is not off is set up."""
+    async with asyncio.timeout(START_TIMEOUT):
+        while True:
+            found = await home.call("config_entries/get", domain=DOMAIN)
+            if all(each["disabled_by"] or each["state"] == "loaded" for each in found):
+                return
+            await asyncio.sleep(0.5)
+
+
+def ledger() -> list[dict[str, Any]]:
+    """Return the sessions that Home Assistant stored."""
+    stored = json.loads((FOLDER / ".storage" / f"{DOMAIN}.sessions").read_text())
+    found: list[dict[str, Any]] = stored["data"]["sessions"]
+    return found
+
+
+async def measure(addresses: Sequence[tuple[str, int]], seconds: float) -> Figures:
+    """Return what was measured with the chargers of these serial numbers and ports."""
     figures = Figures()
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(charge_points, theirs))
-    process.start()
-    try:
-        url = await asyncio.to_thread(ours.recv)
-        until = asyncio.get_running_loop().time() + seconds
+    home = HomeAssistantProcess(
+        FOLDER, PORT, storage=stored_entries(*entries(addresses))
+    )
+    async with home:
+        await until_set_up(home)
+        await asyncio.sleep(SETTLE)
+        loop = asyncio.get_running_loop()
+        cpu, began_at = home.cpu_seconds(), loop.time()
+        url = f"http://{HOST}:{PORT}/api/{DOMAIN}/ocpp"
         connector = aiohttp.TCPConnector(limit=0)
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             asyncio.TaskGroup() as group,
         ):
-            for number in range(charge_points):
-                charge_point = ChargePoint(f"CP{number}", url, figures)
-                group.create_task(charge_point.run(session, until))
-        ours.send("end")
-        ledger = dict(await asyncio.to_thread(ours.recv))
-    finally:
-        process.join(10)
-        process.kill()
-    lost = sum(ledger.get(n) != energy for n, energy in figures.energies.items())
-    return figures, lost
+            for serial, _ in addresses:
+                charge_point = ChargePoint(serial, url, figures)
+                group.create_task(charge_point.run(session, began_at + seconds))
+        figures.cpu = 60 * (home.cpu_seconds() - cpu) / (loop.time() - began_at)
+    for stored in ledger():
+        if (number := stored.get("transaction_id")) is not None:
+            figures.found.append(number)
+            if figures.energies.get(number) == stored["energy_wh"]:
+                figures.exact += 1
+    return figures
+
+
+def rows(figures: Figures) -> Mapping[str, str]:
+    """Return the rows of the table."""
+    milliseconds = [1000 * each for each in figures.answers]
+    return {
+        "answers to Heartbeat": f"{len(milliseconds)}",
+        "median, ms": f"{figures.median:.2f}",
+        "99th percentile, ms": f"{statistics.quantiles(milliseconds, n=100)[98]:.2f}",
+        "CPU seconds a minute": f"{figures.cpu:.1f}",
+        "transactions": f"{len(figures.energies)}",
+        "connections cut before an answer": f"{figures.cuts}",
+        "transactions lost": f"{figures.lost}",
+        "numbers given twice": f"{figures.twice}",
+        "energies to the Wh as the charge point counted": f"{figures.exact}",
+        "unasked messages to charge points": f"{figures.unasked}",
+    }
+
+
+async def main_async(charge_points: int, seconds: float) -> dict[str, Figures]:
+    """Measure with and without Modbus."""
+    off = [(f"NB10SIM{number:05}", 0) for number in range(charge_points)]
+    found = {"OCPP alone": await measure(off, seconds)}
+    with simulated(charge_points) as chargers:
+        found["beside Modbus"] = await measure(chargers.addresses, seconds)
+    return found
 
 
 def main() -> None:
@@ -228,25 +286,16 @@ def main() -> None:
         prog="python -m benchmarks.ocpp", description=__doc__
     )
     parser.add_argument("--charge-points", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long, twice")
     options = parser.parse_args()
-    figures, lost = asyncio.run(measure(options.charge_points, options.seconds))
-    milliseconds = [1000 * each for each in figures.answers]
-    median = statistics.median(milliseconds)
-    twice = len(figures.numbers) - len(set(figures.numbers))
-    print(
-        f"| {options.charge_points} charge points, {options.seconds:.0f} s | |\n"
-        "| --- | ---: |\n"
-        f"| answers to Heartbeat | {len(milliseconds)} |\n"
-        f"| median, ms | {median:.2f} |\n"
-        f"| 99th percentile, ms | {statistics.quantiles(milliseconds, n=100)[98]:.2f} |\n"
-        f"| transactions | {len(figures.energies)} |\n"
-        f"| connections cut before an answer | {figures.cuts} |\n"
-        f"| transactions lost | {lost} |\n"
-        f"| numbers given twice | {twice} |\n"
-        f"| unasked messages to charge points | {figures.unasked} |"
-    )
-    sys.exit(median > MOST_MS or bool(lost or twice or figures.unasked))
+    found = asyncio.run(main_async(options.charge_points, options.seconds))
+    shown = [rows(each) for each in found.values()]
+    title = f"{options.charge_points} charge points, {options.seconds:.0f} s"
+    print(f"| {title} | {' | '.join(found)} |")
+    print("| --- | ---: | ---: |")
+    for label in shown[0]:
+        print(f"| {label} | {' | '.join(each[label] for each in shown)} |")
+    sys.exit(any(each.has_failed for each in found.values()))
 
 
 if __name__ == "__main__":

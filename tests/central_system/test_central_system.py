@@ -8,7 +8,11 @@ from unittest.mock import patch
 
 import pytest
 
-from custom_components.nexblue_local.central_system import charge_point, conversation
+from custom_components.nexblue_local.central_system import (
+    charge_point,
+    conversation,
+    server,
+)
 from custom_components.nexblue_local.central_system.errors import CommandError, ErrorKey
 from custom_components.nexblue_local.central_system.events import (
     Discovered,
@@ -20,7 +24,7 @@ from custom_components.nexblue_local.central_system.server import CentralSystem
 from custom_components.nexblue_local.central_system.tolerance import ErrorCode, Status
 from custom_components.nexblue_local.ledger.session import EndReason
 
-from .fakes import CARD, ID, Charger, Home, settled, shown
+from .fakes import CARD, ID, Charger, Home, settled, shown, until
 
 
 async def test_a_session(home: Home, charger: Charger) -> None:
@@ -67,6 +71,8 @@ async def test_not_adopted(home: Home) -> None:
         assert error.value.key is ErrorKey.NOT_ADOPTED
         assert home.seen(Discovered)[-1].boot.model == "Delta Max"
         assert not charger.unread
+        await central.adopt("OTHER", "OTHER")
+        assert set(home.disk["charge_points"]) == {"OTHER"}
         await central.adopt(ID, "SERIAL")
         assert (await charger.receive())[2:] == [
             "TriggerMessage",
@@ -75,7 +81,7 @@ async def test_not_adopted(home: Home) -> None:
         assert (await charger.boot())["status"] == "Accepted"
     assert home.disk["charge_points"][ID]["charger_id"] == "SERIAL"
     await central.forget(ID)
-    assert not home.disk["charge_points"]
+    assert set(home.disk["charge_points"]) == {"OTHER"}
     async with Charger(central) as charger:
         assert (await charger.boot())["status"] == "Pending"
     assert ID not in central.charge_points
@@ -198,6 +204,56 @@ async def test_a_flood_is_read_slowly(charger: Charger) -> None:
         assert loop.time() - began > 9 / 50
 
 
+async def test_a_pause_allows_no_larger_burst() -> None:
+    """However long nothing came, so many messages are read at once."""
+    now = 0.0
+    bucket = conversation.TokenBucket(lambda: now)
+    now = 1e6
+    for _ in range(conversation.BURST):
+        await bucket.take()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await bucket.take()
+
+
+async def test_a_charge_point_that_takes_no_data(charger: Charger) -> None:
+    """Its connection is closed."""
+    never = asyncio.Event()
+    with (
+        patch.object(charger.socket, "send", lambda _: never.wait()),
+        patch.object(conversation, "SEND_TIMEOUT", 0.05),
+    ):
+        charger.request("Heartbeat")
+        await until(lambda: not charger.seen_by_us.state.is_connected)
+    assert charger.socket.is_closed
+
+
+async def test_a_connection_that_does_not_close(charger: Charger) -> None:
+    """The next one is served all the same, and the old one is given up."""
+    never = asyncio.Event()
+    with (
+        patch.object(charger.socket, "close", never.wait),
+        patch.object(conversation, "CLOSE_TIMEOUT", 1.0),
+    ):
+        async with asyncio.timeout(5), Charger(charger.central) as newer:
+            async with asyncio.timeout(0.8):
+                assert "currentTime" in await newer.call("Heartbeat")
+
+
+async def test_close_does_not_wait_forever(charger: Charger) -> None:
+    """A conversation that does not end is given up."""
+    never = asyncio.Event()
+    with (
+        patch.object(charger.socket, "send", lambda _: never.wait()),
+        patch.object(server, "CLOSE_TIMEOUT", 0.05),
+    ):
+        charger.request("Heartbeat")
+        await settled()
+        async with asyncio.timeout(5):
+            await charger.central.close()
+        assert not charger.central._conversations
+
+
 async def test_a_new_connection_replaces_the_old_one(charger: Charger) -> None:
     """There is one connection for each charge point."""
     async with Charger(charger.central) as newer:
@@ -222,6 +278,29 @@ async def test_an_internal_error(
     assert home.disk["transaction_number"] == number
     assert len(home.seen(TransactionStarted)) == 1
     assert "disk full" in caplog.text
+
+
+@pytest.mark.parametrize(("minutes", "times"), [(4, 1), (6, 2)])
+async def test_presented_once(
+    home: Home, charger: Charger, minutes: int, times: int
+) -> None:
+    """A card that is authorized and starts soon after was presented once."""
+    await charger.call("Authorize", idTag=CARD)
+    home.time += timedelta(minutes=minutes)
+    await charger.start(idTag=CARD.lower())
+    assert len(home.seen(TagPresented)) == times
+
+
+async def test_one_write_for_several(home: Home, central: CentralSystem) -> None:
+    """What changes while something is written is written together."""
+    home.may_write.clear()
+    saves = home.saves
+    tasks = [asyncio.create_task(central.adopt(f"CP{n}", f"CP{n}")) for n in range(5)]
+    await settled()
+    home.may_write.set()
+    await asyncio.gather(*tasks)
+    assert home.saves == saves + 2
+    assert len(home.disk["charge_points"]) == 6
 
 
 async def test_its_end_does_not_wait_for_the_request(

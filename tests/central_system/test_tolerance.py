@@ -169,6 +169,15 @@ def test_numbers(value: object, expected: float | None) -> None:
     assert number(value) == expected
 
 
+def test_integers_and_texts() -> None:
+    """Integers of OCPP have 32 bits; texts are without what could not be stored."""
+    assert integer("7.0") == 7
+    assert integer(7.5) is integer(2**31) is None
+    assert integer(2**31 - 1) == 2**31 - 1
+    assert text(" a\0b ") == "ab"
+    assert text("\0") is None
+
+
 def test_names() -> None:
     """Each name of OCPP 1.6 is known, however it is spelled."""
     assert status("SuspendedEVSE") is Status.SUSPENDED_EVSE

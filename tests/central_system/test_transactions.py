@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.nexblue_local.central_system.events import (
+    TagPresented,
     TransactionEnded,
     TransactionStarted,
 )
@@ -14,6 +15,7 @@ from custom_components.nexblue_local.central_system.server import CentralSystem
 from custom_components.nexblue_local.central_system.transactions import (
     MAX_OPEN,
     Transaction,
+    TransactionNumbers,
     Transactions,
 )
 from custom_components.nexblue_local.ledger.session import EndReason
@@ -76,34 +78,6 @@ async def test_repeats_without_a_clock(charger: Charger) -> None:
     assert await charger.start(**start) == first
     await charger.stop(first["transactionId"], 100)
     assert await charger.start(**start) != first
-
-
-@pytest.mark.parametrize("is_answered", [False, True])
-async def test_cut(home: Home, charger: Charger, *, is_answered: bool) -> None:
-    """Each message is repeated after a cut, before or after its answer."""
-
-    async def twice(action: str, **payload: object) -> Any:
-        async with Charger(charger.central) as first:
-            first.request(action, **payload)
-            if is_answered:
-                await settled()
-        async with Charger(charger.central) as second:
-            return await second.call(action, **payload)
-
-    now = shown(home.time)
-    await twice("BootNotification", chargePointVendor="N", chargePointModel="D")
-    await twice("Authorize", idTag=CARD)
-    await twice("StatusNotification", connectorId=1, status="Preparing")
-    start = {"connectorId": 1, "idTag": CARD, "meterStart": 10, "timestamp": now}
-    number = (await twice("StartTransaction", **start))["transactionId"]
-    values = [{"timestamp": now, "sampledValue": [{"value": "50"}]}]
-    await twice("MeterValues", connectorId=1, meterValue=values)
-    stop = {"transactionId": number, "meterStop": 70, "timestamp": now}
-    assert await twice("StopTransaction", **stop) == {}
-    [session] = home.ledger.sessions()
-    assert session.energy_wh == 60
-    assert len(home.seen(TransactionStarted)) == 1
-    assert len(home.seen(TransactionEnded)) == 1
 
 
 async def test_killed_before_the_answer(home: Home, central: CentralSystem) -> None:
@@ -192,6 +166,8 @@ async def test_stop_that_never_came(home: Home, charger: Charger) -> None:
     values = [{"timestamp": shown(home.time), "sampledValue": [{"value": "900"}]}]
     await charger.call("MeterValues", transactionId=first, meterValue=values)
     ended_at = home.time
+    values[0]["timestamp"] = shown(home.time - timedelta(minutes=1))
+    await charger.call("MeterValues", transactionId=first, meterValue=values)
     home.time += timedelta(hours=1)
     second = (await charger.start(meterStart=1000))["transactionId"]
     [session] = home.ledger.sessions()
@@ -199,10 +175,68 @@ async def test_stop_that_never_came(home: Home, charger: Charger) -> None:
     assert session.is_reconstructed
     assert charger.seen_by_us.state.transaction is not None
     assert charger.seen_by_us.state.transaction.number == second
-    await charger.stop(first, 950, timestamp=shown(home.time))
+    for _ in range(2):
+        await charger.stop(first, 950, timestamp=shown(home.time))
+    assert len(home.seen(TransactionEnded)) == 2
     [session] = home.ledger.sessions()
     assert (session.end, session.energy_wh) == (home.time, 950)
     assert not session.is_reconstructed
+
+
+async def test_stop_before_its_start(home: Home, charger: Charger) -> None:
+    """A clock that was set back meanwhile makes no session of negative duration."""
+    number = (await charger.start(timestamp=shown(home.time)))["transactionId"]
+    await charger.stop(number, 5, timestamp=shown(home.time - timedelta(minutes=1)))
+    [session] = home.ledger.sessions()
+    assert session.start == session.end == home.time
+
+
+async def test_start_whose_predecessor_could_not_be_stored(
+    home: Home, charger: Charger
+) -> None:
+    """The newer of two open transactions is the present one."""
+    first = (await charger.start())["transactionId"]
+    home.can_record = False
+    assert await charger.start(meterStart=5) == "InternalError"
+    values = [{"sampledValue": [{"value": "25"}]}]
+    await charger.call("MeterValues", connectorId=1, meterValue=values)
+    transaction = charger.seen_by_us.state.transaction
+    assert transaction is not None
+    assert (transaction.number, transaction.energy) == (first + 1, 20)
+    home.can_record = True
+    assert (await charger.start(meterStart=5))["transactionId"] == first + 1
+    assert [each.transaction_id for each in home.ledger.sessions()] == [first]
+
+
+async def test_stop_without_a_number_of_several(home: Home, charger: Charger) -> None:
+    """It cannot be known which is meant, so it is a record of its own."""
+    for connector in (1, 2):
+        await charger.start(connectorId=connector)
+    await charger.stop(-1, 9)
+    assert len(home.disk["charge_points"][ID]["transactions"]["open"]) == 2
+    assert [each.is_reconstructed for each in home.ledger.sessions()] == [True]
+
+
+async def test_stop_that_says_nothing(home: Home, charger: Charger) -> None:
+    """It ends the one that is open, not another one that was ended for it."""
+    for meter in (0, 100):
+        await charger.start(meterStart=meter)
+    await charger.call("StopTransaction", transactionId=-1)
+    assert charger.seen_by_us.state.transaction is None
+    assert len(home.ledger.sessions()) == 2
+
+
+async def test_readings_are_stored(home: Home, charger: Charger) -> None:
+    """Every few minutes, so that a restart loses little of them."""
+    await charger.start()
+    saves = home.saves
+    for minute in range(12):
+        home.time += timedelta(minutes=1)
+        values = [{"sampledValue": [{"value": str(100 * minute)}]}]
+        await charger.call("MeterValues", connectorId=1, meterValue=values)
+    assert home.saves == saves + 2
+    [transaction] = home.disk["charge_points"][ID]["transactions"]["open"]
+    assert transaction["energy"] == 1100
 
 
 async def test_open_transactions_are_bounded(home: Home, charger: Charger) -> None:
@@ -229,6 +263,9 @@ async def test_an_hour_offline(home: Home, charger: Charger) -> None:
             status="Preparing",
             timestamp=shown(home.time),
         )
+        sampled = [{"value": 3000, "measurand": "Power.Active.Import"}]
+        values = [{"timestamp": shown(home.time), "sampledValue": sampled}]
+        await again.call("MeterValues", connectorId=1, meterValue=values)
         number = (await again.start(meterStart=0, timestamp=shown(begin)))[
             "transactionId"
         ]
@@ -248,8 +285,9 @@ async def test_an_hour_offline(home: Home, charger: Charger) -> None:
         )
         await again.stop(number, 800, timestamp=shown(end))
         state = again.seen_by_us.state
-    assert state.meter_values.power is None
+    assert state.meter_values.power == 3000
     assert state.status == "preparing"
+    assert not home.seen(TagPresented)
     [session] = home.ledger.sessions()
     assert (session.start, session.end) == (begin, end)
     assert (session.energy_wh, session.peak_w) == (800, 5000)
@@ -293,17 +331,26 @@ async def test_times_that_are_none(home: Home, charger: Charger, time: object) -
     assert session.start == session.end == home.time
 
 
+async def test_a_clock_that_is_lost(home: Home, charger: Charger) -> None:
+    """Once it shows 1970, what it shows next may be wrong, too."""
+    await charger.call("StatusNotification", status="Available", timestamp=shown(START))
+    number = (await charger.start(timestamp="1970-01-01T00:00:00Z"))["transactionId"]
+    home.time += timedelta(hours=1)
+    await charger.stop(number, 5, timestamp=shown(START - timedelta(hours=1)))
+    assert [each.end for each in home.ledger.sessions()] == [home.time]
+
+
 async def test_another_time_zone(home: Home, charger: Charger) -> None:
     """A time with an offset is a good one."""
-    number = (await charger.start(timestamp="2026-11-26T13:02:00+01:00"))[
-        "transactionId"
-    ]
+    started = await charger.start(timestamp="2026-11-26T13:02:00+01:00")
     home.time += timedelta(hours=1)
-    await charger.stop(number, 5, timestamp="2026-11-26T07:30:00-05:30")
+    stop = {"timestamp": "2026-11-26T07:30:00-05:30"}
+    await charger.stop(started["transactionId"], 5, **stop)
     [session] = home.ledger.sessions()
     # Two minutes fast is not in the future.
     assert session.start == START
     assert session.end == START + timedelta(hours=1)
+    assert await charger.start(timestamp="2026-11-26T13:02:00+01:00") == started
 
 
 @pytest.mark.parametrize(
@@ -313,8 +360,11 @@ async def test_another_time_zone(home: Home, charger: Charger) -> None:
         ([0, 50, 300], 400, 400),  # restarts at 0, though the start says otherwise
         ([1200, 0, 100, 300], 350, 550),  # restarts in the middle
         ([1200, 0, 1300], 1400, 400),  # a glitch
+        ([1200, 0, 1300, 5, 1400], 1500, 500),  # two of them
+        ([1200], 150, 350),  # restarts, as only the stop shows
         ([1200], 0, 200),  # the meter failed
         ([1200], 4_294_967_295, 200),  # none
+        ([1200], -5, 200),
         ([], 1700, 700),
         ([], None, 0),
     ],
@@ -333,6 +383,17 @@ async def test_meters(
         await charger.call("MeterValues", connectorId=1, meterValue=values)
     await charger.call("StopTransaction", transactionId=number, meterStop=stop)
     assert [each.energy_wh for each in home.ledger.sessions()] == [energy]
+
+
+async def test_peak_power(home: Home, charger: Charger) -> None:
+    """It is the highest that a charger can have."""
+    number = (await charger.start())["transactionId"]
+    for power in ("5000", "7400", "-1", "1e9", "nan", "3000"):
+        sampled = [{"value": power, "measurand": "Power.Active.Import"}]
+        values = [{"sampledValue": sampled}]
+        await charger.call("MeterValues", connectorId=1, meterValue=values)
+    await charger.stop(number, 0)
+    assert [each.peak_w for each in home.ledger.sessions()] == [7400]
 
 
 async def test_rejected_tag(home: Home, charger: Charger) -> None:
@@ -367,6 +428,22 @@ async def test_rejected_tag(home: Home, charger: Charger) -> None:
 def test_damaged_storage(stored: object) -> None:
     """What was stored and cannot be understood is dropped."""
     assert not Transactions.from_dict(stored).open
+
+
+def test_a_time_without_a_zone_in_the_storage() -> None:
+    """It could not be compared with others, so the transaction is dropped."""
+    transaction = Transaction(number=7, tag=CARD, name="Blue", start=START, seen=START)
+    stored = transaction.as_dict()
+    assert len(Transactions.from_dict({"open": [stored]}).open) == 1
+    stored["start"] = "2026-11-26T12:00:00"
+    assert not Transactions.from_dict({"open": [stored]}).open
+
+
+@pytest.mark.parametrize("stored", [None, 0, -5, "many", 2**31])
+def test_damaged_number(stored: object) -> None:
+    """The next one is higher than any that was given before, and fits."""
+    minute = START.timestamp() / 60
+    assert TransactionNumbers(stored, START).next() == minute + 1
 
 
 def test_stored_and_back() -> None:

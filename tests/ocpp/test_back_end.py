@@ -159,18 +159,6 @@ async def test_refused(
         assert ("WWW-Authenticate" in response.headers) is is_unauthorized
 
 
-async def test_wrong_passwords(hass: HomeAssistant, url: str) -> None:
-    """There is one repair issue, until the charge point has the right password."""
-    issues = ir.async_get(hass)
-    async with aiohttp.ClientSession() as client:
-        statuses = []
-        for _ in range(8):
-            async with client.get(f"{url}/{ID}", headers=headers("wrong")) as response:
-                statuses.append(response.status)
-        assert statuses == [401] * 5 + [429] * 3
-        assert issues.async_get_issue(DOMAIN, WRONG_PASSWORD)
-
-
 async def test_issue_goes(hass: HomeAssistant, url: str) -> None:
     """The issue goes when its charge point connects, not with another one."""
     issues = ir.async_get(hass)

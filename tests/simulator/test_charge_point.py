@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 import pytest
 
-from benchmarks.ocpp_server import web_server
 from custom_components.nexblue_local.central_system.charge_point import (
     ChargePoint as Seen,
 )
@@ -19,6 +18,7 @@ from custom_components.nexblue_local.modbus.errors import Refused
 from custom_components.nexblue_local.modbus.transport import Connection
 from simulator import Car, ChargePoint, Simulator
 from tests.central_system.fakes import CARD, PASSWORD, Home
+from tests.central_system.web import web_server
 from tests.conftest import SERIAL
 
 START_STOP = 1006

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Final, Self
 
 from ocpp.v16.enums import AuthorizationStatus
@@ -170,6 +171,11 @@ class Transaction:
             if value is not None
         }
 
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """Return what is stored of it after its end, when nothing changes any more."""
+        return self.as_dict()
+
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Return a stored transaction; raises ArithmeticError, TypeError, ValueError."""
@@ -271,7 +277,7 @@ class Transactions:
         """Return what is stored."""
         return {
             "open": [each.as_dict() for each in self.open],
-            "ended": [each.as_dict() for each in self.ended],
+            "ended": [each.record for each in self.ended],
         }
 
     @classmethod
