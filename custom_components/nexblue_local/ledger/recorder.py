@@ -127,6 +127,9 @@ class Recorder:
             # that runs gets rid of it at its end.
             self._replace(without(within[0], transaction))
         self._ledger.put(transaction)
+        if self.counters is None:
+            # The transactions are all that is known of the charger.
+            self.last_ended = self._ledger.last_ended(self._charger_id)
 
     def _joined(self, session: Session) -> Session:
         """Return a session that ended, with the transactions that were in it.
