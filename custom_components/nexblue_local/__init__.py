@@ -19,7 +19,7 @@ from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.typing import ConfigType
 
 from .address import modbus_address
-from .charge_points import CHARGE_POINT_KEYS, async_unlink
+from .charge_points import CHARGE_POINT_KEYS, async_adopt, async_unlink
 from .const import CONF_CHARGE_POINT_ID, DOMAIN
 from .controller import ChargerController
 from .coordinator import (
@@ -105,8 +105,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> boo
         return await _setup_site(hass, entry)
     if is_ocpp(entry):
         return await _setup_ocpp(hass, entry)
+    await async_adopt(hass, entry)
     if has_ocpp_only(entry):
-        await async_setup_ocpp_only(hass, entry)
+        async_setup_ocpp_only(hass, entry)
         await hass.config_entries.async_forward_entry_setups(entry, OCPP_ONLY_PLATFORMS)
         return True
     return await _setup_charger(hass, entry)

@@ -10,7 +10,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceInfo
 
 from .address import modbus_address
-from .charge_points import async_adopt, async_charge_point, async_follow
+from .charge_points import async_charge_point, async_follow
 from .const import DOMAIN
 from .coordinator import NexBlueRuntimeData
 from .domain_data import async_get_domain_data
@@ -44,16 +44,14 @@ def has_ocpp_only(entry: ConfigEntry[Any]) -> bool:
     return charge_point_id(entry) is not None and modbus_address(entry) is None
 
 
-async def async_setup_ocpp_only(
-    hass: HomeAssistant, entry: OcppChargerConfigEntry
-) -> None:
+@callback
+def async_setup_ocpp_only(hass: HomeAssistant, entry: OcppChargerConfigEntry) -> None:
     """Set up a charger without Modbus, also while there is no OCPP back end.
 
     It is the charger that connects: there is nothing to try again, and until it is
     connected its entities are unavailable.
     """
     assert entry.unique_id is not None
-    await async_adopt(hass, entry)
     shown = _device_info(hass, entry)
     entry.runtime_data = OcppRuntimeData(
         recorder=async_get_domain_data(hass).sessions.recorder(entry.unique_id),
