@@ -8,15 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, override
 
 from homeassistant.components.binary_sensor import BinarySensorEntity
-from homeassistant.components.sensor import (
-    RestoreSensor,
-    SensorEntity,
-    SensorEntityDescription,
-)
+from homeassistant.components.sensor import SensorEntity, SensorEntityDescription
 from homeassistant.components.switch import SwitchEntity
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.restore_state import RestoredExtraData, RestoreEntity
 from homeassistant.helpers.typing import StateType
 
 from .binary_sensor import DESCRIPTIONS as BINARY_SENSORS, VEHICLE_CONNECTED
@@ -159,14 +156,24 @@ class OcppBinarySensor(ChargePointEntity, BinarySensorEntity):
         self._attr_is_on = IS_ON[self.entity_description.key](state)
 
 
-class OcppLifetimeEnergy(OcppSensor, RestoreSensor):
+class OcppLifetimeEnergy(OcppSensor, RestoreEntity):
     """The energy register, restored: the next reading may be that of the next session."""
+
+    @property
+    @override
+    def extra_restore_state_data(self) -> RestoredExtraData:
+        """Return what is stored.
+
+        It is not called `native_value`, with which the first reads over Modbus are
+        compared: that register may be another one.
+        """
+        return RestoredExtraData({"energy_register": self._attr_native_value})
 
     @override
     async def async_added_to_hass(self) -> None:
         """Restore the last reading, and follow the charge point."""
-        if (last := await self.async_get_last_sensor_data()) is not None:
-            value = last.native_value
+        if (last := await self.async_get_last_extra_data()) is not None:
+            value = last.as_dict().get("energy_register")
             if isinstance(value, int | float):
                 self._attr_native_value = value
         await super().async_added_to_hass()

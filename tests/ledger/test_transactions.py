@@ -138,3 +138,16 @@ def test_without_counters() -> None:
     bench.recorder.end_transaction(again)
     [session] = bench.ledger.sessions()
     assert session == again
+
+
+def test_of_two_connectors() -> None:
+    """Without counters, transactions at the same time keep their energies."""
+    bench = Bench()
+    start = bench.now
+    end = start + timedelta(hours=2)
+    inner = transaction(8, start + timedelta(minutes=20), end, 7_000)
+    outer = transaction(7, start, end, 11_000)
+    for each in (inner, outer, inner):
+        bench.recorder.end_transaction(each)
+    assert bench.ledger.sessions() == [outer, inner]
+    assert bench.recorder.last_ended == inner

@@ -25,6 +25,7 @@ from custom_components.nexblue_local.config_flow import NexBlueConfigFlow
 from custom_components.nexblue_local.const import (
     CONF_CHARGE_POINT_ID,
     CONF_MODBUS,
+    CONF_START_AUTOMATICALLY,
     DOMAIN,
 )
 from custom_components.nexblue_local.diagnostics import (
@@ -243,7 +244,6 @@ async def test_same_serial_number(hass: HomeAssistant, url: str) -> None:
         assert (await discovered(hass, second.id))["step_id"] == "charge_point"
         other = await add(hass, second, {"charger": NEW_CHARGER})
         assert (one.unique_id, other.unique_id) == (SERIAL_NUMBER, second.id)
-        await until(lambda: len(er.async_get(hass).entities) > 50)
         assert len(dr.async_get(hass).devices) == 2
 
 
@@ -289,10 +289,24 @@ async def test_what_needs_modbus(
             each.translation_key for each in entities
         }
         diagnostics = await async_get_config_entry_diagnostics(hass, site)
-        assert diagnostics["chargers"] == {} or not diagnostics["chargers"]
+        assert not diagnostics["chargers"]
         # Removing the site has nothing to end at this charger.
         await hass.config_entries.async_remove(site.entry_id)
         assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_start_automatically(
+    hass: HomeAssistant, url: str, back_end: MockConfigEntry
+) -> None:
+    """Without a charge mode, each vehicle that waits is started if the user wants that."""
+    async with connected(url) as charger:
+        await add(hass, charger)
+    wanted = ocpp_entry(**{CONF_START_AUTOMATICALLY: True})
+    hass.config_entries.async_update_entry(back_end, data=wanted.data)
+    await hass.config_entries.async_reload(back_end.entry_id)
+    async with connected(url) as charger:
+        await charger.status("Preparing")
+        await until(lambda: state(hass, SWITCH).state == STATE_ON)
 
 
 async def test_diagnostics(hass: HomeAssistant, url: str) -> None:
