@@ -212,6 +212,19 @@ class ChargePointEntity(Entity):
         await back_end.async_command(self._entry, command)
 
 
+class ReportedEntity(ChargePointEntity):
+    """Entity of what a charge point reports, available while that is connected.
+
+    A charge point leaves out what has not changed, so no value is too old until then.
+    """
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return whether the charge point is connected."""
+        return self._state is not None and self._state.is_connected
+
+
 class ConnectedSensor(ChargePointEntity, BinarySensorEntity):
     """Whether the charge point is connected; also if there is no back end."""
 
@@ -221,16 +234,10 @@ class ConnectedSensor(ChargePointEntity, BinarySensorEntity):
         self._attr_is_on = self._state is not None and self._state.is_connected
 
 
-class ChargePointSensor(ChargePointEntity, SensorEntity):
+class ChargePointSensor(ReportedEntity, SensorEntity):
     """Sensor of a charge point."""
 
     entity_description: ChargePointSensorDescription
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Return whether the charge point is connected."""
-        return self._state is not None and self._state.is_connected
 
     @override
     def _update_from(self, state: ChargePointState) -> None:

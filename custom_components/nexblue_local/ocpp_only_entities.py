@@ -22,7 +22,7 @@ from .central_system.state import ChargePointState
 from .central_system.tolerance import ErrorCode, Status
 from .ledger.recorder import Recorder
 from .modbus.enums import ChargePointState as ModbusStatus
-from .ocpp_entities import ChargePointEntity
+from .ocpp_entities import ChargePointEntity, ReportedEntity
 from .ocpp_only import OcppChargerConfigEntry
 from .sensor import (
     DESCRIPTIONS as SENSORS,
@@ -124,32 +124,16 @@ IS_ON: Final[Mapping[str, Callable[[ChargePointState], bool | None]]] = {
 """The values of the binary sensors, by key."""
 
 
-class OcppSensor(ChargePointEntity, SensorEntity):
-    """Sensor of what the charge point reports.
-
-    A charge point leaves out what has not changed, so no value is too old while it is
-    connected.
-    """
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Return whether the charge point is connected."""
-        return self._state is not None and self._state.is_connected
+class OcppSensor(ReportedEntity, SensorEntity):
+    """Sensor of what the charge point reports."""
 
     @override
     def _update_from(self, state: ChargePointState) -> None:
         self._attr_native_value = VALUES[self.entity_description.key](state)
 
 
-class OcppBinarySensor(ChargePointEntity, BinarySensorEntity):
+class OcppBinarySensor(ReportedEntity, BinarySensorEntity):
     """Binary sensor of what the charge point reports."""
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Return whether the charge point is connected."""
-        return self._state is not None and self._state.is_connected
 
     @override
     def _update_from(self, state: ChargePointState) -> None:

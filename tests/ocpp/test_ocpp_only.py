@@ -134,8 +134,7 @@ async def test_session(
             ("Temperature", "C", 41, None),
         )
         # What did not change is left out.
-        charger.meter = 2345
-        await charger.measure(("Energy.Active.Import.Register", "Wh", 2345, None))
+        await charger.measure_energy(2345)
         for key, value in {
             f"binary_sensor.{PREFIX}_charging": STATE_ON,
             f"sensor.{PREFIX}_power": "3680.0",
@@ -149,21 +148,23 @@ async def test_session(
             SWITCH: STATE_ON,
         }.items():
             assert state(hass, key).state == value, key
+        charger.meter = 2347
         await act(hass, "switch.turn_off", SWITCH)
         await until(lambda: state(hass, STATUS).state == "finishing")
         for key, value in {
             f"sensor.{PREFIX}_power": "0.0",
             f"sensor.{PREFIX}_current_l1": "0.0",
             f"sensor.{PREFIX}_voltage_l1": "229.4",
-            f"sensor.{PREFIX}_last_session_energy": "2.345",
-            ENERGY: "2.345",
+            f"sensor.{PREFIX}_last_session_energy": "2.347",
+            f"sensor.{PREFIX}_lifetime_energy": "2.347",
+            ENERGY: "2.347",
             SWITCH: STATE_OFF,
         }.items():
             assert state(hass, key).state == value, key
         event = state(hass, f"event.{PREFIX}_charging_session")
         assert event.attributes["event_type"] == "ended"
         [session] = await sessions(hass)
-        assert session["energy"] == event.attributes["energy"] == 2.345
+        assert session["energy"] == event.attributes["energy"] == 2.347
         assert (session["tag"], session["end_reason"]) == ("Blue card", "remote")
         assert session["is_accepted"]
         with pytest.raises(HomeAssistantError, match="No charging session"):
@@ -172,7 +173,7 @@ async def test_session(
         await until(lambda: state(hass, SWITCH).state == STATE_ON)
     await until(lambda: state(hass, STATUS).state == STATE_UNAVAILABLE)
     assert state(hass, f"sensor.{PREFIX}_power").state == STATE_UNAVAILABLE
-    assert state(hass, f"sensor.{PREFIX}_last_session_energy").state == "2.345"
+    assert state(hass, f"sensor.{PREFIX}_last_session_energy").state == "2.347"
     with pytest.raises(HomeAssistantError, match="not connected by OCPP"):
         await act(hass, "switch.turn_off", SWITCH)
 
