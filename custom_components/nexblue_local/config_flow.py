@@ -557,7 +557,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         data: dict[str, Any] = {CONF_CHARGE_POINT_ID: self._charge_point}
         for flow in self._async_in_progress():
             discovered = flow["context"].get("unique_id") or ""
-            address = flow["context"]["title_placeholders"]
+            # A flow that the user began has no placeholders.
+            address = flow["context"].get("title_placeholders", {})
             if (
                 discovered.casefold() == unique_id.casefold()
                 and CONF_UNIT_ID in address

@@ -7,6 +7,7 @@ from typing import Any
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
+    SOURCE_USER,
     SOURCE_ZEROCONF,
     ConfigEntryState,
 )
@@ -54,7 +55,7 @@ async def discovered(hass: HomeAssistant, charge_point_id: str = ID) -> Any:
         return [
             flow
             for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN)
-            if flow["context"]["unique_id"] == f"ocpp_{charge_point_id}"
+            if flow["context"].get("unique_id") == f"ocpp_{charge_point_id}"
         ]
 
     [flow] = await until(flows)
@@ -481,15 +482,22 @@ async def test_modbus_joins(
 async def test_both_discovered(
     hass: HomeAssistant, url: str, simulator: Simulator
 ) -> None:
-    """Discovered over both links, it is added once, with both."""
+    """Discovered over both links, it is added once, with both.
+
+    A menu that the user left open does not matter.
+    """
     flow = await announce(hass, simulator)
     assert flow["step_id"] == "zeroconf_confirm"
+    menu = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
     async with connected(url, serial_number=SERIAL.lower()) as charger:
         entry = await add(hass, charger)
         assert entry.unique_id == SERIAL
         assert entry.data == {CONF_CHARGE_POINT_ID: ID, **entry_data(simulator)}
         assert await charger.boot() == "Accepted"
-        assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        [left] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        assert left["flow_id"] == menu["flow_id"]
 
 
 async def test_added_by_modbus_meanwhile(
