@@ -11,7 +11,13 @@ from homeassistant.config_entries import (
     SOURCE_ZEROCONF,
     ConfigEntryState,
 )
-from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.const import (
+    CONF_PORT,
+    STATE_OFF,
+    STATE_ON,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -32,13 +38,16 @@ from custom_components.nexblue_local.const import (
 from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
 )
+from custom_components.nexblue_local.ocpp_config import PATH
 from custom_components.nexblue_local.ocpp_flow import NEW_CHARGER
 from simulator import Simulator
 from tests.conftest import SERIAL, entry_data, user_enters
 from tests.site import GRID, site_entry
+from tests.test_triggers import automate, triggered
 
 from .conftest import ocpp_entry, set_up, state, until
 from .other_maker import ID, MODEL, VENDOR, OtherMaker, connected
+from .test_back_end import free_port
 from .test_entities import CARD, act, add_card
 
 PREFIX = "brightblu_jolt_home_plus"
@@ -309,6 +318,26 @@ async def test_start_automatically(
     async with connected(url) as charger:
         await charger.status("Preparing")
         await until(lambda: state(hass, SWITCH).state == STATE_ON)
+
+
+async def test_triggers(hass: HomeAssistant, socket_enabled: None) -> None:
+    """Triggers are those of a charger with Modbus."""
+    port = free_port()
+    await set_up(hass, ocpp_entry(**{CONF_PORT: port}))
+    async with connected(f"http://127.0.0.1:{port}{PATH}") as charger:
+        await add(hass, charger)
+        await charger.status("Available")
+        [device] = list(dr.async_get(hass).devices)
+        names = ("vehicle_connected", "started_charging", "fault", "session_ended")
+        calls = await automate(hass, device.id, *names)
+        await charger.status("Preparing")
+        await charger.start_transaction("nobody")
+        await charger.status("Charging")
+        await charger.measure_energy(700)
+        await charger.status("VentError")
+        await charger.stop_transaction(Reason.other)
+        await hass.async_block_till_done()
+        assert triggered(calls) == list(names)
 
 
 async def test_diagnostics(hass: HomeAssistant, url: str) -> None:
