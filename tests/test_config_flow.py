@@ -176,6 +176,7 @@ async def test_zeroconf(hass: HomeAssistant, simulator: Simulator) -> None:
         "name": "NexBlue Delta Max",
         "host": HOST,
         "port": str(simulator.port),
+        "unit_id": str(simulator.unit_id),
     }
     assert flow["context"]["unique_id"] == SERIAL
     # Home Assistant deprecated this flag, which nothing reads.
@@ -539,9 +540,8 @@ async def test_ignored_charger_that_moved(
 async def test_reconfigure_without_an_address(
     hass: HomeAssistant, simulator: Simulator
 ) -> None:
-    """An entry without a Modbus address is not set up until it gets one."""
-    data = {"charge_point_id": "charger"}
-    entry = MockConfigEntry(domain=DOMAIN, unique_id=SERIAL, data=data)
+    """An entry without a Modbus address or OCPP is not set up until it gets one."""
+    entry = MockConfigEntry(domain=DOMAIN, unique_id=SERIAL)
     entry.add_to_hass(hass)
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.reason is not None
@@ -553,7 +553,7 @@ async def test_reconfigure_without_an_address(
     assert result["reason"] == "reconfigure_successful"
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
-    assert entry.data == {**data, **entry_data(simulator)}
+    assert entry.data == entry_data(simulator)
 
 
 async def test_reconfigure(

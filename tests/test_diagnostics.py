@@ -124,10 +124,8 @@ async def test_host_name(
 
 
 async def test_no_address(hass: HomeAssistant, tmp_path: Path) -> None:
-    """The diagnostics of an entry without a Modbus address contain the reason."""
-    entry = MockConfigEntry(
-        domain=DOMAIN, unique_id=SERIAL, data={"charge_point_id": "charger"}
-    )
+    """The diagnostics of an entry without an address contain the reason."""
+    entry = MockConfigEntry(domain=DOMAIN, unique_id=SERIAL)
     entry.add_to_hass(hass)
     await hass.config_entries.async_setup(entry.entry_id)
     text = await download(hass, entry, tmp_path / "file.json")

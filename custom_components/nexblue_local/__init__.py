@@ -20,7 +20,12 @@ from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.typing import ConfigType
 
 from .address import modbus_address
-from .charge_points import CHARGE_POINT_KEYS, async_start_automatically, async_unlink
+from .charge_points import (
+    CHARGE_POINT_KEYS,
+    async_adopt,
+    async_start_automatically,
+    async_unlink,
+)
 from .const import CONF_CHARGE_POINT_ID, DOMAIN
 from .controller import ChargerController
 from .coordinator import (
@@ -29,12 +34,18 @@ from .coordinator import (
     NexBlueRuntimeData,
     async_clear_issues,
     async_reset_in_use_timer,
+    is_modbus,
 )
 from .domain_data import async_get_domain_data
 from .links import async_open_modbus
 from .modbus.errors import BadAnswer, InUse, WrongCharger
 from .modbus.snapshot import Snapshot
 from .ocpp_config import charge_point_id, is_ocpp
+from .ocpp_only import (
+    PLATFORMS as OCPP_ONLY_PLATFORMS,
+    async_setup_ocpp_only,
+    has_ocpp_only,
+)
 from .repairs import async_delete_fuse_issue, async_delete_password_issue
 from .services import async_setup_services
 from .site import Site, SiteConfigEntry, async_end_site
@@ -101,6 +112,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> boo
         return await _setup_site(hass, entry)
     if is_ocpp(entry):
         return await _setup_ocpp(hass, entry)
+    await async_adopt(hass, entry)
+    if has_ocpp_only(entry):
+        async_setup_ocpp_only(hass, entry)
+        await hass.config_entries.async_forward_entry_setups(entry, OCPP_ONLY_PLATFORMS)
+        return True
     return await _setup_charger(hass, entry)
 
 
@@ -128,7 +144,7 @@ async def _setup_ocpp(hass: HomeAssistant, entry: OcppConfigEntry) -> bool:
 
 
 async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool:
-    """Set up a charger."""
+    """Set up a charger with Modbus, whatever its other links."""
     data = async_get_domain_data(hass)
     if cancel := data.retries.pop(entry.entry_id, None):
         cancel()
@@ -216,6 +232,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bo
     if is_ocpp(entry):
         await entry.runtime_data.async_stop()
         return True
+    # Its data may have got a Modbus address since.
+    if not is_modbus(entry):
+        return await hass.config_entries.async_unload_platforms(
+            entry, OCPP_ONLY_PLATFORMS
+        )
     async_reset_in_use_timer(hass, entry)
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
@@ -248,8 +269,8 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> No
 
 @callback
 def _remove_ocpp_link(hass: HomeAssistant, entry: NexBlueConfigEntry) -> None:
-    """Remove the OCPP link of a charger, with its entities."""
-    if charge_point_id(entry) is None:
+    """Remove the OCPP link of a charger, with its entities, unless it is the only one."""
+    if charge_point_id(entry) is None or has_ocpp_only(entry):
         return
     data = dict(entry.data)
     del data[CONF_CHARGE_POINT_ID]

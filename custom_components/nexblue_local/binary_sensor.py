@@ -200,6 +200,10 @@ async def async_setup_entry(
             [MeterLostSensor(entry=entry, description=METER_LOST_DESCRIPTION)]
         )
         return
+    if await async_add_charge_point(
+        hass, entry, Platform.BINARY_SENSOR, async_add_entities
+    ):
+        return
     async_add_entities(
         NexBlueBinarySensor(entry=entry, description=description)
         for description in DESCRIPTIONS
@@ -207,9 +211,6 @@ async def async_setup_entry(
     async_add_entities(
         NexBlueControlBinarySensor(entry=entry, description=description)
         for description in CONTROL_DESCRIPTIONS
-    )
-    await async_add_charge_point(
-        hass, entry, Platform.BINARY_SENSOR, async_add_entities
     )
 
 

@@ -47,11 +47,12 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the buttons of a charger."""
+    if await async_add_charge_point(hass, entry, Platform.BUTTON, async_add_entities):
+        return
     async_add_entities(
         NexBlueButton(entry=entry, description=description)
         for description in DESCRIPTIONS
     )
-    await async_add_charge_point(hass, entry, Platform.BUTTON, async_add_entities)
 
 
 class NexBlueButton(NexBlueControlEntity, ButtonEntity):

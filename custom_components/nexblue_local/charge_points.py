@@ -16,12 +16,13 @@ from homeassistant.helpers.importlib import async_import_module
 from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_CHARGE_POINT_ID, DOMAIN
+from .coordinator import is_modbus
 from .ocpp_config import charge_point_id
 
 if TYPE_CHECKING:
     from .central_system.charge_point import ChargePoint
     from .central_system.server import CentralSystem
-    from .coordinator import NexBlueConfigEntry
+    from .ocpp_only import AnyChargerConfigEntry
 
 
 class BackEnd(Protocol):
@@ -132,14 +133,24 @@ def async_start_automatically(hass: HomeAssistant, entry: ConfigEntry[Any]) -> N
 
 async def async_add_charge_point(
     hass: HomeAssistant,
-    entry: NexBlueConfigEntry,
+    entry: AnyChargerConfigEntry,
     platform: Platform,
     async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add the entities of a charger's charge point, if it has one."""
+) -> bool:
+    """Add the entities of a charger's charge point, if it has one.
+
+    Returns whether these are all that it has, because it has no Modbus.
+    """
+    has_ocpp_only = not is_modbus(entry)
+    modules = []
     if charge_point_id(entry) is not None:
-        module = await async_import_module(hass, f"{__package__}.ocpp_entities")
-        async_add_entities(module.entities(entry, platform))
+        modules.append("ocpp_entities")
+    if has_ocpp_only:
+        modules.append("ocpp_only_entities")
+    for name in modules:
+        module = await async_import_module(hass, f"{__package__}.{name}")
+        async_add_entities(module.entities(hass, entry, platform))
+    return has_ocpp_only
 
 
 async def async_link(
@@ -153,8 +164,15 @@ async def async_link(
     )
     if before not in (None, charge_point):
         await back_end.central.forget(before)
-    assert entry.unique_id is not None
-    await back_end.central.adopt(charge_point, entry.unique_id)
+    await async_adopt(hass, entry)
+
+
+async def async_adopt(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Accept the charge point of a charger; the back end does so itself when it starts."""
+    linked, back_end = charge_point_id(entry), hass.data.get(BACK_END)
+    if back_end is not None and linked is not None:
+        assert entry.unique_id is not None
+        await back_end.central.adopt(linked, entry.unique_id)
 
 
 async def async_unlink(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:

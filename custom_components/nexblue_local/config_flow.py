@@ -39,7 +39,12 @@ from .const import (
     SITE_UNIQUE_ID,
     SUBENTRY_TAG,
 )
-from .coordinator import NexBlueConfigEntry, charger_name
+from .coordinator import (
+    NexBlueConfigEntry,
+    async_loaded_modbus,
+    charger_name,
+    is_modbus,
+)
 from .domain_data import TurnedDown, async_get_domain_data
 from .energy_dashboard import async_energy_answers
 from .links import async_is_announced, async_read_identity
@@ -55,16 +60,19 @@ from .modbus.errors import (
     Refused,
 )
 from .modbus.registers import Identity
-from .ocpp_config import async_back_end_url, async_ocpp_entry, is_ocpp
+from .ocpp_config import async_back_end_url, async_ocpp_entry, charge_point_id, is_ocpp
 from .ocpp_flow import (
     CONF_CHARGER,
+    NEW_CHARGER,
     OCPP_SCHEMA,
     OCPP_TITLE,
     TagFlow,
     charger_schema,
     default_answers,
     find_errors,
+    telling_serial_number,
 )
+from .ocpp_only import has_ocpp_only
 from .options_flow import NexBlueOptionsFlow, whole_number
 from .phase_currents import ChargerLoad
 from .repairs import (
@@ -174,8 +182,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     """The answers of the form of the site, or of OCPP."""
     _charge_point: str
     """ID of a charge point that was discovered."""
-    _chargers: list[ConfigEntry[Any]]
-    """The chargers of which a charge point may be the OCPP link."""
+    _serial_number: str | None
+    """Serial number that the charge point reports, if it tells chargers apart."""
 
     @staticmethod
     @callback
@@ -188,8 +196,8 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
     @callback
     @override
     def async_supports_options_flow(cls, config_entry: ConfigEntry[Any]) -> bool:
-        """Return whether an entry has options, which is whether it is a charger."""
-        return is_charger(config_entry)
+        """Return whether an entry has options: those of a charger are about Modbus."""
+        return is_charger(config_entry) and not has_ocpp_only(config_entry)
 
     @classmethod
     @callback
@@ -221,6 +229,20 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         known = (entry.unique_id or "" for entry in self._async_current_entries())
         return next((s for s in known if s.casefold() == found.casefold()), found)
 
+    def _abort_if_charger_configured(self, address: ModbusAddress) -> None:
+        """Abort if the charger is set up, which gets the address.
+
+        One that was set up without Modbus has it from then on.
+        """
+        entry = self.hass.config_entries.async_entry_for_domain_unique_id(
+            DOMAIN, self.unique_id or ""
+        )
+        joins = entry is not None and has_ocpp_only(entry)
+        self._abort_if_unique_id_configured(
+            updates=address.as_entry_data(),
+            error="modbus_joined" if joins else "already_configured",
+        )
+
     async def _async_create(self, address: ModbusAddress) -> ConfigFlowResult:
         # The address was the unique ID while the charger could not be identified.
         self._async_abort_others(address.host)
@@ -236,7 +258,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         `async_on_create_entry` is not called for a charger that was ignored before.
         """
         entries = self._async_current_entries(include_ignore=False)
-        if not all(map(is_ocpp, entries)):
+        if not all(is_ocpp(entry) or has_ocpp_only(entry) for entry in entries):
             return None
         flow = await self.hass.config_entries.flow.async_init(
             DOMAIN, context={"source": SOURCE_USER}, data=ADD_SITE
@@ -275,7 +297,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None and not (errors := _clean_address(user_input)):
             address = ModbusAddress.from_form(user_input)
             if not (errors := await self._async_identify(address)):
-                self._abort_if_unique_id_configured(updates=address.as_entry_data())
+                self._abort_if_charger_configured(address)
                 return await self._async_create(address)
         return self.async_show_form(
             step_id="charger",
@@ -358,16 +380,13 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _charger_loads(self) -> list[ChargerLoad]:
         """Return what the chargers that can be read draw now."""
-        entries: list[NexBlueConfigEntry] = (
-            self.hass.config_entries.async_loaded_entries(DOMAIN)
-        )
         return [
             ChargerLoad.from_reading(
                 entry.runtime_data.coordinator.data.reading,
                 ChargerConfig.from_entry(entry),
             )
-            for entry in entries
-            if is_charger(entry) and entry.runtime_data.coordinator.last_update_success
+            for entry in async_loaded_modbus(self.hass)
+            if entry.runtime_data.coordinator.last_update_success
         ]
 
     async def _async_save_site(self) -> ConfigFlowResult:
@@ -441,39 +460,57 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured()
         if async_entry_of(self.hass, self._charge_point) is not None:
             return self.async_abort(reason="already_configured")
-        self._chargers = [
-            entry
-            for entry in async_charger_entries(self.hass)
-            if entry.source != SOURCE_IGNORE
-        ]
-        if not self._chargers:
-            # It is discovered again at its next message, when a charger is there.
-            return self.async_abort(reason="no_charger")
-        known = {self._charge_point.casefold()}
-        if serial_number := discovery_info["serial_number"]:
-            known = {serial_number.casefold()}
-        same = [e for e in self._chargers if (e.unique_id or "").casefold() in known]
-        self._chargers = same or self._chargers
+        self._serial_number = telling_serial_number(discovery_info["serial_number"])
         names = (discovery_info["vendor"], discovery_info["model"])
         self.context["title_placeholders"] = {
             "name": " ".join(filter(None, names)) or OCPP_TITLE,
             CONF_HOST: self._charge_point,
         }
-        if same:
+        return await self._async_ask_for_charger()
+
+    async def _async_ask_for_charger(self) -> ConfigFlowResult:
+        """Show the form about the charger that a charge point is."""
+        if self._same_charger() is not None:
             return await self.async_step_charge_point_confirm()
-        return await self.async_step_charge_point()
+        if self._chargers():
+            return await self.async_step_charge_point()
+        return await self.async_step_charge_point_new()
+
+    def _chargers(self) -> list[ConfigEntry[Any]]:
+        """Return the chargers of which a charge point may be the OCPP link."""
+        return [
+            entry
+            for entry in async_charger_entries(self.hass)
+            if entry.source != SOURCE_IGNORE
+        ]
+
+    def _same_charger(self) -> ConfigEntry[Any] | None:
+        """Return the charger with the serial number of the charge point.
+
+        None if that charger has another charge point: it may be another charger that
+        reports the same.
+        """
+        known = (self._serial_number or self._charge_point).casefold()
+        for entry in self._chargers():
+            if (entry.unique_id or "").casefold() == known:
+                return entry if charge_point_id(entry) is None else None
+        return None
 
     async def async_step_charge_point(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask which charger a charge point is."""
         if user_input is not None:
-            entry_id = user_input[CONF_CHARGER]
-            chosen = [e for e in self._chargers if e.entry_id == entry_id]
-            return await self._async_link(chosen[0])
+            chosen = user_input[CONF_CHARGER]
+            if chosen == NEW_CHARGER:
+                return await self._async_add_charge_point()
+            for entry in self._chargers():
+                if entry.entry_id == chosen:
+                    return await self._async_link(entry)
+            return await self._async_ask_for_charger()
         return self.async_show_form(
             step_id="charge_point",
-            data_schema=charger_schema(self._chargers),
+            data_schema=charger_schema(self._chargers()),
             description_placeholders=self._charge_point_placeholders(),
         )
 
@@ -481,13 +518,68 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Confirm that a charge point is the charger with the same serial number."""
+        if (same := self._same_charger()) is None:
+            # It was removed meanwhile.
+            return await self._async_ask_for_charger()
         if user_input is not None:
-            return await self._async_link(self._chargers[0])
+            return await self._async_link(same)
         return self.async_show_form(
             step_id="charge_point_confirm",
             description_placeholders=self._charge_point_placeholders()
-            | {"charger": escape_markdown(self._chargers[0].title)},
+            | {"charger": escape_markdown(same.title)},
         )
+
+    async def async_step_charge_point_new(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Confirm that a charge point is added as a charger."""
+        if user_input is not None:
+            return await self._async_add_charge_point()
+        return self.async_show_form(
+            step_id="charge_point_new",
+            description_placeholders=self._charge_point_placeholders(),
+        )
+
+    async def _async_add_charge_point(self) -> ConfigFlowResult:
+        """Add a charge point as a charger, with Modbus if that waits to be added."""
+        if self._same_charger() is not None:
+            # It was added meanwhile.
+            return await self.async_step_charge_point_confirm()
+        if BACK_END not in self.hass.data:
+            return self.async_abort(reason="ocpp_not_loaded")
+        unique_id = self._new_unique_id()
+        data: dict[str, Any] = {CONF_CHARGE_POINT_ID: self._charge_point}
+        for flow in self._async_in_progress():
+            discovered = flow["context"].get("unique_id") or ""
+            # A flow that the user began has no placeholders.
+            address = flow["context"].get("title_placeholders", {})
+            if (
+                discovered.casefold() == unique_id.casefold()
+                and CONF_UNIT_ID in address
+            ):
+                # As Modbus writes it.
+                unique_id = discovered
+                data |= ModbusAddress(
+                    address[CONF_HOST],
+                    int(address[CONF_PORT]),
+                    int(address[CONF_UNIT_ID]),
+                ).as_entry_data()
+        await self.async_set_unique_id(unique_id, raise_on_progress=False)
+        name = self.context["title_placeholders"]["name"]
+        return self.async_create_entry(
+            title=self._charge_point if name == OCPP_TITLE else name, data=data
+        )
+
+    def _new_unique_id(self) -> str:
+        """Return the serial number, or else what no other entry has: the ID."""
+        taken = {
+            (entry.unique_id or "").casefold()
+            for entry in self._async_current_entries(include_ignore=False)
+        } | {SITE_UNIQUE_ID, OCPP_UNIQUE_ID}
+        for unique_id in (self._serial_number, self._charge_point):
+            if unique_id is not None and unique_id.casefold() not in taken:
+                return unique_id
+        return f"{OCPP_UNIQUE_ID}_{self._charge_point}"
 
     def _charge_point_placeholders(self) -> dict[str, str]:
         name = self.context["title_placeholders"]["name"]
@@ -517,7 +609,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         present = modbus_address(entry)
         errors: dict[str, str] = {}
         if user_input is not None and not (errors := _clean_address(user_input)):
-            if entry.state is ConfigEntryState.LOADED:
+            if entry.state is ConfigEntryState.LOADED and is_modbus(entry):
                 # The new address may belong to the same charger, which accepts
                 # one connection at a time.
                 entry.runtime_data.modbus.disconnect()
@@ -572,9 +664,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             if not self._errors:
                 if await self._async_answers_elsewhere():
                     return self.async_abort(reason="already_configured")
-                self._abort_if_unique_id_configured(
-                    updates=self._address.as_entry_data()
-                )
+                self._abort_if_charger_configured(self._address)
                 # The charger may have been discovered at another address before.
                 self._async_abort_others(self.unique_id)
                 self._set_title(charger_name(self._identity))
@@ -595,12 +685,9 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
         Then whoever announced its serial number is turned down: it may be somebody
         else, and control must not move to it.
         """
-        entry: NexBlueConfigEntry | None = (
-            self.hass.config_entries.async_entry_for_domain_unique_id(
-                DOMAIN, self.unique_id or ""
-            )
-        )
-        if entry is None or entry.state is not ConfigEntryState.LOADED:
+        chargers = async_loaded_modbus(self.hass)
+        entry = next((e for e in chargers if e.unique_id == self.unique_id), None)
+        if entry is None:
             return False
         coordinator = entry.runtime_data.coordinator
         await coordinator.async_refresh()
@@ -616,6 +703,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             "name": name,
             CONF_HOST: self._address.host,
             CONF_PORT: str(self._address.port),
+            CONF_UNIT_ID: str(self._address.unit_id),
         }
 
     async def async_step_zeroconf_confirm(
@@ -641,9 +729,7 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             self._address = replace(self._address, **user_input)
             self._errors = await self._async_identify(self._address)
             if not self._errors:
-                self._abort_if_unique_id_configured(
-                    updates=self._address.as_entry_data()
-                )
+                self._abort_if_charger_configured(self._address)
                 return await self._async_create(self._address)
         return self.async_show_form(
             step_id="unidentified",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 import time
-from typing import Any, Final, override
+from typing import Any, Final, TypeGuard, override
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
@@ -66,6 +66,11 @@ class NexBlueRuntimeData:
     controller: ChargerController
     modbus: Client
     recorder: Recorder
+
+    @property
+    def device_info(self) -> DeviceInfo:
+        """Return the device registry information of the charger."""
+        return device_info(self.coordinator.data.identity)
 
 
 class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
@@ -317,6 +322,17 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         # A failed set-up is retried anyway.
         if entry.state is ConfigEntryState.LOADED:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
+
+
+def is_modbus(entry: ConfigEntry[Any]) -> TypeGuard[NexBlueConfigEntry]:
+    """Return whether an entry that is set up is that of a charger with Modbus."""
+    return isinstance(entry.runtime_data, NexBlueRuntimeData)
+
+
+@callback
+def async_loaded_modbus(hass: HomeAssistant) -> list[NexBlueConfigEntry]:
+    """Return the entries of the chargers that are set up with Modbus."""
+    return list(filter(is_modbus, hass.config_entries.async_loaded_entries(DOMAIN)))
 
 
 @callback

@@ -13,13 +13,14 @@ from homeassistant.core import HomeAssistant
 from .address import modbus_address
 from .charge_points import async_charge_point
 from .const import CONF_OCPP, CONF_SITE
-from .coordinator import NexBlueConfigEntry
+from .coordinator import NexBlueConfigEntry, is_modbus
 from .domain_data import async_get_domain_data
 from .modbus.codec import Layout
 from .modbus.connection_pool import resolve
 from .modbus.model import Image, Table
 from .modbus.registers import Identity
 from .ocpp_config import charge_point_id, is_ocpp
+from .ocpp_only import AnyChargerConfigEntry, has_ocpp_only
 from .site import Site
 from .site_config import is_site
 from .start_stop import async_start_stop_link
@@ -51,6 +52,19 @@ async def async_get_config_entry_diagnostics(
         }
     if is_ocpp(entry):
         return _ocpp(entry)
+    diagnostics = {
+        "modbus": None,
+        "sessions": _session_counts(hass, entry),
+        "ocpp": _charge_point(hass, entry),
+        "options": dict(entry.options),
+    }
+    if is_modbus(entry):
+        diagnostics |= _modbus(entry)
+    return await async_redact(entry, diagnostics)
+
+
+def _modbus(entry: NexBlueConfigEntry) -> dict[str, Any]:
+    """Return what is known of a charger by Modbus."""
     address = modbus_address(entry)
     coordinator = entry.runtime_data.coordinator
     charging = entry.runtime_data.controller.charging
@@ -65,16 +79,13 @@ async def async_get_config_entry_diagnostics(
         coordinator.data.reading,
         coordinator.data.settings,
     )
-    diagnostics = {
+    return {
         "modbus": None if address is None else address.as_dict(),
         "control": entry.runtime_data.controller.control.as_dict(),
         "charging": {
             **charging.settings.as_dict(),
             "reason": charging.reason,
         },
-        "sessions": _session_counts(hass, entry),
-        "ocpp": _charge_point(hass, entry),
-        "options": dict(entry.options),
         "learned": charger.learned.as_dict(),
         "layout": charger.layout,
         "is_layout_certain": charger.is_layout_certain,
@@ -92,7 +103,6 @@ async def async_get_config_entry_diagnostics(
         },
         "registers": {table: _runs(image) for table, image in images.items()},
     }
-    return await async_redact(entry, diagnostics)
 
 
 def _ocpp(entry: OcppConfigEntry) -> dict[str, Any]:
@@ -114,19 +124,22 @@ def _ocpp(entry: OcppConfigEntry) -> dict[str, Any]:
 
 
 def _charge_point(
-    hass: HomeAssistant, entry: NexBlueConfigEntry
+    hass: HomeAssistant, entry: AnyChargerConfigEntry
 ) -> dict[str, Any] | None:
     """Return what is known of a charge point; its cards are redacted."""
     charge_point = async_charge_point(hass, entry)
     if charge_point is None:
         return None
+    link = None if has_ocpp_only(entry) else async_start_stop_link(hass, entry)
     return {
-        "start_stop_link": async_start_stop_link(hass, entry),
+        "start_stop_link": link,
         **async_redact_data(asdict(charge_point.state), OCPP_SECRETS),
     }
 
 
-def _session_counts(hass: HomeAssistant, entry: NexBlueConfigEntry) -> dict[str, Any]:
+def _session_counts(
+    hass: HomeAssistant, entry: AnyChargerConfigEntry
+) -> dict[str, Any]:
     ledger = async_get_domain_data(hass).sessions.ledger
     sessions = ledger.sessions(entry.unique_id)
     return {
@@ -139,14 +152,14 @@ def _session_counts(hass: HomeAssistant, entry: NexBlueConfigEntry) -> dict[str,
 
 
 async def async_redact(
-    entry: NexBlueConfigEntry, data: dict[str, Any]
+    entry: AnyChargerConfigEntry, data: dict[str, Any]
 ) -> dict[str, Any]:
     """Return data in which serial number and address are redacted from all texts."""
     secrets = await _async_secrets(entry)
     return cast("dict[str, Any]", _without(data, secrets))
 
 
-async def _async_secrets(entry: NexBlueConfigEntry) -> list[str]:
+async def _async_secrets(entry: AnyChargerConfigEntry) -> list[str]:
     """Return the texts to redact; errors contain the IP address of a host name."""
     address = modbus_address(entry)
     texts = [entry.unique_id, charge_point_id(entry)]

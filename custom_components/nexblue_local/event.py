@@ -11,9 +11,9 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .charge_points import async_add_charge_point
 from .control_events import ControlEventType
-from .coordinator import NexBlueConfigEntry, device_info
 from .domain_data import async_get_domain_data
 from .entity_events import EntityEvents
+from .ocpp_only import AnyChargerConfigEntry
 from .sessions import shown
 
 # The entity makes no requests.
@@ -41,7 +41,7 @@ SESSION_DESCRIPTION = EventEntityDescription(
 
 async def async_setup_entry(
     hass: HomeAssistant,
-    entry: NexBlueConfigEntry,
+    entry: AnyChargerConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the event entities of a charger."""
@@ -50,19 +50,24 @@ async def async_setup_entry(
         [
             NexBlueEvent(
                 entry,
-                CONTROL_DESCRIPTION,
-                data.events_of(entry),
-                lambda event: (event.type, dict(event.attributes)),
-            ),
-            NexBlueEvent(
-                entry,
                 SESSION_DESCRIPTION,
                 data.session_events_of(entry),
                 lambda session: (SessionEventType.ENDED, shown(session)),
-            ),
+            )
         ]
     )
-    await async_add_charge_point(hass, entry, Platform.EVENT, async_add_entities)
+    if await async_add_charge_point(hass, entry, Platform.EVENT, async_add_entities):
+        return
+    async_add_entities(
+        [
+            NexBlueEvent(
+                entry,
+                CONTROL_DESCRIPTION,
+                data.events_of(entry),
+                lambda event: (event.type, dict(event.attributes)),
+            )
+        ]
+    )
 
 
 class NexBlueEvent[T](EventEntity):
@@ -79,7 +84,7 @@ class NexBlueEvent[T](EventEntity):
 
     def __init__(
         self,
-        entry: NexBlueConfigEntry,
+        entry: AnyChargerConfigEntry,
         description: EventEntityDescription,
         events: EntityEvents[T],
         as_event: Callable[[T], tuple[str, dict[str, Any]]],
@@ -92,9 +97,7 @@ class NexBlueEvent[T](EventEntity):
         self._events = events
         self._as_event = as_event
         self._attr_unique_id = f"{entry.unique_id}_{description.key}"
-        self._attr_device_info = device_info(
-            entry.runtime_data.coordinator.data.identity
-        )
+        self._attr_device_info = entry.runtime_data.device_info
 
     @override
     async def async_added_to_hass(self) -> None:

@@ -30,7 +30,7 @@ from homeassistant.const import (
     UnitOfFrequency,
     UnitOfTemperature,
 )
-from homeassistant.core import callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.typing import StateType
 
@@ -39,10 +39,10 @@ from .central_system.events import TagPresented
 from .central_system.state import ChargePointState
 from .central_system.tolerance import Status
 from .charge_points import async_charge_point, async_follow, async_required_back_end
-from .coordinator import NexBlueConfigEntry, device_info
 from .domain_data import async_get_domain_data
 from .event import NexBlueEvent
 from .ledger.session import EndReason
+from .ocpp_only import AnyChargerConfigEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,16 +172,14 @@ class ChargePointEntity(Entity):
     _attr_should_poll = False
 
     def __init__(
-        self, *, entry: NexBlueConfigEntry, description: EntityDescription
+        self, *, entry: AnyChargerConfigEntry, description: EntityDescription
     ) -> None:
         """Initialize the entity."""
         self._entry = entry
         self.entity_description = description
         self._attr_translation_key = description.key
         self._attr_unique_id = f"{entry.unique_id}_{description.key}"
-        self._attr_device_info = device_info(
-            entry.runtime_data.coordinator.data.identity
-        )
+        self._attr_device_info = entry.runtime_data.device_info
 
     @property
     def _state(self) -> ChargePointState | None:
@@ -214,6 +212,19 @@ class ChargePointEntity(Entity):
         await back_end.async_command(self._entry, command)
 
 
+class ReportedEntity(ChargePointEntity):
+    """Entity of what a charge point reports, available while that is connected.
+
+    A charge point leaves out what has not changed, so no value is too old until then.
+    """
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return whether the charge point is connected."""
+        return self._state is not None and self._state.is_connected
+
+
 class ConnectedSensor(ChargePointEntity, BinarySensorEntity):
     """Whether the charge point is connected; also if there is no back end."""
 
@@ -223,16 +234,10 @@ class ConnectedSensor(ChargePointEntity, BinarySensorEntity):
         self._attr_is_on = self._state is not None and self._state.is_connected
 
 
-class ChargePointSensor(ChargePointEntity, SensorEntity):
+class ChargePointSensor(ReportedEntity, SensorEntity):
     """Sensor of a charge point."""
 
     entity_description: ChargePointSensorDescription
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Return whether the charge point is connected."""
-        return self._state is not None and self._state.is_connected
 
     @override
     def _update_from(self, state: ChargePointState) -> None:
@@ -283,7 +288,9 @@ def _as_event(event: TagPresented) -> tuple[str, dict[str, Any]]:
     }
 
 
-def entities(entry: NexBlueConfigEntry, platform: Platform) -> list[Entity]:
+def entities(
+    hass: HomeAssistant, entry: AnyChargerConfigEntry, platform: Platform
+) -> list[Entity]:
     """Return the entities of a charger's charge point."""
     match platform:
         case Platform.BINARY_SENSOR:
@@ -294,9 +301,7 @@ def entities(entry: NexBlueConfigEntry, platform: Platform) -> list[Entity]:
                 for description in BUTTONS
             ]
         case Platform.EVENT:
-            events = async_get_domain_data(
-                entry.runtime_data.coordinator.hass
-            ).tag_events_of(entry)
+            events = async_get_domain_data(hass).tag_events_of(entry)
             return [NexBlueEvent(entry, TAG, events, _as_event)]
         case Platform.SENSOR:
             return [

@@ -38,6 +38,8 @@ from .options_flow import whole_number
 
 OCPP_TITLE: Final = "OCPP"
 CONF_CHARGER: Final = "charger"
+NEW_CHARGER: Final = "new"
+"""The answer that a charge point is none of the chargers."""
 
 
 class OcppError(StrEnum):
@@ -117,20 +119,37 @@ def _can_listen(port: int) -> bool:
 
 
 def charger_schema(chargers: Sequence[ConfigEntry[Any]]) -> vol.Schema:
-    """Return the form that asks which of the chargers a charge point is."""
+    """Return the form that asks which of the chargers a charge point is, if any."""
     options = [
-        SelectOptionDict(
-            value=entry.entry_id, label=f"{entry.title} ({entry.unique_id})"
-        )
-        for entry in chargers
+        *(
+            SelectOptionDict(
+                value=entry.entry_id, label=f"{entry.title} ({entry.unique_id})"
+            )
+            for entry in chargers
+        ),
+        # The frontend shows its translation.
+        SelectOptionDict(value=NEW_CHARGER, label=NEW_CHARGER),
     ]
     return vol.Schema(
         {
             vol.Required(CONF_CHARGER): SelectSelector(
-                SelectSelectorConfig(options=options)
+                SelectSelectorConfig(options=options, translation_key=CONF_CHARGER)
             )
         }
     )
+
+
+def telling_serial_number(reported: str | None) -> str | None:
+    """Return a reported serial number, None if it does not tell chargers apart.
+
+    Some chargers report "0", "unknown" or the like instead of one.
+    """
+    is_telling = (
+        reported is not None
+        and len(set(reported)) > 3
+        and any(map(str.isdecimal, reported))
+    )
+    return reported if is_telling else None
 
 
 class TagFlow(ConfigSubentryFlow):

@@ -30,6 +30,7 @@ from .central_system.events import (
     Event as OcppEvent,
     StateChanged,
     TagPresented,
+    TransactionEnded,
     TransactionStarted,
     WrongPasswords,
 )
@@ -47,9 +48,11 @@ from .const import (
     LOGGER,
     SUBENTRY_TAG,
 )
+from .coordinator import is_modbus
 from .domain_data import async_get_domain_data
 from .ledger.session import Session
 from .ocpp_config import OcppConfig, charge_point_id
+from .ocpp_only import has_ocpp_only
 from .ocpp_web import CENTRAL_SYSTEM, async_listen, async_register_view
 from .repairs import async_create_password_issue, async_delete_password_issue
 from .storage import ocpp_store
@@ -82,6 +85,11 @@ def _end_of(date: str | None) -> datetime | None:
     return datetime.combine(
         day + timedelta(days=1), time(), dt_util.get_default_time_zone()
     )
+
+
+def _is_off(entry: ConfigEntry[Any]) -> bool:
+    """Return whether the charge mode is off; without Modbus there is none."""
+    return is_modbus(entry) and entry.runtime_data.controller.charging.mode is Mode.OFF
 
 
 class OcppServer:
@@ -186,6 +194,8 @@ class OcppServer:
                 self._async_state_changed(event.charge_point_id)
             case TransactionStarted(is_late=False):
                 self._async_transaction_started(event)
+            case TransactionEnded():
+                self._async_transaction_ended(event)
             case Discovered():
                 self._async_discover(event)
             case TagPresented():
@@ -229,7 +239,7 @@ class OcppServer:
             or charge_point.state.status is not Status.PREPARING
             or entry is None
             or entry.state is not ConfigEntryState.LOADED
-            or entry.runtime_data.controller.charging.mode is Mode.OFF
+            or _is_off(entry)
         ):
             return
         self._started.add(charge_point_id)
@@ -261,6 +271,13 @@ class OcppServer:
                 )
             ),
         )
+
+    @callback
+    def _async_transaction_ended(self, event: TransactionEnded) -> None:
+        """Report a session, also a late one, unless a poll over Modbus shows its end."""
+        entry = async_entry_of(self._hass, event.charge_point_id)
+        if entry is not None and has_ocpp_only(entry):
+            self._data.session_events_of(entry).async_fire(event.session)
 
     @callback
     def _async_discover(self, event: Discovered) -> None:

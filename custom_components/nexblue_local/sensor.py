@@ -305,6 +305,8 @@ async def async_setup_entry(
             if description.exists_fn(entry.runtime_data)
         )
         return
+    if await async_add_charge_point(hass, entry, Platform.SENSOR, async_add_entities):
+        return
     sensors = {
         description.key: (
             NexBlueEnergySensor
@@ -349,7 +351,6 @@ async def async_setup_entry(
 
     async_when_site(hass, entry, add)
     async_when_site(hass, entry, add_cost, lambda site: site.price is not None)
-    await async_add_charge_point(hass, entry, Platform.SENSOR, async_add_entities)
 
 
 class NexBlueSensor(NexBlueEntity, SensorEntity):

@@ -35,12 +35,13 @@ from .charge_points import async_required_back_end
 from .const import DOMAIN
 from .control.lease import Lease
 from .control.settings import PhaseMode, Setting, Settings
-from .coordinator import NexBlueConfigEntry
+from .coordinator import NexBlueConfigEntry, is_modbus
 from .create_dashboard import async_create_dashboard
 from .domain_data import async_get_domain_data
 from .exceptions import invalid
 from .first_contact import async_test_charger
 from .first_contact_report import report_block, report_sentences
+from .ocpp_only import AnyChargerConfigEntry
 from .sessions import as_csv, shown
 from .site_config import async_charger_entries
 
@@ -167,7 +168,7 @@ def _parse(call: ServiceCall) -> dict[str, Any]:
     }
 
 
-def _targets(call: ServiceCall) -> list[NexBlueConfigEntry]:
+def _targets(call: ServiceCall) -> list[AnyChargerConfigEntry]:
     """Return the entries of the targeted chargers.
 
     Devices and entities of other integrations are left out, as an area usually
@@ -206,7 +207,7 @@ def _targets(call: ServiceCall) -> list[NexBlueConfigEntry]:
 
 def _selected(
     hass: HomeAssistant, selected: SelectedEntities
-) -> list[NexBlueConfigEntry]:
+) -> list[AnyChargerConfigEntry]:
     """Return the enabled entries of which a device or an entity is selected."""
     devices, entities = dr.async_get(hass), er.async_get(hass)
     ids = (
@@ -228,7 +229,7 @@ def _selected(
     ]
 
 
-def _names(hass: HomeAssistant, entries: list[NexBlueConfigEntry]) -> list[str]:
+def _names(hass: HomeAssistant, entries: list[AnyChargerConfigEntry]) -> list[str]:
     """Return the names of chargers, with the address where a name is not unique."""
     registry = dr.async_get(hass)
     names = []
@@ -247,8 +248,8 @@ def _names(hass: HomeAssistant, entries: list[NexBlueConfigEntry]) -> list[str]:
 
 async def _on_each[T](
     hass: HomeAssistant,
-    entries: list[NexBlueConfigEntry],
-    act: Callable[[NexBlueConfigEntry], Awaitable[T]],
+    entries: list[AnyChargerConfigEntry],
+    act: Callable[[AnyChargerConfigEntry], Awaitable[T]],
 ) -> list[T]:
     """Act on all chargers at once, and return the results.
 
@@ -256,7 +257,7 @@ async def _on_each[T](
     failures are raised as one error, which names the chargers.
     """
 
-    async def act_on(entry: NexBlueConfigEntry) -> T:
+    async def act_on(entry: AnyChargerConfigEntry) -> T:
         if entry.state is not ConfigEntryState.LOADED:
             raise invalid("not_loaded")
         return await act(entry)
@@ -292,12 +293,19 @@ async def _on_each[T](
     )
 
 
+def _with_modbus(entry: AnyChargerConfigEntry) -> NexBlueConfigEntry:
+    """Return a charger with Modbus; raises ServiceValidationError for one without."""
+    if is_modbus(entry):
+        return entry
+    raise invalid("modbus_needed")
+
+
 def _check(
-    entries: list[NexBlueConfigEntry], wanted: Settings, lease: Lease | None = None
+    entries: list[AnyChargerConfigEntry], wanted: Settings, lease: Lease | None = None
 ) -> None:
     """Check the values for all chargers before any of them is written to."""
     for entry in entries:
-        if entry.state is ConfigEntryState.LOADED:
+        if entry.state is ConfigEntryState.LOADED and is_modbus(entry):
             entry.runtime_data.controller.check(wanted, lease)
 
 
@@ -319,7 +327,9 @@ async def _async_set_limits(call: ServiceCall) -> None:
         call.hass,
         entries,
         # A lease is changed when it ends, so each charger needs its own.
-        lambda entry: entry.runtime_data.controller.async_set(wanted, _lease(data)),
+        lambda entry: _with_modbus(entry).runtime_data.controller.async_set(
+            wanted, _lease(data)
+        ),
     )
 
 
@@ -343,7 +353,7 @@ async def _async_release_control(call: ServiceCall) -> None:
     await _on_each(
         call.hass,
         entries,
-        lambda entry: entry.runtime_data.controller.async_release(limit),
+        lambda entry: _with_modbus(entry).runtime_data.controller.async_release(limit),
     )
 
 
@@ -356,9 +366,9 @@ async def _async_release_connection(call: ServiceCall) -> None:
     await _on_each(
         call.hass,
         _targets(call),
-        lambda entry: entry.runtime_data.coordinator.async_release_connection(
-            seconds, force=force
-        ),
+        lambda entry: _with_modbus(
+            entry
+        ).runtime_data.coordinator.async_release_connection(seconds, force=force),
     )
 
 
@@ -369,7 +379,9 @@ async def _async_test_charger(call: ServiceCall) -> ServiceResponse:
     contacts = await _on_each(
         call.hass,
         entries,
-        lambda entry: async_test_charger(call.hass, entry, test_limit=test_limit),
+        lambda entry: async_test_charger(
+            call.hass, _with_modbus(entry), test_limit=test_limit
+        ),
     )
     return {
         "chargers": [
@@ -418,7 +430,7 @@ async def _async_send_cards(call: ServiceCall) -> None:
     """Send the known cards to chargers as their local list."""
     _parse(call)
 
-    async def send(entry: NexBlueConfigEntry) -> None:
+    async def send(entry: AnyChargerConfigEntry) -> None:
         back_end = async_required_back_end(call.hass, entry)
         await back_end.async_command(entry, lambda point: point.send_local_list())
 

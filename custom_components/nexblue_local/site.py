@@ -10,7 +10,6 @@ from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
     ConfigEntry,
     ConfigEntryChange,
-    ConfigEntryState,
 )
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import sun
@@ -26,7 +25,7 @@ from .charging import PHASE_MODES
 from .const import DOMAIN
 from .control.phase_budget import PhaseBudget
 from .control.settings import PhaseMode
-from .coordinator import NexBlueConfigEntry, NexBlueRuntimeData
+from .coordinator import NexBlueRuntimeData, async_loaded_modbus
 from .house_power import HousePower
 from .ledger.sources import Mix
 from .modbus.enums import ChargePointState
@@ -39,7 +38,7 @@ from .repairs import (
     async_delete_sign_issues,
 )
 from .sign_watch import SignWatch
-from .site_config import SiteConfig, async_charger_entries, is_charger
+from .site_config import SiteConfig, is_charger
 from .site_meter import MeterReading, SiteMeter
 from .surplus.controller import Controller
 from .surplus.decision import ChargerDecision
@@ -466,11 +465,7 @@ class Site:
 
     async def _async_update_members(self) -> None:
         """Have the chargers that are loaded as members, in the order of priority."""
-        entries: list[NexBlueConfigEntry] = [
-            entry
-            for entry in async_charger_entries(self._hass)
-            if entry.state is ConfigEntryState.LOADED
-        ]
+        entries = async_loaded_modbus(self._hass)
         before, self._members = self._members, {}
         entries.sort(
             key=lambda entry: -entry.runtime_data.controller.charging.config.priority
@@ -504,9 +499,8 @@ async def async_end_site(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
 
     Chargers that are not set up notice it when they are.
     """
-    for charger in async_charger_entries(hass):
-        if charger.state is ConfigEntryState.LOADED:
-            await charger.runtime_data.controller.charging.async_end()
+    for charger in async_loaded_modbus(hass):
+        await charger.runtime_data.controller.charging.async_end()
     async_delete_sign_issues(hass)
     if SiteConfig.from_entry(entry).main_fuse is not None:
         async_create_fuse_issue(hass)

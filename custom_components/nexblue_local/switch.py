@@ -29,6 +29,8 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the switches of a charger."""
+    if await async_add_charge_point(hass, entry, Platform.SWITCH, async_add_entities):
+        return
     async_add_entities([NexBlueSwitch(entry=entry, description=DESCRIPTION)])
     async_when_site(
         hass,
@@ -37,7 +39,6 @@ async def async_setup_entry(
             [FastSwitch(entry=entry, description=FAST_DESCRIPTION)]
         ),
     )
-    await async_add_charge_point(hass, entry, Platform.SWITCH, async_add_entities)
 
 
 class NexBlueSwitch(NexBlueControlEntity, SwitchEntity):

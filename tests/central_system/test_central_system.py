@@ -100,10 +100,19 @@ async def test_nothing_is_written_on_connect(home: Home, charger: Charger) -> No
 
 
 async def test_it_is_asked_who_it_is(home: Home, central: CentralSystem) -> None:
-    """A charge point that kept its state in our restart sends no BootNotification."""
+    """A charge point that kept its state in our restart sends no BootNotification.
+
+    Its status, which it does not send either, may stay the same for days.
+    """
     with patch.object(charge_point, "BOOT_PATIENCE", 0):
         async with Charger(central) as charger:
-            assert (await charger.receive())[2] == "TriggerMessage"
+            for message in ("BootNotification", "StatusNotification"):
+                _, message_id, action, payload = await charger.receive()
+                assert action == "TriggerMessage"
+                assert payload["requestedMessage"] == message
+                charger.answer(message_id, status="Accepted")
+            await settled()
+            assert not charger.unread
         async with Charger(central) as charger:
             await settled()
             assert not charger.unread

@@ -1,9 +1,11 @@
 """Transactions of a charger that is read over Modbus as well: each is one session."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from custom_components.nexblue_local.ledger.ledger import Ledger
+from custom_components.nexblue_local.ledger.recorder import Recorder
 from custom_components.nexblue_local.ledger.session import EndReason, Session
 
 from .charger import Bench
@@ -138,3 +140,17 @@ def test_without_counters() -> None:
     bench.recorder.end_transaction(again)
     [session] = bench.ledger.sessions()
     assert session == again
+
+
+def test_of_two_connectors() -> None:
+    """Without counters, transactions at the same time keep their energies."""
+    ledger = Ledger()
+    recorder = Recorder("A", ledger)
+    start = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    end = start + timedelta(hours=2)
+    inner = transaction(8, start + timedelta(minutes=20), end, 7_000)
+    outer = transaction(7, start, end, 11_000)
+    for each in (inner, outer, inner):
+        recorder.end_transaction(each)
+    assert ledger.sessions() == [outer, inner]
+    assert recorder.last_ended == inner

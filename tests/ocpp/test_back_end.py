@@ -243,7 +243,8 @@ BOOT = {
     [
         ("CP-7", BOOT, "charge_point_confirm"),
         (SERIAL, BOOT | {"chargePointSerialNumber": ""}, "charge_point_confirm"),
-        (SERIAL, BOOT | {"chargePointSerialNumber": "X"}, "charge_point"),
+        (SERIAL, BOOT | {"chargePointSerialNumber": "0"}, "charge_point_confirm"),
+        (SERIAL, BOOT | {"chargePointSerialNumber": "OTHER0815"}, "charge_point"),
         ("CP-7", {}, "charge_point"),
     ],
 )
@@ -286,18 +287,6 @@ async def test_discovery(
         assert entry.data[CONF_CHARGE_POINT_ID] == charge_point_id
         assert await status() == "Accepted"
         assert not flow_manager.async_progress_by_handler(DOMAIN)
-
-
-async def test_discovery_without_chargers(hass: HomeAssistant, url: str) -> None:
-    """A charge point is offered once there is a charger that it can be."""
-    async with (
-        aiohttp.ClientSession() as client,
-        client.ws_connect(f"{url}/{ID}", headers=headers()) as websocket,
-    ):
-        await websocket.send_json([2, "1", "BootNotification", BOOT])
-        await websocket.receive_json(timeout=5)
-        await hass.async_block_till_done()
-        assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
 
 
 async def test_unlinked_with_its_entry(

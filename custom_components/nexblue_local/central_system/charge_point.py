@@ -210,6 +210,11 @@ class ChargePoint:
         self._has_booted = True
         try:
             await self.commands.trigger_message(MessageTrigger.boot_notification)
+            if self._state.status is None:
+                # It may stay the same for days.
+                await self.commands.trigger_message(
+                    MessageTrigger.status_notification, connector_id=1
+                )
         except CommandError as error:
             _LOGGER.debug("%s: %s", self.id, error)
 
@@ -403,6 +408,8 @@ class ChargePoint:
         await self._must_save()
         if not transaction.is_announced:
             transaction.is_announced = True
+            if meter is not None and not late:
+                self._measured(connector, MeterValues(energy=meter))
             self._show_transaction()
             if not late and not self._was_authorized(tag, now):
                 self._presented(tag, IdTagInfo(status=transaction.status))
@@ -433,9 +440,8 @@ class ChargePoint:
         for sample in samples(payload.get("meterValue"), self._time_of(now)):
             if transaction is not None:
                 transaction.take(sample.values, sample.moment.time)
-            before = self._meter_values.get(connector)
-            if before is not None and not self._is_late(sample.moment):
-                self._meter_values[connector] = before.merged(sample.values)
+            if not self._is_late(sample.moment):
+                self._measured(connector, sample.values)
         self._show_transaction()
         if transaction is not None and now - self._saved_at > SAVE_READINGS_EVERY:
             await self._save()
@@ -480,6 +486,8 @@ class ChargePoint:
             transaction.take(sample.values, sample.moment.time)
         if meter is not None:
             transaction.read(meter, is_final=True)
+            if not self._is_late(when):
+                self._measured(transaction.connector_id, MeterValues(energy=meter))
         ended = transaction.ended(
             when.time,
             end_reason(payload.get("reason")),
@@ -530,6 +538,11 @@ class ChargePoint:
 
     def _is_late(self, when: Moment) -> bool:
         return is_late(when, self._state.connected_at)
+
+    def _measured(self, connector: int, values: MeterValues) -> None:
+        """Note what was measured now, if it is of those that are shown."""
+        if (before := self._meter_values.get(connector)) is not None:
+            self._meter_values[connector] = before.merged(values)
 
     def _vehicle_gone(self) -> None:
         self._meter_values = {

@@ -112,6 +112,12 @@ class Recorder:
 
         Without one it is a session of its own until the counters show its energy.
         """
+        if self.counters is None:
+            # All that is known of the charger are its transactions, of which several
+            # may run at a time.
+            self._ledger.put(transaction)
+            self.last_ended = self._ledger.last_ended(self._charger_id)
+            return
         sessions = self._ledger.sessions(self._charger_id)
         for session in sessions:
             if session.transaction_id == transaction.transaction_id is not None:
