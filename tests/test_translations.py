@@ -269,7 +269,7 @@ def test_issues() -> None:
 
 def test_steps() -> None:
     """Each step of the flows has a title, and no step without code has."""
-    files = ("config_flow", "options_flow")
+    files = ("config_flow", "site_steps", "ocpp_steps", "options_flow")
     source = "".join((INTEGRATION / f"{name}.py").read_text() for name in files)
     shown = set(re.findall(r'step_id="(\w+)"', source))
     steps = TEXTS["config"]["step"] | TEXTS["options"]["step"]
