@@ -57,7 +57,7 @@ PENDING_INTERVAL: Final = 30
 """s until a charge point that is not adopted sends another BootNotification."""
 
 BOOT_PATIENCE: Final = 10.0
-"""s after a connection until BootNotification is asked for."""
+"""s after a connection until BootNotification is asked for, and then until the status is."""
 
 REMOTE_START_WINDOW: Final = timedelta(seconds=60)
 """How long after our RemoteStartTransaction `OWN_TAG` is accepted."""
@@ -210,6 +210,8 @@ class ChargePoint:
         self._has_booted = True
         try:
             await self.commands.trigger_message(MessageTrigger.boot_notification)
+            # Most report their status by themselves after that.
+            await asyncio.sleep(BOOT_PATIENCE)
             if self._state.status is None:
                 # It may stay the same for days.
                 await self.commands.trigger_message(
