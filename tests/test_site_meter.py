@@ -275,6 +275,8 @@ async def test_all_sensors(hass: HomeAssistant) -> None:
     assert reading.battery_w == -800.0
     assert reading.battery_soc == 44.0
     assert reading.solar_w == 3000.0
+    for at in (reading.battery_at, reading.solar_at):
+        assert at == pytest.approx(100.0, abs=0.5)
     assert reading.house_a == (-4.0, -2.0, 3.0)
     assert reading.unsigned_phases == ()
     assert meter.entity_ids == config.entity_ids

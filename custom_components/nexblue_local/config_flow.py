@@ -1,7 +1,9 @@
 """The flows that add, discover and reconfigure chargers, the site and OCPP."""
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_address
+import math
 import re
 import time
 from typing import Any, override
@@ -74,7 +76,14 @@ from .repairs import (
     async_has_issue,
     escape_markdown,
 )
-from .site_check import Intro, async_as_list, car_power, sentences, wrong_sign
+from .site_check import (
+    Intro,
+    async_as_list,
+    car_power,
+    is_comparable,
+    sentences,
+    wrong_sign,
+)
 from .site_config import (
     ChargerConfig,
     SiteConfig,
@@ -331,12 +340,14 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
                 return await self._async_save_site()
             self._answers = answers
         config = SiteConfig.from_answers(self._answers)
-        chargers = self._charger_loads()
+        chargers, car_since = await self._async_read_chargers()
         now = self.hass.loop.time()
         reading = SiteMeter(self.hass, config).read(now, chargers)
-        wrong = wrong_sign(
-            reading, car_power(chargers), is_dark=not sun.is_up(self.hass)
-        )
+        wrong = None
+        if is_comparable(reading, car_since):
+            wrong = wrong_sign(
+                reading, car_power(chargers), is_dark=not sun.is_up(self.hass)
+            )
         return self.async_show_form(
             step_id="check",
             data_schema=check_schema(self._answers),
@@ -356,19 +367,32 @@ class NexBlueConfigFlow(ConfigFlow, domain=DOMAIN):
             last_step=True,
         )
 
-    def _charger_loads(self) -> list[ChargerLoad]:
-        """Return what the chargers that can be read draw now."""
-        entries: list[NexBlueConfigEntry] = (
+    async def _async_read_chargers(self) -> tuple[list[ChargerLoad], float]:
+        """Read the chargers; return what they draw, and since when about that much.
+
+        The time is in s on the clock of the event loop. Chargers that cannot be read
+        are left out.
+        """
+        loaded: list[NexBlueConfigEntry] = (
             self.hass.config_entries.async_loaded_entries(DOMAIN)
         )
-        return [
-            ChargerLoad.from_reading(
-                entry.runtime_data.coordinator.data.reading,
-                ChargerConfig.from_entry(entry),
-            )
-            for entry in entries
+        entries = [
+            entry
+            for entry in loaded
             if is_charger(entry) and entry.runtime_data.coordinator.last_update_success
         ]
+        # The meter may have reported since they were polled.
+        await asyncio.gather(
+            *(entry.runtime_data.coordinator.async_refresh() for entry in entries)
+        )
+        loads, since = [], -math.inf
+        for entry in entries:
+            coordinator = entry.runtime_data.coordinator
+            if coordinator.last_update_success:
+                config = ChargerConfig.from_entry(entry)
+                loads.append(ChargerLoad.from_reading(coordinator.data.reading, config))
+                since = max(since, coordinator.steady_power.since)
+        return loads, since
 
     async def _async_save_site(self) -> ConfigFlowResult:
         data = {CONF_SITE: self._answers}
