@@ -804,6 +804,41 @@ async def test_reports_are_shown_together(
     assert {float(value) for value in shown} == {1400.0}
 
 
+async def test_house_power_without_a_charger(hass: HomeAssistant, build: Build) -> None:
+    """What a charger drew before it lost its power is not what it draws now."""
+    home = await build(solar={"solar_power": "sensor.sun"})
+    (charger,), (entry,) = home.simulators, home.entries
+    home.house_w, home.others["sensor.sun"] = 400.0, (0, "W")
+    await home.run(60)
+    assert state(hass, home.site, "house_power") == "400.0"
+    await charger.stop()
+    home.grid = 400
+    await home.run(30)
+    assert state(hass, home.site, "house_power") == "unknown"
+    home.grid = None
+    charger.charger.unplug()
+    await charger.start()
+    await home.run(10)
+    assert entry.runtime_data.coordinator.last_update_success
+    assert state(hass, home.site, "house_power") == "400.0"
+
+
+async def test_house_power_after_a_reload(hass: HomeAssistant, build: Build) -> None:
+    """A car that starts before the meter's next report makes it no 0 W."""
+    home = await build(solar={"solar_power": "sensor.sun"})
+    (charger,), (entry,) = home.simulators, home.entries
+    home.house_w, home.others["sensor.sun"] = 400.0, (0, "W")
+    charger.charger.unplug()
+    await home.run(20)
+    assert home.cars == 0.0
+    await hass.config_entries.async_reload(home.site.entry_id)
+    charger.charger.plug_in(Car(phases=1))
+    home.reports = False
+    await home.run(60)
+    assert home.site.runtime_data._members[entry.entry_id].power_w > 3000
+    assert state(hass, home.site, "house_power") == "400.0"
+
+
 async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is imported and what the battery gives is not the sun's, nor is a gap."""
     home = await in_sun(build, battery={"battery_power": "sensor.battery"})

@@ -1,13 +1,17 @@
 """The power of the house without its cars."""
 
 from collections import deque
+from typing import Final
+
+HOLD: Final = 60.0
+"""s for which a value stays while meter and chargers contradict each other."""
 
 
 class HousePower:
     """The median of the last three reports of the grid meter, in W.
 
     Meters and chargers are read at different times. A car that starts or stops between
-    two reads would show as a load of the house for one report.
+    two reads would show as a load of the house for one report, or as a negative one.
     """
 
     def __init__(self) -> None:
@@ -23,9 +27,16 @@ class HousePower:
         return sorted(self._powers)[1]
 
     def update(self, reported_at: float | None, power_w: float | None) -> None:
-        """Update with what follows from a report; a later value replaces that."""
+        """Update with what follows from a report; a later value replaces that.
+
+        A house cannot use less than nothing, so a negative power is not used.
+        """
         if reported_at is None or power_w is None:
             self._powers.clear()
+        elif power_w < 0:
+            if self._reported_at is None or reported_at - self._reported_at > HOLD:
+                self._powers.clear()
+            return
         elif reported_at == self._reported_at and self._powers:
             self._powers[-1] = power_w
         else:
