@@ -264,6 +264,18 @@ async def test_wrong_sign(
     assert charger.charger.currents[0] > 0
 
 
+async def test_sign_of_a_meter_that_is_lost(hass: HomeAssistant, build: Build) -> None:
+    """What it showed last says nothing about its sign."""
+    home = await build()
+    home.grid = -4000
+    with patch.object(sun, "is_up", return_value=False):
+        await home.run(20)
+        home.reports = False
+        await home.run(400)
+    assert home.cars > 3000
+    assert ir.async_get(hass).async_get_issue(DOMAIN, "grid_sign_wrong") is None
+
+
 async def test_battery_that_discharges(hass: HomeAssistant, build: Build) -> None:
     """What the battery gives is no surplus."""
     home = await build(battery={"battery_power": "sensor.battery"})

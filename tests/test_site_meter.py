@@ -332,6 +332,10 @@ async def test_phases_without_sensors(hass: HomeAssistant) -> None:
     say(hass, "sensor.solar", -2300)
     say(hass, "sensor.battery", 0)
     assert meter.read(30.0).house_a == (10.0, 10.0, 10.0)
+    # A battery that charges is a load, which the grid power has already.
+    say(hass, "sensor.solar", 0)
+    say(hass, "sensor.battery", -2000)
+    assert meter.read(60.0).house_a == (10.0, 10.0, 10.0)
     # Without a fuse, nobody asks for currents.
     assert SiteMeter(hass, site()).read(0.0).house_a is None
 
@@ -565,6 +569,9 @@ async def test_unsigned_without_any_help(hass: HomeAssistant) -> None:
     for entity_id in CURRENTS:
         say(hass, entity_id, 5, "A")
     assert meter.read(0.0).unsigned_phases == ()
+    # The currents of a house that hardly exports need not be negative.
+    say(hass, GRID, -190)
+    assert meter.read(0.5).unsigned_phases == ()
     say(hass, GRID, -3000)
     reading = meter.read(1.0)
     assert reading.house_a == (5.0, 5.0, 5.0)
