@@ -25,6 +25,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.nexblue_local import charging, site
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.coordinator import NexBlueCoordinator
 from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
 )
@@ -888,6 +889,18 @@ async def test_solar_energy_as_shown(hass: HomeAssistant, build: Build) -> None:
             for key in ("session_solar_energy", "session_energy")
         )
         assert 0 < solar <= whole
+
+
+async def test_age_of_a_charger(build: Build) -> None:
+    """What was read of a charger is as old as the read."""
+    home = await build()
+    (entry,) = home.entries
+    home.clock.t += 2.0
+    with patch.object(NexBlueCoordinator, "age", 20.0):
+        await entry.runtime_data.coordinator.async_refresh()
+        await settle()
+    member = home.site.runtime_data._members[entry.entry_id]
+    assert member.reading.at == home.clock.t - 20.0
 
 
 async def test_reads_decide_once_a_second(build: Build) -> None:
