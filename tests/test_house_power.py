@@ -1,6 +1,6 @@
 """The power of the house, which meters and chargers that are read apart do not spoil."""
 
-from custom_components.nexblue_local.house_power import HousePower
+from custom_components.nexblue_local.house_power import HOLD, HousePower
 
 
 def shown(*reports: tuple[float | None, float | None]) -> list[float | None]:
@@ -33,6 +33,19 @@ def test_a_load_that_stays() -> None:
 def test_read_again() -> None:
     """A charger that is read after the report corrects it."""
     assert shown((1, 300), (6, 310), (11, 7000), (11, 320))[-1] == 310
+
+
+def test_a_car_that_the_meter_does_not_show_yet() -> None:
+    """The last good value is shown, or nothing if there is none."""
+    assert shown((1, -3700), (6, 300), (6, -3700), (11, -3400)) == [None, 300, 300, 300]
+
+
+def test_a_negative_power_that_lasts() -> None:
+    """After a minute it is shown as zero, until it is positive again."""
+    reports = ((5, 300), (6, -1), (6 + HOLD, -1), (7 + HOLD, -1), (8 + HOLD, -1))
+    assert shown(*reports) == [300, 300, 300, 0, 0]
+    again = ((9 + HOLD, 400), (10 + HOLD, 410))
+    assert shown(*reports, *again)[-1] == 400
 
 
 def test_without_a_meter() -> None:

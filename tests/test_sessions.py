@@ -399,6 +399,8 @@ async def test_sources_and_cost(
     async with house(hass, price={"electricity_price": "sensor.price"}) as home:
         (simulator,), (entry,) = home.simulators, home.entries
         await home.run(60)
+        # The last price applies until there is another one.
+        home.others["sensor.price"] = ("unavailable", "EUR/MWh")
         home.sun = 1200.0
         await home.run(300)
         energy = 1000 * float(state(hass, entry, "session_solar_energy"))

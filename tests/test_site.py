@@ -25,12 +25,14 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.nexblue_local import charging, site
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.coordinator import NexBlueCoordinator
 from custom_components.nexblue_local.diagnostics import (
     async_get_config_entry_diagnostics,
 )
 from custom_components.nexblue_local.ledger.sources import Supply
 from custom_components.nexblue_local.modbus.enums import PhaseMode
 from simulator import Car, Mains, SimulatedCharger, Simulator
+from tests.waiting import until
 
 from .commands import core, intent, stored
 from .conftest import entry_for, timing
@@ -262,6 +264,18 @@ async def test_wrong_sign(
         assert config.battery.is_inverted is (field == "invert_battery_power")
         assert not await run(400)
     assert charger.charger.currents[0] > 0
+
+
+async def test_sign_of_a_meter_that_is_lost(hass: HomeAssistant, build: Build) -> None:
+    """What it showed last says nothing about its sign."""
+    home = await build()
+    home.grid = -4000
+    with patch.object(sun, "is_up", return_value=False):
+        await home.run(20)
+        home.reports = False
+        await home.run(400)
+    assert home.cars > 3000
+    assert ir.async_get(hass).async_get_issue(DOMAIN, "grid_sign_wrong") is None
 
 
 async def test_battery_that_discharges(hass: HomeAssistant, build: Build) -> None:
@@ -527,9 +541,8 @@ async def test_restart_in_sun(hass: HomeAssistant, build: Build) -> None:
     assert state(hass, entry, "charge_mode") == "solar"
     assert state(hass, entry, "limited_by") == "starting"
     await choose(hass, entry, "fast")
-    await settle()
     # The fuse is not known yet.
-    assert limit(charger) == 6.0
+    await until(lambda: limit(charger) == 6.0)
     await hass.config_entries.async_setup(home.site.entry_id)
     await home.run(90)
     assert limit(charger) == 16.0
@@ -804,6 +817,41 @@ async def test_reports_are_shown_together(
     assert {float(value) for value in shown} == {1400.0}
 
 
+async def test_house_power_without_a_charger(hass: HomeAssistant, build: Build) -> None:
+    """What a charger drew before it lost its power is not what it draws now."""
+    home = await build(solar={"solar_power": "sensor.sun"})
+    (charger,), (entry,) = home.simulators, home.entries
+    home.house_w, home.others["sensor.sun"] = 400.0, (0, "W")
+    await home.run(60)
+    assert state(hass, home.site, "house_power") == "400.0"
+    await charger.stop()
+    home.grid = 400
+    await home.run(30)
+    assert state(hass, home.site, "house_power") == "unknown"
+    home.grid = None
+    charger.charger.unplug()
+    await charger.start()
+    await home.run(10)
+    assert entry.runtime_data.coordinator.last_update_success
+    assert state(hass, home.site, "house_power") == "400.0"
+
+
+async def test_house_power_after_a_reload(hass: HomeAssistant, build: Build) -> None:
+    """A car that starts before the meter's next report makes it no 0 W."""
+    home = await build(solar={"solar_power": "sensor.sun"})
+    (charger,), (entry,) = home.simulators, home.entries
+    home.house_w, home.others["sensor.sun"] = 400.0, (0, "W")
+    charger.charger.unplug()
+    await home.run(20)
+    assert home.cars == 0.0
+    await hass.config_entries.async_reload(home.site.entry_id)
+    charger.charger.plug_in(Car(phases=1))
+    home.reports = False
+    await home.run(60)
+    assert home.site.runtime_data._members[entry.entry_id].power_w > 3000
+    assert state(hass, home.site, "house_power") == "400.0"
+
+
 async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is imported and what the battery gives is not the sun's, nor is a gap."""
     home = await in_sun(build, battery={"battery_power": "sensor.battery"})
@@ -841,6 +889,18 @@ async def test_solar_energy_as_shown(hass: HomeAssistant, build: Build) -> None:
             for key in ("session_solar_energy", "session_energy")
         )
         assert 0 < solar <= whole
+
+
+async def test_age_of_a_charger(build: Build) -> None:
+    """What was read of a charger is as old as the read."""
+    home = await build()
+    (entry,) = home.entries
+    home.clock.t += 2.0
+    with patch.object(NexBlueCoordinator, "age", 20.0):
+        await entry.runtime_data.coordinator.async_refresh()
+        await settle()
+    member = home.site.runtime_data._members[entry.entry_id]
+    assert member.reading.at == home.clock.t - 20.0
 
 
 async def test_reads_decide_once_a_second(build: Build) -> None:

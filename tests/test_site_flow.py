@@ -1,6 +1,9 @@
 """The config flow of the site, and the options that chargers have for it."""
 
+from dataclasses import replace
+import math
 import time
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -16,17 +19,25 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.nexblue_local import coordinator
 from custom_components.nexblue_local.const import CONF_MODBUS, DOMAIN
 from custom_components.nexblue_local.energy_dashboard import site_answers
 from custom_components.nexblue_local.phase_currents import ChargerLoad
 from custom_components.nexblue_local.repairs import async_create_sign_issue
-from custom_components.nexblue_local.site_check import Sentence, sentences, wrong_sign
+from custom_components.nexblue_local.site_check import (
+    APART,
+    Sentence,
+    is_comparable,
+    sentences,
+    wrong_sign,
+)
 from custom_components.nexblue_local.site_config import (
     ChargerConfig,
     SiteConfig,
     async_follow_renames,
 )
-from custom_components.nexblue_local.site_meter import MeterReading
+from custom_components.nexblue_local.site_meter import SETTLING, MeterReading
+from custom_components.nexblue_local.steady_power import SteadyPower
 from simulator import Car, SimulatedCharger, Simulator
 from tests.conftest import SERIAL, entry_data, entry_for, user_enters
 from tests.ocpp.conftest import ocpp_entry
@@ -299,13 +310,20 @@ async def test_sensors_of_chargers_are_not_offered(
         await submit(hass, form, answers(grid_power="sensor.nexblue_delta_max_power"))
 
 
+async def poll_ago(hass: HomeAssistant, entry: MockConfigEntry, seconds: float) -> None:
+    """Poll a charger some seconds ago, on the clock of its coordinator."""
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() - seconds)
+    with patch.object(coordinator, "time", clock):
+        await poll(hass, entry)
+
+
 async def test_wrong_sign(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """A car that charges shows that import and export are the wrong way round."""
     simulator.charger.plug_in(Car())
     simulator.charger.clock = lambda: time.monotonic() + 60
-    await poll(hass, entry)
+    await poll_ago(hass, entry, SETTLING)
     car = entry.runtime_data.coordinator.data.reading.power
     assert car > 5000
     hass.states.async_set(GRID, str(200 - car), {"unit_of_measurement": "W"})
@@ -323,6 +341,88 @@ async def test_wrong_sign(
     result = await submit(hass, check, {"invert_grid_power": True})
     assert result["data"] == {"site": {**data, "invert_grid_power": True}}
     assert result["description"] in TEXTS["config"]["create_entry"]
+
+
+async def test_sign_while_a_car_starts(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The meter, which reported before or too soon, does not look wrong."""
+    hass.states.async_set(GRID, "-6500", {"unit_of_measurement": "W"})
+    data = answers(solar={"solar_power": "sensor.solar"})
+    hass.states.async_set("sensor.solar", "7000", {"unit_of_measurement": "W"})
+    simulator.charger.plug_in(Car())
+    simulator.charger.clock = lambda: time.monotonic() + 60
+    await poll_ago(hass, entry, SETTLING - 5)
+    check = await submit(hass, await start(hass), data)
+    assert "The car takes 7" in said(check) or "The car takes 1" in said(check)
+    assert check["errors"] == {}
+
+
+async def test_sign_while_a_car_stops(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """The meter, which reported after the last poll, does not look wrong."""
+    simulator.charger.plug_in(Car())
+    simulator.charger.clock = lambda: time.monotonic() + 60
+    await poll_ago(hass, entry, 60)
+    assert entry.runtime_data.coordinator.data.reading.power > 5000
+    simulator.charger.unplug()
+    hass.states.async_set(GRID, "-6500", {"unit_of_measurement": "W"})
+    hass.states.async_set("sensor.solar", "7000", {"unit_of_measurement": "W"})
+    data = answers(solar={"solar_power": "sensor.solar"})
+    check = await submit(hass, await start(hass), data)
+    assert "The car takes 0 W." in said(check)
+    assert check["errors"] == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "since", "comparable"),
+    [
+        ({}, -math.inf, True),
+        ({}, 1000.0 - SETTLING, True),
+        ({}, 1001.0 - SETTLING, False),
+        ({"grid_at": None}, -math.inf, False),
+        ({"solar_w": 9.0, "solar_at": 1000.0 - APART}, 0.0, True),
+        ({"solar_w": 9.0, "solar_at": 999.0 - APART}, 0.0, False),
+        ({"solar_w": 9.0, "solar_at": 1001.0 + APART}, 0.0, False),
+        ({"battery_w": -9.0, "battery_at": 999.0 - APART}, 0.0, False),
+        # An inverter that sleeps reports nothing.
+        ({"solar_w": 0.0, "solar_at": 10.0}, 0.0, True),
+    ],
+)
+def test_comparable(changes: dict[str, Any], since: float, comparable: bool) -> None:
+    """Powers are compared if they are of about the same time."""
+    reading = replace(MeterReading(grid_w=500.0, grid_at=1000.0), **changes)
+    assert is_comparable(reading, since) is comparable
+
+
+def test_steady_power() -> None:
+    """It notes when a power changes by much, also in small steps, or is unknown."""
+    steady = SteadyPower()
+    since = []
+    reads = (0.0, 100.0, 3700.0, 3900.0, 3500.0, 4100.0, None, 4100.0, 4100.0)
+    for t, power in enumerate(reads):
+        steady.update(float(t), power)
+        since.append(steady.since)
+    assert since == [0, 0, 2, 2, 2, 5, 6, 7, 7]
+
+
+async def test_power_after_a_failed_read(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What the power was meanwhile is unknown."""
+    steady = entry.runtime_data.coordinator.steady_power
+    before = steady.since
+    await poll(hass, entry)
+    assert steady.since == before
+    await simulator.stop()
+    await poll(hass, entry)
+    failed_at = steady.since
+    assert failed_at > before
+    await simulator.start()
+    await poll(hass, entry)
+    assert entry.runtime_data.coordinator.last_update_success
+    assert steady.since > failed_at
 
 
 async def test_battery_is_turned_round(hass: HomeAssistant) -> None:

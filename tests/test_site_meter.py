@@ -275,6 +275,8 @@ async def test_all_sensors(hass: HomeAssistant) -> None:
     assert reading.battery_w == -800.0
     assert reading.battery_soc == 44.0
     assert reading.solar_w == 3000.0
+    for at in (reading.battery_at, reading.solar_at):
+        assert at == pytest.approx(100.0, abs=0.5)
     assert reading.house_a == (-4.0, -2.0, 3.0)
     assert reading.unsigned_phases == ()
     assert meter.entity_ids == config.entity_ids
@@ -330,6 +332,12 @@ async def test_phases_without_sensors(hass: HomeAssistant) -> None:
     say(hass, "sensor.solar", -2300)
     say(hass, "sensor.battery", 0)
     assert meter.read(30.0).house_a == (10.0, 10.0, 10.0)
+    # A battery that charges is a load, which the grid power has already.
+    say(hass, "sensor.solar", 0)
+    say(hass, "sensor.battery", -2000)
+    assert meter.read(60.0).house_a == (10.0, 10.0, 10.0)
+    # A report of the price is no reason to decide.
+    assert SiteMeter(hass, site(price="sensor.price")).entity_ids == {GRID}
     # Without a fuse, nobody asks for currents.
     assert SiteMeter(hass, site()).read(0.0).house_a is None
 
@@ -403,6 +411,7 @@ async def test_age_of_a_device(
     freezer.tick(60)
     say(hass, energy.entity_id, 5)
     say(hass, POWERS[0], "unavailable")
+    say(hass, POWERS[1], "unknown")
     assert meter.read(1060.0).grid_at == 999.0
     assert GRID in meter.device_entity_ids
     assert POWERS[0] in meter.device_entity_ids
@@ -465,6 +474,14 @@ async def test_inverted_meter(
     assert reading.house_a == (-4.0, None, 3.0)
     # The power of a phase has a sign, also if that of the total is wrong.
     assert reading.unsigned_phases == ()
+    # So has a current without a direction, from the power of its phase.
+    say(hass, CURRENTS[1], 4, "A")
+    say(hass, POWERS[1], 920)
+    currents = (None, CURRENTS[1], None)
+    meter = SiteMeter(hass, replace(config, house_currents=currents))
+    assert meter.read(1.0).house_a == (None, -4.0, None)
+    say(hass, CURRENTS[1], -5, "A")
+    assert meter.read(2.0).house_a == (None, 5.0, None)
     # Of two sensors for the total, each has its direction, and the phases have theirs.
     say(hass, "sensor.export", 0)
     grid = PowerSensors(power=GRID, opposite="sensor.export", is_inverted=True)
@@ -563,6 +580,9 @@ async def test_unsigned_without_any_help(hass: HomeAssistant) -> None:
     for entity_id in CURRENTS:
         say(hass, entity_id, 5, "A")
     assert meter.read(0.0).unsigned_phases == ()
+    # The currents of a house that hardly exports need not be negative.
+    say(hass, GRID, -190)
+    assert meter.read(0.5).unsigned_phases == ()
     say(hass, GRID, -3000)
     reading = meter.read(1.0)
     assert reading.house_a == (5.0, 5.0, 5.0)

@@ -34,6 +34,7 @@ from .modbus.errors import (
 from .modbus.registers import Identity
 from .modbus.snapshot import Snapshot
 from .repairs import Issue, async_create_issue, async_delete_issues, async_has_issue
+from .steady_power import SteadyPower
 from .storage import LearnedStore
 
 BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
@@ -100,6 +101,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         )
         self._delayed_polls = 0
         self._answered_at = time.monotonic()
+        self.steady_power = SteadyPower()
         self._domain_data = async_get_domain_data(hass)
         self._address = address
         self._client = client
@@ -113,6 +115,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         if snapshot is not None:
             if not self.last_update_success:
                 LOGGER.info("Fetching %s data recovered", self.name)
+            self.steady_power.update(time.monotonic(), snapshot.reading.power)
             self.async_set_updated_data(snapshot)
             self._async_update_issues(snapshot)
         # During set-up there are no entities yet.
@@ -197,6 +200,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         try:
             snapshot = await self._client.poll()
         except ChargerError as error:
+            self.steady_power.update(time.monotonic(), None)
             self._log_failure(error)
             self._async_report_failure(error)
             self._async_follow_sighting()
@@ -218,6 +222,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             ):
                 self.update_interval = min(SOON, self._scan_interval)
         self._answered_at = time.monotonic()
+        self.steady_power.update(self._answered_at, snapshot.reading.power)
         self._domain_data.sightings.pop(self._serial_number, None)
         self._domain_data.in_use_since.pop(self.config_entry.entry_id, None)
         async_delete_issues(

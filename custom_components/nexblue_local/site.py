@@ -246,14 +246,19 @@ class Site:
         return self._house.value
 
     def _house_w(self) -> float | None:
-        """Return that power as it follows from what was read last."""
+        """Return that power as it follows from what was read last.
+
+        It is negative after a car started that the meter does not show yet.
+        """
         reading = self.reading
         if reading.grid_w is None or reading.solar_w is None:
             return None
-        cars = sum(each.power_w for each in self._members.values())
+        members = self._members.values()
+        # What was read last of a charger says nothing about its power since.
+        if not all(each.runtime.coordinator.last_update_success for each in members):
+            return None
         supplied = reading.grid_w + reading.solar_w + (reading.battery_w or 0.0)
-        # A car that started after the meter's report is not part of it.
-        return max(0.0, supplied - cars)
+        return supplied - sum(each.power_w for each in members)
 
     @property
     def fuse_headroom(self) -> float | None:

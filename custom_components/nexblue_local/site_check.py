@@ -9,13 +9,15 @@ from homeassistant.core import HomeAssistant
 from .const import CONF_INVERT_BATTERY_POWER, CONF_INVERT_GRID_POWER
 from .phase_currents import ChargerLoad
 from .site_config import SiteConfig
-from .site_meter import MeterReading
+from .site_meter import SETTLING, MeterReading
 from .texts import async_common_texts
 
 ABOUT_ZERO: Final = 10.0
 """W that are not worth a direction."""
 OLD: Final = 60.0
 """s after which a report is old."""
+APART: Final = 30.0
+"""s between two reports whose powers can still be compared."""
 
 TOLERANCE_W: Final = 300.0
 TOLERANCE: Final = 0.1
@@ -186,6 +188,24 @@ def _phases(
     if reading.unsigned_phases:
         phases = ", ".join(f"L{phase}" for phase in reading.unsigned_phases)
         yield Sentence.PHASES_UNSIGNED, {"phases": phases}
+
+
+def is_comparable(reading: MeterReading, car_since: float) -> bool:
+    """Return whether the powers are of about the same time.
+
+    `car_since` is when the power of the cars changed by much, in s on the clock of the
+    reading. A sensor of the sun or the battery need not report that it stays at 0.
+    """
+    if (at := reading.grid_at) is None or at < car_since + SETTLING:
+        return False
+    others = (
+        (reading.solar_w, reading.solar_at),
+        (reading.battery_w, reading.battery_at),
+    )
+    return all(
+        not power or other_at is None or abs(at - other_at) <= APART
+        for power, other_at in others
+    )
 
 
 def wrong_sign(

@@ -63,9 +63,13 @@ class MeterReading:
     """When the currents were reported, in s on the reader's clock."""
     battery_w: float | None = None
     """Positive is discharging."""
+    battery_at: float | None = None
+    """When that was reported, in s on the reader's clock."""
     battery_soc: float | None = None
     """State of charge in %."""
     solar_w: float | None = None
+    solar_at: float | None = None
+    """When that was reported, in s on the reader's clock."""
     price: float | None = None
     """Price of 1 kWh from the grid."""
     currency: str | None = None
@@ -231,10 +235,11 @@ class SiteMeter:
         """Return what the sensors say at time `t`, in s, beside what chargers draw."""
         config = self._config
         grid_w, grid_at = self._read_power(t, config.grid)
-        battery_w = None
+        battery_w = battery_at = solar_w = solar_at = None
         if config.battery is not None:
-            battery_w, _ = self._read_power(t, config.battery)
-        solar_w = power_w(self._state(config.solar))
+            battery_w, battery_at = self._read_power(t, config.battery)
+        if config.solar is not None:
+            solar_w, solar_at = self._read_power(t, PowerSensors(power=config.solar))
         price, currency = price_per_kwh(self._state(config.price))
         house_a: Phases | None = None
         house_at: float | None = None
@@ -254,8 +259,10 @@ class SiteMeter:
             house_a=house_a,
             house_at=house_at,
             battery_w=battery_w,
+            battery_at=battery_at,
             battery_soc=percentage(self._state(config.battery_soc)),
             solar_w=solar_w,
+            solar_at=solar_at,
             price=price,
             currency=currency,
             unsigned_phases=unsigned,

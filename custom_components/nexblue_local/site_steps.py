@@ -1,5 +1,7 @@
 """The steps of the config flow that set up the site."""
 
+import asyncio
+import math
 from typing import Any
 
 from homeassistant.config_entries import (
@@ -15,7 +17,14 @@ from .coordinator import async_loaded_modbus
 from .energy_dashboard import async_energy_answers
 from .phase_currents import ChargerLoad
 from .repairs import async_delete_sign_issues
-from .site_check import Intro, async_as_list, car_power, sentences, wrong_sign
+from .site_check import (
+    Intro,
+    async_as_list,
+    car_power,
+    is_comparable,
+    sentences,
+    wrong_sign,
+)
 from .site_config import ChargerConfig, SiteConfig, is_site
 from .site_flow import (
     MAIN_FUSES,
@@ -85,12 +94,14 @@ class SiteSteps(ConfigFlow):
                 return await self._async_save_site()
             self._answers = answers
         config = SiteConfig.from_answers(self._answers)
-        chargers = self._charger_loads()
+        chargers, car_since = await self._async_read_chargers()
         now = self.hass.loop.time()
         reading = SiteMeter(self.hass, config).read(now, chargers)
-        wrong = wrong_sign(
-            reading, car_power(chargers), is_dark=not sun.is_up(self.hass)
-        )
+        wrong = None
+        if is_comparable(reading, car_since):
+            wrong = wrong_sign(
+                reading, car_power(chargers), is_dark=not sun.is_up(self.hass)
+            )
         return self.async_show_form(
             step_id="check",
             data_schema=check_schema(self._answers),
@@ -110,16 +121,29 @@ class SiteSteps(ConfigFlow):
             last_step=True,
         )
 
-    def _charger_loads(self) -> list[ChargerLoad]:
-        """Return what the chargers that can be read draw now."""
-        return [
-            ChargerLoad.from_reading(
-                entry.runtime_data.coordinator.data.reading,
-                ChargerConfig.from_entry(entry),
-            )
+    async def _async_read_chargers(self) -> tuple[list[ChargerLoad], float]:
+        """Read the chargers; return what they draw, and since when about that much.
+
+        The time is in s on the clock of the event loop. Chargers that cannot be read
+        are left out.
+        """
+        entries = [
+            entry
             for entry in async_loaded_modbus(self.hass)
             if entry.runtime_data.coordinator.last_update_success
         ]
+        # The meter may have reported since they were polled.
+        await asyncio.gather(
+            *(entry.runtime_data.coordinator.async_refresh() for entry in entries)
+        )
+        loads, since = [], -math.inf
+        for entry in entries:
+            coordinator = entry.runtime_data.coordinator
+            if coordinator.last_update_success:
+                config = ChargerConfig.from_entry(entry)
+                loads.append(ChargerLoad.from_reading(coordinator.data.reading, config))
+                since = max(since, coordinator.steady_power.since)
+        return loads, since
 
     async def _async_save_site(self) -> ConfigFlowResult:
         data = {CONF_SITE: self._answers}

@@ -1,7 +1,6 @@
 """A charge point on a socket in memory, and what a central system needs."""
 
 import asyncio
-from collections.abc import Callable
 import copy
 from datetime import UTC, datetime, timedelta
 import json
@@ -190,15 +189,6 @@ async def settled() -> None:
     """Let all tasks run until they wait."""
     for _ in range(20):
         await asyncio.sleep(0)
-
-
-async def until(happened: Callable[[], object]) -> None:
-    """Wait until something has happened."""
-    async with asyncio.timeout(5):
-        while True:
-            if happened():
-                return
-            await asyncio.sleep(0.01)
 
 
 def shown(time: datetime) -> str:

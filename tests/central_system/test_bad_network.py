@@ -13,9 +13,10 @@ import pytest
 
 from custom_components.nexblue_local.central_system import conversation
 from custom_components.nexblue_local.central_system.server import CentralSystem
+from tests.waiting import until
 
 from .client import Client
-from .fakes import CARD, PASSWORD, Home, shown, until
+from .fakes import CARD, PASSWORD, Home, shown
 from .proxy import BadNetwork, Proxy
 from .web import web_server
 

@@ -23,8 +23,9 @@ from custom_components.nexblue_local.central_system.messages import MAX_MESSAGE
 from custom_components.nexblue_local.central_system.server import CentralSystem
 from custom_components.nexblue_local.central_system.tolerance import ErrorCode, Status
 from custom_components.nexblue_local.ledger.session import EndReason
+from tests.waiting import until
 
-from .fakes import CARD, ID, Charger, Home, settled, shown, until
+from .fakes import CARD, ID, Charger, Home, settled, shown
 
 
 async def test_a_session(home: Home, charger: Charger) -> None:

@@ -19,9 +19,10 @@ from custom_components.nexblue_local.central_system.events import (
 )
 from custom_components.nexblue_local.central_system.server import CentralSystem
 from custom_components.nexblue_local.central_system.tolerance import Status
+from tests.waiting import until
 
 from .client import Client, NotAnswered
-from .fakes import CARD, ID, PASSWORD, Home, shown, until
+from .fakes import CARD, ID, PASSWORD, Home, shown
 from .proxy import CUT, Proxy, Step, no_harm
 from .web import web_server
 

@@ -24,9 +24,10 @@ import pytest
 from custom_components.nexblue_local.central_system.errors import CommandError, ErrorKey
 from custom_components.nexblue_local.central_system.messages import MAX_MESSAGE
 from custom_components.nexblue_local.central_system.server import CentralSystem
+from tests.waiting import until
 
 from .client import credentials
-from .fakes import CARD, ID, PASSWORD, Home, until
+from .fakes import CARD, ID, PASSWORD, Home
 from .web import web_server
 
 

@@ -1,7 +1,6 @@
 """Home Assistant as the back end of a simulated charger, over real sockets."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from homeassistant.const import CONF_PASSWORD, CONF_PORT
@@ -23,6 +22,7 @@ from custom_components.nexblue_local.ocpp_config import PATH
 from simulator import Simulator
 from simulator.charge_point import ChargePoint
 from tests.conftest import SERIAL, entry_data
+from tests.waiting import until
 
 PASSWORD = "abcdefgh12345678"  # noqa: S105
 
@@ -47,15 +47,6 @@ def ocpp_entry(**changes: Any) -> MockConfigEntry:
         unique_id=OCPP_UNIQUE_ID,
         data={CONF_OCPP: ocpp_answers(**changes)},
     )
-
-
-async def until(happened: Callable[[], Any], seconds: float = 20) -> Any:
-    """Wait until something is true; return it."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if result := happened():
-                return result
-            await asyncio.sleep(0.02)
 
 
 def state(hass: HomeAssistant, entity_id: str) -> State:

@@ -31,8 +31,9 @@ from custom_components.nexblue_local.repairs import (
 )
 from simulator.charge_point import ChargePoint
 from tests.conftest import SERIAL
+from tests.waiting import until
 
-from .conftest import PASSWORD, ocpp_answers, ocpp_entry, set_up, until
+from .conftest import PASSWORD, ocpp_answers, ocpp_entry, set_up
 
 ID = "OTHER-1"
 

@@ -39,8 +39,9 @@ from custom_components.nexblue_local.ledger.session import EndReason
 from simulator import Car, Simulator
 from simulator.charge_point import ChargePoint
 from tests.conftest import SERIAL
+from tests.waiting import until
 
-from .conftest import PASSWORD, state, until
+from .conftest import PASSWORD, state
 
 CARD = "04A1B2C3"
 PREFIX = "nexblue_delta_max"

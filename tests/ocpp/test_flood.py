@@ -15,8 +15,9 @@ from custom_components.nexblue_local.central_system.server import MAX_NOT_ADOPTE
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.repairs import WRONG_PASSWORD
 from tests.central_system.client import Client, credentials
+from tests.waiting import until
 
-from .conftest import PASSWORD, until
+from .conftest import PASSWORD
 
 FLOOD = 200
 

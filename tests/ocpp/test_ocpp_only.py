@@ -44,8 +44,9 @@ from simulator import Simulator
 from tests.conftest import SERIAL, entry_data, user_enters
 from tests.site import GRID, site_entry
 from tests.test_triggers import automate, triggered
+from tests.waiting import until
 
-from .conftest import ocpp_entry, set_up, state, until
+from .conftest import ocpp_entry, set_up, state
 from .other_maker import ID, MODEL, VENDOR, OtherMaker, connected
 from .test_back_end import free_port
 from .test_entities import CARD, act, add_card

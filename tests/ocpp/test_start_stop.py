@@ -22,8 +22,9 @@ from custom_components.nexblue_local.surplus.settings import Mode
 from simulator import Car, Simulator
 from simulator.charge_point import ChargePoint
 from simulator.charger import Ocpp
+from tests.waiting import until
 
-from .conftest import ocpp_entry, state, until
+from .conftest import ocpp_entry, state
 
 SWITCH = "switch.nexblue_delta_max_allow_charging"
 CONTROL = "sensor.nexblue_delta_max_controlled_by"

@@ -16,8 +16,7 @@ from custom_components.nexblue_local.storage import ocpp_store
 from simulator import Car, Simulator
 from simulator.charge_point import ChargePoint
 from tests.conftest import SERIAL
-
-from .conftest import until
+from tests.waiting import until
 
 WRITE = Store._async_write_data
 """What writes files, before the fixtures of Home Assistant replace it."""

@@ -1,7 +1,7 @@
 """The simulated charger with both links, which agree."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
@@ -20,18 +20,10 @@ from simulator import Car, ChargePoint, Simulator
 from tests.central_system.fakes import CARD, PASSWORD, Home
 from tests.central_system.web import web_server
 from tests.conftest import SERIAL
+from tests.waiting import until
 
 START_STOP = 1006
 STOP, START = 0, 1
-
-
-async def until(happened: Callable[[], object]) -> None:
-    """Wait until something has happened."""
-    async with asyncio.timeout(10):
-        while True:
-            if happened():
-                return
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
