@@ -15,7 +15,7 @@ import aiohttp
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-START_TIMEOUT = 120.0
+START_TIMEOUT = 240.0
 STOP_TIMEOUT = 30.0
 STORAGE_VERSIONS = {"http": (2, 2), "onboarding": (4, 1)}
 HTTP_DEFAULTS: dict[str, Any] = {
