@@ -214,12 +214,17 @@ async def test_what_is_shown_late_is_found_out() -> None:
     assert rig.desired == Settings(**LIMIT)
 
 
-@pytest.mark.parametrize("command", [LIMIT, {"start_stop": StartStop.STOP}])
+@pytest.mark.parametrize(
+    ("command", "reads"), [(LIMIT, 1), ({"start_stop": StartStop.STOP}, 2)]
+)
 @in_virtual_time
-async def test_a_read_back_that_is_refused(command: dict[str, Any]) -> None:
-    """It says nothing of the write before it, whose effect is read again."""
+async def test_a_read_back_that_is_refused(command: dict[str, Any], reads: int) -> None:
+    """It says nothing of the write before it, whose effect is read again.
+
+    Before STOP, the session is read.
+    """
     rig = await rig_of()
-    rig.link.read_errors.append(Busy("refused"))
+    rig.link.read_errors += [Busy("refused")] * reads
     await rig.set(**command)
     assert rig.desired == Settings(**command)
     assert len(rig.charger.writes) == 1

@@ -154,6 +154,23 @@ def test_start_and_stop_end_with_their_session(command: Settings) -> None:
     run(main())
 
 
+def test_a_stop_after_a_session_that_was_not_seen_to_end() -> None:
+    """It is for the next vehicle, so the end of the session does not drop it."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.charger.plug_in()
+        await rig.poll()
+        rig.charger.unplug()
+        await rig.controller.set(STOP)
+        await rig.poll()
+        power_cycle(rig)
+        await rig.poll()
+        assert rig.charger.settings.start_stop is StartStop.STOP
+
+    run(main())
+
+
 def test_phases_that_are_ignored_hold_the_limit() -> None:
     """A phase mode that is acknowledged without effect does not lift the limit."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 import logging
@@ -256,6 +256,10 @@ class Controller:
             # Somebody else may have switched them.
             await connection.read_settings()
             await self.reconciler.observe(await self.link.observe())
+        elif wanted.start_stop is not None:
+            # It ends with its session, which may have changed since the last poll.
+            with suppress(Refused):
+                await self.reconciler.observe(await self.link.observe())
         self.state.check_phase_budget(wanted.phase_mode, self._environment.now())
         successors: list[Ticket] = []
         for setting, value in plan.commands(wanted, self.link.settings):
