@@ -126,7 +126,7 @@ class ChargePoint:
             self._figures.numbers.append(number)
             energy = 0
             for _ in range(3):
-                await asyncio.sleep(self._random.uniform(0.2, 0.8))
+                await asyncio.sleep(self._random.uniform(1, 5))
                 await self._heartbeat()
                 energy += 10
                 values = {"timestamp": datetime.now(UTC).isoformat()}
