@@ -24,6 +24,7 @@ import pytest
 from custom_components.nexblue_local.central_system.errors import CommandError, ErrorKey
 from custom_components.nexblue_local.central_system.messages import MAX_MESSAGE
 from custom_components.nexblue_local.central_system.server import CentralSystem
+from tests.library_connection import Connection
 from tests.waiting import until
 
 from .client import credentials
@@ -46,23 +47,6 @@ async def client(socket_enabled: None) -> AsyncIterator[aiohttp.ClientSession]:
     """Return what opens WebSockets."""
     async with aiohttp.ClientSession() as session:
         yield session
-
-
-class Connection:
-    """A WebSocket as the ocpp library wants it."""
-
-    def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
-        """Initialize with an open WebSocket."""
-        self._websocket = websocket
-
-    async def recv(self) -> str:
-        """Return the next message."""
-        text: str = await self._websocket.receive_str()
-        return text
-
-    async def send(self, message: str) -> None:
-        """Send a message."""
-        await self._websocket.send_str(message)
 
 
 class StrictCharger(LibraryChargePoint):

@@ -12,6 +12,8 @@ from ocpp.routing import after, on
 from ocpp.v16 import ChargePoint as LibraryChargePoint, call, call_result
 from ocpp.v16.enums import Action, Reason, RemoteStartStopStatus, TriggerMessageStatus
 
+from tests.library_connection import Connection
+
 from .conftest import PASSWORD
 
 VENDOR = "BRIGHTBLU"
@@ -22,23 +24,6 @@ ID = "BBJHP-0042"
 def now() -> str:
     """Return the time as OCPP writes it."""
     return datetime.now(UTC).isoformat()
-
-
-class Connection:
-    """A WebSocket as the ocpp library wants it."""
-
-    def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
-        """Initialize with an open WebSocket."""
-        self._websocket = websocket
-
-    async def recv(self) -> str:
-        """Return the next message; raises TypeError when it is closed."""
-        text: str = await self._websocket.receive_str()
-        return text
-
-    async def send(self, message: str) -> None:
-        """Send a message."""
-        await self._websocket.send_str(message)
 
 
 class OtherMaker(LibraryChargePoint):
