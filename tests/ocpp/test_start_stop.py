@@ -157,6 +157,20 @@ async def test_over_modbus_only(
     assert len(commands_over_modbus(simulator)) == 1
 
 
+async def start_automatically(
+    hass: HomeAssistant,
+    back_end: MockConfigEntry,
+    charge_point: ChargePoint,
+    *,
+    is_on: bool,
+) -> None:
+    """Choose whether vehicles that wait are started, and wait for the connection."""
+    wanted = ocpp_entry(**{CONF_START_AUTOMATICALLY: is_on})
+    hass.config_entries.async_update_entry(back_end, data=wanted.data)
+    await hass.config_entries.async_reload(back_end.entry_id)
+    await until(lambda: charge_point.is_connected)
+
+
 @pytest.mark.parametrize("is_on", [True, False])
 async def test_start_automatically(
     hass: HomeAssistant,
@@ -168,10 +182,7 @@ async def test_start_automatically(
     is_on: bool,
 ) -> None:
     """A vehicle that waits is started once, if the user wants that."""
-    wanted = ocpp_entry(**{CONF_START_AUTOMATICALLY: is_on})
-    hass.config_entries.async_update_entry(back_end, data=wanted.data)
-    await hass.config_entries.async_reload(back_end.entry_id)
-    await until(lambda: charge_point.is_connected)
+    await start_automatically(hass, back_end, charge_point, is_on=is_on)
 
     simulator.charger.plug_in(Car())
     await until(lambda: charge_point._shown_status == "Preparing")
@@ -199,10 +210,7 @@ async def test_start_when_the_mode_leaves_off(
     charge_point: ChargePoint,
 ) -> None:
     """A vehicle that waits is started as the mode allows it, not at the next message."""
-    wanted = ocpp_entry(**{CONF_START_AUTOMATICALLY: True})
-    hass.config_entries.async_update_entry(back_end, data=wanted.data)
-    await hass.config_entries.async_reload(back_end.entry_id)
-    await until(lambda: charge_point.is_connected)
+    await start_automatically(hass, back_end, charge_point, is_on=True)
     charging = linked.runtime_data.controller.charging
     await charging.async_set_mode(Mode.OFF)
     simulator.charger.plug_in(Car())
