@@ -24,11 +24,8 @@ from .ledger.recorder import Recorder
 from .modbus.enums import ChargePointState as ModbusStatus
 from .ocpp_entities import ChargePointEntity, ReportedEntity
 from .ocpp_only import OcppChargerConfigEntry
-from .sensor import (
-    DESCRIPTIONS as SENSORS,
-    LAST_SESSION_DESCRIPTIONS,
-    LastSessionSensorDescription,
-)
+from .sensor import DESCRIPTIONS as SENSORS
+from .session_sensors import LAST_SESSION_DESCRIPTIONS, LastSessionSensorDescription
 from .switch import DESCRIPTION as SWITCH
 
 STATUSES: Final[Mapping[Status | None, ModbusStatus]] = {

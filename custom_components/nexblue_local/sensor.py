@@ -17,7 +17,6 @@ from homeassistant.components.sensor import (
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
     DEGREE,
-    PERCENTAGE,
     EntityCategory,
     Platform,
     UnitOfElectricCurrent,
@@ -32,24 +31,27 @@ from homeassistant.helpers.typing import StateType
 
 from .charge_points import async_add_charge_point
 from .controller import ChargerController, ControlledBy
-from .coordinator import NexBlueConfigEntry
-from .entity import NexBlueControlEntity, NexBlueEntity
-from .ledger.session import Session
+from .entity import NexBlueEntity
 from .limited_by import LimitedBy, limited_by
 from .modbus.enums import ChargePointState, PhaseMode, StartStop
 from .modbus.registers import Reading
 from .modbus.snapshot import Snapshot
 from .ocpp_config import charge_point_id
-from .sessions import duration, solar_share
-from .site import Site
-from .site_config import is_site
-from .site_entity import (
-    COST_KEY,
-    ChargingEntity,
-    SiteEntity,
-    async_loaded_site,
-    async_when_site,
+from .session_sensors import (
+    LAST_COST_DESCRIPTION,
+    LAST_SESSION_DESCRIPTIONS,
+    LAST_SOLAR_SHARE_DESCRIPTION,
+    SOLAR_ENERGY_DESCRIPTION,
+    SOLAR_SHARE_DESCRIPTION,
+    LastCostSensor,
+    LastSessionSensor,
+    LastSolarShareSensor,
+    SolarEnergySensor,
+    SolarShareSensor,
 )
+from .site_config import is_site
+from .site_entity import ChargingEntity, async_when_site
+from .site_sensors import SITE_DESCRIPTIONS, SiteSensor
 from .start_stop import async_has_transaction, async_start_stop_link
 
 # The coordinator makes all requests.
@@ -437,13 +439,6 @@ CONTROL_DESCRIPTIONS: tuple[NexBlueControlSensorDescription, ...] = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class LastSessionSensorDescription(SensorEntityDescription):
-    """Describes a sensor of the session that ended last."""
-
-    value_fn: Callable[[Session], float | None]
-
-
 LIMITED_BY_DESCRIPTION = SensorEntityDescription(
     key="limited_by", device_class=SensorDeviceClass.ENUM, options=list(LimitedBy)
 )
@@ -451,93 +446,8 @@ LIMITED_BY_DESCRIPTION = SensorEntityDescription(
 UNKNOWN_READS: Final = 2
 """Reads in which the cause may be unknown before that is shown."""
 
-LAST_SESSION_DESCRIPTIONS: tuple[LastSessionSensorDescription, ...] = (
-    LastSessionSensorDescription(
-        key="last_session_energy",
-        value_fn=lambda session: round(session.energy_wh / 1000, 3),
-        device_class=SensorDeviceClass.ENERGY,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=2,
-    ),
-    LastSessionSensorDescription(
-        key="last_session_duration",
-        value_fn=lambda session: round(duration(session) / 60, 3),
-        device_class=SensorDeviceClass.DURATION,
-        native_unit_of_measurement=UnitOfTime.HOURS,
-        suggested_display_precision=2,
-    ),
-)
-LAST_SOLAR_SHARE_DESCRIPTION = LastSessionSensorDescription(
-    key="last_session_solar_share",
-    value_fn=solar_share,
-    native_unit_of_measurement=PERCENTAGE,
-    suggested_display_precision=0,
-)
-LAST_COST_DESCRIPTION = LastSessionSensorDescription(
-    key=COST_KEY,
-    value_fn=lambda session: session.cost,
-    device_class=SensorDeviceClass.MONETARY,
-    suggested_display_precision=2,
-)
-
 NEXT_CHANGE_DESCRIPTION = SensorEntityDescription(
     key="next_change", device_class=SensorDeviceClass.TIMESTAMP
-)
-SOLAR_ENERGY_DESCRIPTION = SensorEntityDescription(
-    key="session_solar_energy",
-    device_class=SensorDeviceClass.ENERGY,
-    state_class=SensorStateClass.TOTAL_INCREASING,
-    native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-    suggested_display_precision=2,
-)
-SOLAR_SHARE_DESCRIPTION = SensorEntityDescription(
-    key="session_solar_share",
-    state_class=SensorStateClass.MEASUREMENT,
-    native_unit_of_measurement=PERCENTAGE,
-    suggested_display_precision=0,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SiteSensorDescription(SensorEntityDescription):
-    """Describes a sensor of the site."""
-
-    value_fn: Callable[[Site], float | None]
-    exists_fn: Callable[[Site], bool] = lambda _: True
-    digits: int = 0
-
-
-SITE_DESCRIPTIONS: tuple[SiteSensorDescription, ...] = (
-    *(
-        SiteSensorDescription(
-            key=key,
-            value_fn=value_fn,
-            exists_fn=exists_fn,
-            device_class=SensorDeviceClass.POWER,
-            state_class=SensorStateClass.MEASUREMENT,
-            native_unit_of_measurement=UnitOfPower.WATT,
-            suggested_display_precision=0,
-        )
-        for key, value_fn, exists_fn in (
-            ("surplus_power", lambda site: site.surplus_w, lambda _: True),
-            ("grid_power", lambda site: site.reading.grid_w, lambda _: True),
-            (
-                "house_power",
-                lambda site: site.house_w,
-                lambda site: site.config.solar is not None,
-            ),
-        )
-    ),
-    SiteSensorDescription(
-        key="fuse_headroom",
-        value_fn=lambda site: site.fuse_headroom,
-        exists_fn=lambda site: site.config.main_fuse is not None,
-        digits=1,
-        device_class=SensorDeviceClass.CURRENT,
-        state_class=SensorStateClass.MEASUREMENT,
-        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
-        suggested_display_precision=1,
-    ),
 )
 
 
@@ -598,90 +508,9 @@ class NexBlueLimitedBySensor(NexBlueEntity, SensorEntity):
         self._attr_native_value = self._limited_by = found
 
 
-class LastSessionSensor(NexBlueControlEntity, SensorEntity):
-    """Sensor of the session that ended last, whether the charger can be reached or not."""
-
-    entity_description: LastSessionSensorDescription
-
-    @override
-    def _update_from(self, snapshot: Snapshot) -> None:
-        session = self._recorder.last_ended
-        self._attr_native_value = (
-            None if session is None else self.entity_description.value_fn(session)
-        )
-
-
-class LastSolarShareSensor(ChargingEntity, LastSessionSensor):
-    """How much of the last session's energy came from the sun."""
-
-
-class LastCostSensor(ChargingEntity, LastSessionSensor):
-    """What the last session's energy from the grid has cost."""
-
-    @override
-    def _update_from(self, snapshot: Snapshot) -> None:
-        super()._update_from(snapshot)
-        hass = self.coordinator.hass
-        site = async_loaded_site(hass)
-        currency = None if site is None else site.currency
-        if currency is None:
-            # The sensor of the price has not reported yet.
-            currency = self._attr_native_unit_of_measurement or hass.config.currency
-        self._attr_native_unit_of_measurement = currency
-
-
 class NextChangeSensor(ChargingEntity, SensorEntity):
     """When charging would start, pause or change if everything stays as it is."""
 
     @override
     def _update_from(self, snapshot: Snapshot) -> None:
         self._attr_native_value = self._charging.next_change
-
-
-class SolarEnergySensor(ChargingEntity, SensorEntity):
-    """Energy that this session took from the sun."""
-
-    def __init__(
-        self,
-        *,
-        entry: NexBlueConfigEntry,
-        description: SensorEntityDescription,
-        session_energy: NexBlueSensor,
-    ) -> None:
-        """Initialize; it never shows more than the sensor of the whole energy does."""
-        self._session_energy = session_energy
-        super().__init__(entry=entry, description=description)
-
-    @override
-    def _update_from(self, snapshot: Snapshot) -> None:
-        session = self._recorder.latest
-        energy = 0.0 if session is None else session.solar_wh or 0.0
-        # Rounded down, so that it never falls.
-        shown = math.floor(energy / 10) / 100
-        whole = self._session_energy.native_value
-        # A sensor that is disabled is not updated.
-        if self._session_energy.enabled and isinstance(whole, int | float):
-            shown = min(shown, whole)
-        self._attr_native_value = shown
-
-
-class SolarShareSensor(ChargingEntity, SensorEntity):
-    """How much of this session's energy came from the sun."""
-
-    @override
-    def _update_from(self, snapshot: Snapshot) -> None:
-        session = self._recorder.latest
-        self._attr_native_value = None if session is None else solar_share(session)
-
-
-class SiteSensor(SiteEntity, SensorEntity):
-    """Sensor of the site."""
-
-    entity_description: SiteSensorDescription
-
-    @override
-    def _update(self) -> None:
-        value = self.entity_description.value_fn(self.site)
-        self._attr_native_value = (
-            None if value is None else round(value, self.entity_description.digits)
-        )
