@@ -10,12 +10,11 @@ from custom_components.nexblue_local.ocpp_config import PATH
 from simulator import SimulatedCharger
 from simulator.charge_point import ChargePoint
 
-from .home_assistant import HOST, HomeAssistantProcess, StartFailed
+from .home_assistant import FLOWS, HOST, HomeAssistantProcess, StartFailed
 
 CARD: Final = "04A1B2C3D4"
 TIMEOUT: Final = 30.0  # s
 
-FLOWS: Final = "/api/config/config_entries/flow"
 SUBENTRY_FLOWS: Final = "/api/config/config_entries/subentries/flow"
 
 

@@ -1,12 +1,13 @@
 """Run Home Assistant as a process, and call the API that its frontend uses."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 import contextlib
 import json
 import os
 from pathlib import Path
 import shutil
+import socket
 import sys
 import time
 from typing import Any, Self
@@ -15,6 +16,7 @@ import aiohttp
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
+FLOWS = "/api/config/config_entries/flow"
 START_TIMEOUT = 240.0
 STOP_TIMEOUT = 30.0
 STORAGE_VERSIONS = {"http": (2, 2), "onboarding": (4, 1)}
@@ -88,6 +90,32 @@ def stored_entry(
 def charger_data(port: int) -> dict[str, Any]:
     """Return the data of the entry of a charger on this machine."""
     return {"modbus": {"host": HOST, "port": port, "unit_id": 200}}
+
+
+def free_port(wanted: int) -> int:
+    """Return the wanted port of `HOST`, or any other that is free if it is in use."""
+    with socket.socket() as probe:
+        # The port of a demo that just ended is free, though its connections may linger.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind((HOST, wanted))
+            return wanted
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def first[T](
+    ask: Callable[[], Awaitable[T | None]], timeout: float | None
+) -> T | None:
+    """Call `ask` until it returns a value, and return that; None after `timeout` s."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            while True:
+                if (answer := await ask()) is not None:
+                    return answer
+                await asyncio.sleep(0.3)
+    return None
 
 
 class StartFailed(Exception):

@@ -11,8 +11,8 @@ from homeassistant.const import __version__
 from custom_components.nexblue_local.const import DOMAIN
 from simulator import Car, SimulatedCharger, Simulator
 
-from .demo import add_by_address, first, free_port
-from .home_assistant import HomeAssistantProcess, StartFailed
+from .demo_set_up import add_by_address
+from .home_assistant import HomeAssistantProcess, StartFailed, first, free_port
 
 TIMEOUT = 60.0
 """Seconds in which the charger's states have to be known."""

@@ -20,6 +20,8 @@ from custom_components.nexblue_local import (
     ocpp_entities,
     select,
     sensor,
+    session_sensors,
+    site_sensors,
     switch,
 )
 from custom_components.nexblue_local.central_system.errors import ErrorKey
@@ -113,14 +115,14 @@ DESCRIPTIONS: dict[str, tuple[Any, ...]] = {
     "sensor": (
         *sensor.DESCRIPTIONS,
         *sensor.CONTROL_DESCRIPTIONS,
-        *sensor.LAST_SESSION_DESCRIPTIONS,
-        sensor.LAST_SOLAR_SHARE_DESCRIPTION,
-        sensor.LAST_COST_DESCRIPTION,
+        *session_sensors.LAST_SESSION_DESCRIPTIONS,
+        session_sensors.LAST_SOLAR_SHARE_DESCRIPTION,
+        session_sensors.LAST_COST_DESCRIPTION,
         sensor.LIMITED_BY_DESCRIPTION,
         sensor.NEXT_CHANGE_DESCRIPTION,
-        sensor.SOLAR_ENERGY_DESCRIPTION,
-        sensor.SOLAR_SHARE_DESCRIPTION,
-        *sensor.SITE_DESCRIPTIONS,
+        session_sensors.SOLAR_ENERGY_DESCRIPTION,
+        session_sensors.SOLAR_SHARE_DESCRIPTION,
+        *site_sensors.SITE_DESCRIPTIONS,
         *ocpp_entities.SENSORS,
     ),
     "switch": (

@@ -15,8 +15,8 @@ import tempfile
 
 from custom_components.nexblue_local.const import DOMAIN
 from custom_components.nexblue_local.ocpp_config import PATH
-from scripts.demo_ocpp import CARD, FLOWS, add_back_end, add_card, discovered
-from scripts.home_assistant import HomeAssistantProcess, stored_charger
+from scripts.demo_ocpp import CARD, add_back_end, add_card, discovered
+from scripts.home_assistant import FLOWS, HomeAssistantProcess, stored_charger
 from simulator import SimulatedCharger, Simulator
 from tests.central_system.proxy import Proxy
 

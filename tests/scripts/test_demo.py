@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from custom_components.nexblue_local.const import DOMAIN
-from scripts.demo import first, running
-from scripts.home_assistant import HomeAssistantProcess
+from scripts.demo import running
+from scripts.home_assistant import HomeAssistantProcess, first
 from tests.conftest import SERIAL
 
 LOG_LINE = re.compile(

@@ -9,8 +9,8 @@ import sys
 import pytest
 from pytest_socket import socket_allow_hosts
 
-from scripts.demo import free_port
 from scripts.forward import port_to_socket, socket_to_port
+from scripts.home_assistant import free_port
 
 HOST = "127.0.0.1"
 TIMEOUT = 5.0
