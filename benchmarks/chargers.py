@@ -41,7 +41,11 @@ async def _serve(count: int, pipe: Connection) -> None:
         while await asyncio.to_thread(pipe.recv):
             pipe.send(
                 [
-                    (dict(each.charger.settings), len(each.log), each.charger.fallbacks)
+                    (
+                        dict(each.charger.settings),
+                        len(each.log),
+                        len(each.charger.fallbacks),
+                    )
                     for each in simulators
                 ]
             )

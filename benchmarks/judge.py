@@ -15,6 +15,9 @@ LEAST_CURRENT = 6.0
 REFUSED_BUT_KEPT = "not_lowered"
 """Error of a lower limit that is written again all the same."""
 
+BRIDGED_CUTS = 1
+"""Cuts of the link since the last keep-alive that must not let the fallback engage."""
+
 UNKNOWN = "perhaps_executed"
 """Error of a command that may be found executed later."""
 
@@ -47,16 +50,36 @@ class Judge:
         self._log = log
         self._seen = 0
         self._before: set[Value | None] = {None}
+        self._cuts: list[float] = []
 
     @property
-    def fallbacks(self) -> int:
-        """Return how often the charger took its fallback limit."""
-        return self._charger.fallbacks
+    def fallbacks(self) -> list[int]:
+        """Return for each fallback how often the link was cut since the last keep-alive."""
+        return [
+            sum(
+                fallback.limit_written_at <= cut <= fallback.engaged_at
+                for cut in self._cuts
+            )
+            for fallback in self._charger.fallbacks
+        ]
+
+    @property
+    def broken_fallbacks(self) -> int:
+        """Return how often the fallback engaged although the link was up.
+
+        One cut has to be bridged: a third of the timeout is the time between two
+        keep-alives, and the rest is for connecting again.
+        """
+        return sum(cuts <= BRIDGED_CUTS for cuts in self.fallbacks)
 
     @property
     def is_satisfied(self) -> bool:
         """Return whether every promise was kept so far."""
-        return not (self.unasked or self.lost or self.fallbacks)
+        return not (self.unasked or self.lost or self.broken_fallbacks)
+
+    def link_cut(self) -> None:
+        """Note that the link was cut."""
+        self._cuts.append(self._charger.clock())
 
     def commanded(self, setting: str, value: Value) -> None:
         """Allow the value of a command, which is given now."""

@@ -217,10 +217,12 @@ class Soak:
 
     async def _cut(self) -> None:
         self.events["connections cut"] += 1
+        self.judge.link_cut()
         self._simulator.cut()
 
     async def _power_cut(self) -> None:
         self.events["power cuts"] += 1
+        self.judge.link_cut()
         await self._simulator.power_cycle(self._random.uniform(0.0, 8.0))
         # Otherwise the next commands may come while settings are being restored, and
         # replace them.
@@ -284,9 +286,14 @@ def report(run: Soak) -> str:
     promises: tuple[tuple[str, int], ...] = (
         ("unasked writes", len(judge.unasked)),
         ("lost desired states", len(judge.lost)),
-        ("fallbacks while the link was up", judge.fallbacks),
+        ("fallbacks while the link was up", judge.broken_fallbacks),
     )
-    counts = {"commands done": judge.done, **run.events}
+    cut_off = len(judge.fallbacks) - judge.broken_fallbacks
+    counts = {
+        "fallbacks while it was cut repeatedly": cut_off,
+        "commands done": judge.done,
+        **run.events,
+    }
     errors = {f"error: {key}": count for key, count in judge.errors.most_common()}
     first, last = run.resources or ({}, {})
     return "\n".join(

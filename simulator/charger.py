@@ -99,6 +99,14 @@ def _padded_0xff(address: int, word: int) -> int:
     return first * 0x100 + second
 
 
+@dataclass(frozen=True)
+class Fallback:
+    """The fallback engaged; times are on the charger's clock."""
+
+    limit_written_at: float
+    engaged_at: float
+
+
 @dataclass(kw_only=True)
 class SimulatedCharger:
     """A charger without its Modbus server."""
@@ -124,14 +132,23 @@ class SimulatedCharger:
         self._now = self.clock()
         self.currents: PerPhase = (0.0, 0.0, 0.0)
         self.session_energy = 0.0  # kWh
-        self.fallbacks = 0  # how often the fallback engaged
+        self.fallbacks: list[Fallback] = []
         self.power_ups = 0
+        self.has_power = False
         self.power_on()
         if self.car is not None:
             self.plug_in(self.car)
 
+    def power_off(self) -> None:
+        """Stop charging until the power is back."""
+        self.advance()
+        self.has_power = False
+        self.currents = (0.0, 0.0, 0.0)
+
     def power_on(self) -> None:
         """Reset the settings, as a power cycle does."""
+        self.advance()
+        self.has_power = True
         self.powered_at = self._now
         self.power_ups += 1
         self.settings = dict(POWER_ON)
@@ -194,6 +211,9 @@ class SimulatedCharger:
     def advance(self) -> None:
         """Simulate the time since the last call."""
         end = self.clock()
+        if not self.has_power:
+            self._now = end
+            return
         step = max(STEP, (end - self._now) / 2000)
         while self._now < end:
             self._step(min(step, end - self._now))
@@ -225,9 +245,9 @@ class SimulatedCharger:
             written_at is not None
             and self._now - written_at > self.settings["fallback_timeout"]
         ):
+            self.fallbacks.append(Fallback(written_at, self._now))
             self._limit_written_at = None
             self.fallback_active = True
-            self.fallbacks += 1
             self.settings["current_limit"] = self.settings["fallback_limit"]
             self._show_settings(0)
 

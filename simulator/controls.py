@@ -106,12 +106,7 @@ class WorldControls:
             else:
                 charger.unplug()
         elif switch == POWER:
-            if on:
-                charger.advance()
-                charger.power_on()
-                await simulator.start()
-            else:
-                await simulator.stop()
+            await (simulator.power_on() if on else simulator.power_off())
         elif switch == OCPP:
             charger.ocpp = Ocpp.REFUSE if on else Ocpp.NONE
         elif self._meter is not None:

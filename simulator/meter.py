@@ -90,7 +90,7 @@ class Meter:
         house, charger = self.house, self.simulator.charger
         charger.advance()
         # The car gets nothing while the charger has no power.
-        car = charger.powers if self.simulator.is_listening else (0.0, 0.0, 0.0)
+        car = charger.powers
         house.advance(charger.clock(), car, charger.voltages)
         flow, battery = house.flow, house.battery
         current_l1, current_l2, current_l3 = (

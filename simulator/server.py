@@ -91,13 +91,21 @@ class Simulator:
         self._client = None
         self._occupied_until = 0.0
 
-    async def power_cycle(self, seconds: float = 0.0) -> None:
-        """Switch the power off for `seconds` and on again; the settings are lost."""
+    async def power_off(self) -> None:
+        """Switch the power off."""
+        self.charger.power_off()
         await self.stop()
-        await asyncio.sleep(seconds)
-        self.charger.advance()
+
+    async def power_on(self) -> None:
+        """Switch the power on again; the settings are lost."""
         self.charger.power_on()
         await self.start()
+
+    async def power_cycle(self, seconds: float = 0.0) -> None:
+        """Switch the power off for `seconds` and on again; the settings are lost."""
+        await self.power_off()
+        await asyncio.sleep(seconds)
+        await self.power_on()
 
     @property
     def habits(self) -> Habits:

@@ -121,8 +121,24 @@ def test_fallbacks(bench: Bench) -> None:
     bench.now += 301
     bench.write("current_limit", 9.0)
     assert not bench.charger.fallback_active
-    assert bench.judge.fallbacks == 1
+    assert bench.judge.fallbacks == [0]
     assert not bench.judge.is_satisfied
+
+
+@pytest.mark.parametrize(("cuts", "is_bridged"), [(0, True), (1, True), (2, False)])
+def test_fallbacks_after_cuts(bench: Bench, cuts: int, is_bridged: bool) -> None:
+    """A link that is cut once has to be bridged, one that is cut repeatedly cannot."""
+    bench.judge.link_cut()
+    bench.now += 1
+    bench.command("current_limit", 9.0)
+    for _ in range(cuts):
+        bench.now += 100
+        bench.judge.link_cut()
+    bench.now += 301
+    bench.charger.advance()
+    bench.judge.link_cut()
+    assert bench.judge.fallbacks == [cuts]
+    assert bench.judge.is_satisfied is not is_bridged
 
 
 @pytest.mark.timeout(180)

@@ -68,7 +68,7 @@ async def test_registers(simulator: Simulator) -> None:
         assert grid_with_car - grid == pytest.approx(2_270, abs=80)
         assert with_car - l1 == pytest.approx(9.9, abs=0.3)
         assert same_l2 == pytest.approx(l2, abs=0.1)
-        await simulator.stop()
+        await simulator.power_off()
         (without_power,) = await read(meter, "current_l1")
         assert without_power == pytest.approx(l1, abs=0.1)
 

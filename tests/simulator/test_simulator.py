@@ -264,6 +264,21 @@ async def test_power_cycle(simulator: Simulator) -> None:
     assert reading(charger).lifetime_energy == 1_234_567
 
 
+def test_without_power(charger: SimulatedCharger, time: Time) -> None:
+    """Nothing is charged, and the fallback does not engage."""
+    charger.plug_in(Car())
+    write(charger, CURRENT_LIMIT, 9.0)
+    time.now += 100
+    charger.power_off()
+    energy = charger.lifetime_energy
+    assert energy > 1_234_567
+    time.now += 301
+    charger.power_on()
+    assert charger.lifetime_energy == energy
+    assert charger.fallbacks == []
+    assert not charger.fallback_active
+
+
 async def test_one_client_at_a_time(simulator: Simulator) -> None:
     """A second client is cut off, until the first one's place is free."""
     first = await Connection.open(simulator.host, simulator.port)
