@@ -167,9 +167,11 @@ async def test_site(hass: HomeAssistant) -> None:
 
 
 async def test_title_in_the_users_language(hass: HomeAssistant) -> None:
-    """The entry is named in Home Assistant's language."""
+    """The entry is named in Home Assistant's language, and numbers have its mark."""
     hass.config.language = "de"
+    hass.states.async_set(GRID, "1.42", {"unit_of_measurement": "kW"})
     check = await submit(hass, await start(hass), answers())
+    assert "**bezieht** 1,4 kW" in said(check)
     result = await submit(hass, check, {})
     assert result["title"] == "PV und Hauptsicherung"
 

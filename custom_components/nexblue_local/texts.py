@@ -13,6 +13,7 @@ class CommonText(StrEnum):
 
     CHARGER_TEST = "charger_test"
     CHARGER_TEST_COPY = "charger_test_copy"
+    DECIMAL_MARK = "decimal_mark"
     SITE_TITLE = "site_title"
 
 
