@@ -309,6 +309,20 @@ def replay(history: History, begin: float, end: float, table: Table) -> None:
             table.add(moment, answer)
 
 
+def period(arguments: argparse.Namespace, recorded: Recorded) -> tuple[float, float]:
+    """Return the first and the last time to replay; raises NotRecorded."""
+    begin, end = (
+        datetime.combine(arguments.day, at, recorded.time_zone).timestamp()
+        for at in (arguments.begin, arguments.end)
+    )
+    if end <= begin:
+        end += timedelta(days=1).total_seconds()
+    end = min(end, recorded.last())
+    if end <= begin:
+        raise NotRecorded("nothing was recorded then")
+    return begin, end
+
+
 async def run(arguments: argparse.Namespace) -> None:
     """Print the lines or the table; raises NotRecorded."""
     recorded = Recorded(arguments.folder)
@@ -317,15 +331,7 @@ async def run(arguments: argparse.Namespace) -> None:
     if title not in recorded.chargers:
         raise NotRecorded(f"choose a charger with --charger: {', '.join(titles)}")
     zone = recorded.time_zone
-    begin, end = (
-        datetime.combine(arguments.day, at, zone).timestamp()
-        for at in (arguments.begin, arguments.end)
-    )
-    if end <= begin:
-        end += timedelta(days=1).total_seconds()
-    end = min(end, recorded.last())
-    if end <= begin:
-        raise NotRecorded("nothing was recorded then")
+    begin, end = period(arguments, recorded)
     starts = recorded.starts(begin, end)
     if starts and arguments.lines:
         last = datetime.fromtimestamp(starts[-1], zone)
@@ -338,16 +344,23 @@ async def run(arguments: argparse.Namespace) -> None:
         print(
             ROW.format("time", "decided", "reason", "phases", "charger", "limited by")
         )
+    missing: list[NotRecorded] = []
     for part in parts:
         async with home_assistant(arguments.folder) as hass:
             history = History(hass, recorded, recorded.chargers[title])
-            if arguments.lines:
-                for moment in history.moments(*part):
-                    print(json.dumps(moment.line))
-            else:
-                if part is not parts[0]:
-                    print("Home Assistant was started")
-                replay(history, *part, table)
+            try:
+                if arguments.lines:
+                    for moment in history.moments(*part):
+                        print(json.dumps(moment.line))
+                else:
+                    if part is not parts[0]:
+                        print("Home Assistant was started")
+                    replay(history, *part, table)
+            except NotRecorded as error:
+                # It may have been set up on that day.
+                missing.append(error)
+    if len(missing) == len(parts):
+        raise missing[0]
     if not arguments.lines and table.total:
         print(
             f"The charger had the limit that was decided, within {CLOSE:.0f} A, in"

@@ -225,11 +225,12 @@ async def test_a_day(
         if "site" in each["data"]:
             each["options"] = {"export_kept": 5000}
     path.write_text(json.dumps(entries))
-    # And Home Assistant was started in the middle.
+    # And Home Assistant was started before the first report, and in the middle.
     database = sqlite3.connect(tmp_path / "home-assistant_v2.db")
     database.execute(
         "INSERT INTO recorder_runs (start, closed_incorrect, created)"
-        " VALUES ('2026-06-21 10:05:00', 0, '2026-06-21 10:05:00')"
+        " VALUES ('2026-06-21 09:59:59', 0, '2026-06-21 09:59:59'),"
+        " ('2026-06-21 10:05:00', 0, '2026-06-21 10:05:00')"
     )
     database.commit()
     database.close()
@@ -237,8 +238,12 @@ async def test_a_day(
     assert not re.search(r"A  sun ", other.stdout)
     assert share(other.stdout.splitlines()[-1]) < 80
     assert "\nHome Assistant was started\n10:05:" in other.stdout
+    all_day = await history(tmp_path, "--day", "2026-06-21")
+    assert all_day.stdout.replace("Home Assistant was started\n", "", 1) == other.stdout
     with pytest.raises(NotRecorded, match="use --from 10:05:00"):
         await replay(parsed([str(tmp_path), *DAY, "--lines"]))
+    with pytest.raises(NotRecorded, match="nothing of the grid meter was recorded"):
+        await replay(parsed([str(tmp_path), *DAY[:2], "--to", "08:00"]))
     with pytest.raises(NotRecorded, match="nothing was recorded then"):
         await replay(parsed([str(tmp_path), "--day", "2026-06-22"]))
     with pytest.raises(NotRecorded, match="--charger: NexBlue Delta Max"):
