@@ -10,6 +10,7 @@ from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.translation import async_load_integrations
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -102,6 +103,7 @@ async def test_a_fallback_that_cannot_be_chosen(
     hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
 ) -> None:
     """The form shows the error, and can be submitted again."""
+    simulator.charger.settings["fallback_limit"] = 6.5
     await LIMIT.give(hass)
     flow = await start_fix(hass, entry)
     result = await go_on(hass, flow, 4, 2)
@@ -112,6 +114,13 @@ async def test_a_fallback_that_cannot_be_chosen(
     result = await go_on(hass, flow, 8, 2)
     assert "refused" in result["description_placeholders"]["reason"]
     assert issues(hass) == {"no_fallback_chosen"}
+    hass.config.language = "de"
+    # Home Assistant does so when it starts.
+    await async_load_integrations(hass, {DOMAIN})
+    result = await go_on(hass, flow, 8, 2)
+    assert "abgelehnt" in result["description_placeholders"]["reason"]
+    assert result["description_placeholders"]["fallback_limit"] == "6,5 A"
+    hass.config.language = "en"
     simulator.faults.clear()
     result = await go_on(hass, flow, 8, 2)
     assert result["type"] is FlowResultType.CREATE_ENTRY

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from homeassistant.components.select import DOMAIN as SELECT_DOMAIN
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import async_get_hass
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.translation import (
@@ -21,6 +20,7 @@ from .address import modbus_address
 from .const import DOMAIN
 from .control.errors import CommandFailed, Rejected
 from .control.settings import PhaseMode, Setting, Value
+from .texts import localized, unknown
 
 UNITS: Final = {
     Setting.CURRENT_LIMIT: "A",
@@ -37,14 +37,16 @@ def address_of(entry: ConfigEntry[Any]) -> dict[str, str]:
 
 def value_text(setting: Setting | None, value: Value | None) -> str:
     """Return the value of a setting with its unit, in Home Assistant's language."""
+    hass = async_get_hass()
     if value is None or setting is None:
-        return STATE_UNKNOWN
+        return unknown(hass)
     if isinstance(value, PhaseMode):
-        hass = async_get_hass()
         return async_translate_state(
             hass, value, SELECT_DOMAIN, DOMAIN, "phase_mode", None
         )
-    return f"{value:g} {UNITS[setting]}" if setting in UNITS else str(value)
+    if setting not in UNITS:
+        return str(value)
+    return localized(hass, f"{value:g} {UNITS[setting]}")
 
 
 def duration_text(seconds: float) -> str:

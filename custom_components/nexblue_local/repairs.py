@@ -23,7 +23,9 @@ import voluptuous as vol
 
 from .const import CONF_INVERT_BATTERY_POWER, CONF_INVERT_GRID_POWER, CONF_SITE, DOMAIN
 from .control.settings import RANGES, Setting, Settings
+from .exceptions import message_of
 from .site_flow import turned_round
+from .texts import localized, unknown
 
 if TYPE_CHECKING:
     from .coordinator import NexBlueConfigEntry
@@ -278,7 +280,7 @@ class FallbackRepairFlow(RepairsFlow):
                     wanted = wanted.with_value(field.setting, value)
                 await entry.runtime_data.controller.async_set(wanted)
             except HomeAssistantError as error:
-                errors["base"], reason = "not_set", str(error)
+                errors["base"], reason = "not_set", message_of(error)
             else:
                 return self.async_create_entry(data={})
         settings = entry.runtime_data.controller.control.link.settings
@@ -296,9 +298,9 @@ class FallbackRepairFlow(RepairsFlow):
             description_placeholders={
                 "reason": reason,
                 **{
-                    field.setting.value: "unknown"
+                    field.setting.value: unknown(self.hass)
                     if (value := present.get(field.setting.value)) is None
-                    else f"{value:g} {field.unit}"
+                    else localized(self.hass, f"{value:g} {field.unit}")
                     for field in FALLBACK
                 },
             },

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-import re
 from typing import Final
 
 from homeassistant.core import HomeAssistant
@@ -11,9 +10,7 @@ from .const import CONF_INVERT_BATTERY_POWER, CONF_INVERT_GRID_POWER
 from .phase_currents import ChargerLoad
 from .site_config import SiteConfig
 from .site_meter import SETTLING, MeterReading
-from .texts import CommonText, async_common_texts
-
-DECIMAL_POINT: Final = re.compile(r"(?<=\d)\.(?=\d)")
+from .texts import async_common_texts, localized
 
 ABOUT_ZERO: Final = 10.0
 """W that are not worth a direction."""
@@ -241,9 +238,7 @@ def wrong_sign(
 async def async_as_list(hass: HomeAssistant, said: Iterator[Said]) -> str:
     """Return sentences as a Markdown list, in Home Assistant's language."""
     texts = await async_common_texts(hass)
-    mark = texts[CommonText.DECIMAL_MARK]
-    lines = []
-    for sentence, values in said:
-        shown = {name: DECIMAL_POINT.sub(mark, text) for name, text in values.items()}
-        lines.append("- " + texts[sentence].format(**shown))
-    return "\n".join(lines)
+    return "\n".join(
+        "- " + localized(hass, texts[sentence].format(**values))
+        for sentence, values in said
+    )
