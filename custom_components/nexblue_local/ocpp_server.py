@@ -219,7 +219,10 @@ class OcppServer:
         else:
             self._data.links_lost.setdefault(charge_point_id, monotonic())
         if state.status is Status.AVAILABLE:
-            self._started.discard(charge_point_id)
+            if charge_point_id in self._started:
+                self._started.remove(charge_point_id)
+                # The next vehicle may be there after a crash.
+                self._entry.async_create_task(self._hass, self.central.save())
         elif state.transaction is not None:
             self._started.add(charge_point_id)
         else:

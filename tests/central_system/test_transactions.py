@@ -127,6 +127,43 @@ async def test_stop_that_could_not_be_stored(
     assert [each.energy_wh for each in home.ledger.sessions()] == [5]
 
 
+async def test_start_that_is_repeated_after_its_end(
+    home: Home, charger: Charger
+) -> None:
+    """It is reported once at most, also after a restart."""
+    timestamp = home.time.isoformat()
+    home.can_save = False
+    assert await charger.start(timestamp=timestamp) == "InternalError"
+    home.can_save = True
+    home.time += timedelta(minutes=5)
+    await charger.stop(0, 10, timestamp=home.time.isoformat())
+    for _ in range(2):
+        await charger.start(timestamp=timestamp)
+    await charger.central.close()
+    async with Charger(home.central_system()) as again:
+        await again.start(timestamp=timestamp)
+    assert len(home.seen(TransactionStarted)) <= 1
+
+
+async def test_end_on_another_connector(charger: Charger) -> None:
+    """The values of the first connector stay."""
+    first = (await charger.start())["transactionId"]
+    second = (await charger.start(connectorId=2))["transactionId"]
+    power = {"value": "7000", "measurand": "Power.Active.Import", "unit": "W"}
+    await charger.call(
+        "MeterValues",
+        connectorId=1,
+        transactionId=first,
+        meterValue=[{"sampledValue": [power]}],
+    )
+    await charger.stop(second, 10)
+    state = charger.seen_by_us.state
+    assert state.transaction is not None
+    assert state.transaction.number == first
+    assert state.meter_values.power == 7000
+    assert state.end_reason is None
+
+
 async def test_stop_of_an_unknown_transaction(home: Home, charger: Charger) -> None:
     """It is accepted, and becomes a record of its own."""
     earlier = home.time - timedelta(hours=2)

@@ -308,7 +308,10 @@ async def test_what_needs_modbus(
 
 
 async def test_start_automatically(
-    hass: HomeAssistant, url: str, back_end: MockConfigEntry
+    hass: HomeAssistant,
+    url: str,
+    back_end: MockConfigEntry,
+    hass_storage: dict[str, Any],
 ) -> None:
     """Without a charge mode, each vehicle that waits is started if the user wants that."""
     async with connected(url) as charger:
@@ -319,6 +322,14 @@ async def test_start_automatically(
     async with connected(url) as charger:
         await charger.status("Preparing")
         await until(lambda: state(hass, SWITCH).state == STATE_ON)
+        # Also the next one, even if it comes while Home Assistant is down.
+        stored = hass_storage[f"{DOMAIN}.ocpp"]["data"]
+        assert stored["started"]
+        await charger.stop_transaction(Reason.ev_disconnected)
+        await charger.status("Available")
+        await hass.async_block_till_done()
+        stored = hass_storage[f"{DOMAIN}.ocpp"]["data"]
+        assert not stored["started"]
 
 
 async def test_triggers(hass: HomeAssistant, socket_enabled: None) -> None:

@@ -408,7 +408,8 @@ class ChargePoint:
                 is_late=True,
             )
         await self._must_save()
-        if not transaction.is_announced:
+        # One that has ended meanwhile does not start any more.
+        if transaction.end is None and not transaction.is_announced:
             transaction.is_announced = True
             if meter is not None and not late:
                 self._measured(connector, MeterValues(energy=meter))
@@ -510,9 +511,11 @@ class ChargePoint:
         session = ended.session(self.charger_id)
         await self._environment.record(session)
         self._transactions.end(begun, ended)
-        if not is_late:
-            self._vehicle_gone()
-        self._update(end_reason=ended.end_reason)
+        # Other connectors than the first are not shown.
+        if ended.connector_id in self._meter_values:
+            if not is_late:
+                self._vehicle_gone()
+            self._update(end_reason=ended.end_reason)
         self._show_transaction()
         self._notify(TransactionEnded(self.id, session, is_late))
 

@@ -166,7 +166,7 @@ class CentralSystem:
         if charge_point is None:
             charge_point = self._add(charge_point_id, {})
         charge_point.adopt(charger_id)
-        await self._save()
+        await self.save()
         return charge_point
 
     async def forget(self, charge_point_id: str) -> None:
@@ -174,7 +174,7 @@ class CentralSystem:
         charge_point = self._charge_points.pop(charge_point_id, None)
         if charge_point is not None:
             await charge_point.close()
-            await self._save()
+            await self.save()
 
     async def close(self) -> None:
         """Close all connections; messages that were received are still processed."""
@@ -186,7 +186,7 @@ class CentralSystem:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
-        await self._save()
+        await self.save()
 
     def _add(
         self, charge_point_id: str, stored: Mapping[str, Any] | None
@@ -196,13 +196,13 @@ class CentralSystem:
             environment=self._environment,
             numbers=self._numbers,
             tags=lambda: self.tags,
-            save=self._save,
+            save=self.save,
             stored=stored,
         )
         self._charge_points[charge_point_id] = charge_point
         return charge_point
 
-    async def _save(self) -> bool:
+    async def save(self) -> bool:
         """Store the state as it is now, return whether that succeeded.
 
         One write may do for several callers.
