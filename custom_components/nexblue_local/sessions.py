@@ -1,15 +1,16 @@
 """The sessions of all chargers: their storage, and how they are shown."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 import csv
 from datetime import datetime
 import io
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 from homeassistant.util.dt import as_local, utcnow
 
+from .checked_store import CheckedStore
 from .const import DOMAIN, LOGGER
 from .ledger.counters import Counters, Reading
 from .ledger.ledger import Ledger
@@ -44,7 +45,7 @@ class Sessions:
         self.ledger = Ledger()
         self._counters: dict[str, Counters] = {}
         self._recorders: dict[str, Recorder] = {}
-        self._store = Store[dict[str, Any]](
+        self._store = CheckedStore(
             hass, STORAGE_VERSION, f"{DOMAIN}.sessions", atomic_writes=True
         )
         self._is_save_due = False
@@ -79,7 +80,7 @@ class Sessions:
         before = _known(recorder)
         ended = recorder.observe(_reading(snapshot))
         if ended:
-            await self._store.async_save(self._data())
+            await self._async_save()
         elif before != _known(recorder):
             self._save_soon()
         return ended
@@ -87,10 +88,10 @@ class Sessions:
     async def async_begin_transaction(self, transaction: Session) -> None:
         """Note a transaction of OCPP that began."""
         self.recorder(transaction.charger_id).begin_transaction(transaction)
-        await self._store.async_save(self._data())
+        await self._async_save()
 
     async def async_end_transaction(self, transaction: Session) -> None:
-        """Note a transaction of OCPP that ended."""
+        """Note a transaction of OCPP that ended; raises OSError if it is not stored."""
         self.recorder(transaction.charger_id).end_transaction(transaction)
         await self._store.async_save(self._data())
 
@@ -100,7 +101,12 @@ class Sessions:
         recorder.close()
         self._recorders.pop(charger_id)
         self._counters.pop(charger_id, None)
-        await self._store.async_save(self._data())
+        await self._async_save()
+
+    async def _async_save(self) -> None:
+        # A failure is in the log, and the next time everything is written.
+        with suppress(OSError):
+            await self._store.async_save(self._data())
 
     @callback
     def async_stop(self) -> None:

@@ -1,14 +1,14 @@
 """Storage of the desired settings and of what was learned of a charger."""
 
-from typing import Any, Final, override
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.storage import Store
 
 from .address import modbus_address
 from .charging import ChargeSettings
+from .checked_store import CheckedStore
 from .const import DOMAIN, LOGGER
 from .control.state import ControlState, DamagedRecord
 from .links import async_open_modbus
@@ -17,29 +17,6 @@ from .modbus.learned import Learned
 from .modbus.registers import FALLBACK_LIMIT
 
 STORAGE_VERSION: Final = 1
-
-
-class CheckedStore(Store[dict[str, Any]]):
-    """Store that raises if a write fails, which Home Assistant's only logs."""
-
-    _failure: HomeAssistantError | None = None
-
-    @override
-    async def async_save(self, data: dict[str, Any]) -> None:
-        """Save data; raises OSError. A stopping Home Assistant writes them later."""
-        self._failure = None
-        await super().async_save(data)
-        if self._failure is not None:
-            raise OSError(f"{self.key} was not written") from self._failure
-
-    @override
-    async def _async_write_data(self, data: dict[str, Any]) -> None:
-        try:
-            await super()._async_write_data(data)
-        except HomeAssistantError as error:
-            # The caller logs it and goes on.
-            self._failure = error
-            raise
 
 
 def control_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
