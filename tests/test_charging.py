@@ -15,6 +15,7 @@ from custom_components.nexblue_local.control.settings import (
     PhaseMode,
     Setting,
     Settings,
+    StartStop,
 )
 from custom_components.nexblue_local.control.state import DamagedRecord
 from custom_components.nexblue_local.modbus.registers import Reading
@@ -115,12 +116,11 @@ class Subject:
 
     async def poll(self, energy: float = 0.0, app: float | None = None) -> None:
         """Read the charger."""
-        was_open = self.rig.state.session.is_open
         await self.rig.poll()
         # What control stores itself does not count.
         self.rig.stored = None
         reading = Reading(session_energy=energy, app_max_current=app)
-        await self.charging.async_observe(reading, was_open=was_open)
+        await self.charging.async_observe(reading)
 
     def apply(self, current: float | None = None, **decision: Any) -> None:
         """Apply a decision of the site."""
@@ -273,6 +273,51 @@ async def test_end_of_a_session() -> None:
     await subject.poll(energy=0.0)
     assert subject.decided == 1
     assert not subject.has_stored()
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+@in_virtual_time
+async def test_end_of_a_session_between_two_polls(is_cut: bool) -> None:
+    """Fast charging ends also if the keep-alive or a command sees it first."""
+    subject = Subject(16.0, mode=Mode.SOLAR, is_fast_until_unplugged=True)
+    await subject.join()
+    rig = subject.rig
+    await rig.set(current_limit=16.0)
+    rig.charger.plug_in()
+    await subject.poll()
+    assert subject.mode() is Mode.FAST
+    rig.charger.unplug()
+    if is_cut:
+        rig.link.cut()
+        await asyncio.sleep(120)
+    else:
+        await rig.controller.set(Settings(start_stop=StartStop.STOP))
+    assert not rig.state.session.is_open
+    await subject.poll()
+    assert subject.mode() is Mode.SOLAR
+
+
+@in_virtual_time
+async def test_energy_of_the_session_before() -> None:
+    """A charger may show it until the next vehicle charges, which must not keep it from that."""
+    subject = Subject(16.0, stop_after_energy=10.0)
+    charger = subject.rig.charger
+    charger.plug_in()
+    await subject.poll(energy=4.0)
+    await subject.poll(energy=10.1)
+    assert subject.limits()[2] == 0.0
+    subject.start(subject.settings())
+    await subject.poll(energy=10.1)
+    assert subject.limits()[2] == 0.0
+    charger.unplug()
+    await subject.poll(energy=10.1)
+    charger.plug_in()
+    for _ in range(3):
+        await subject.poll(energy=10.1)
+        assert subject.limits()[2] is None
+    await subject.poll(energy=0.1)
+    await subject.poll(energy=10.0)
+    assert subject.limits()[2] == 0.0
 
 
 @in_virtual_time

@@ -107,6 +107,10 @@ class Charging:
         self._switching: asyncio.Task[None] | None = None
         self._is_releasing = False
         self._app_maximum: float | None = None
+        self._was_open = control.state.session.is_open
+        """Whether there was a session at the last poll."""
+        self._energy_before: float | None = None
+        """Energy in kWh that was read before this session, as long as it still is."""
         if self.ceiling is None and self.mode is not Mode.MANUAL:
             # Control was returned, and that was all that could be stored.
             self.settings = ChargeSettings(has_fuse=settings.has_fuse)
@@ -318,19 +322,33 @@ class Charging:
 
     # What is read.
 
-    async def async_observe(self, reading: Reading, *, was_open: bool) -> None:
-        """Update from a poll; `was_open` is whether there was a session before."""
+    async def async_observe(self, reading: Reading) -> None:
+        """Update from a poll, after control has."""
         self._app_maximum = reading.app_max_current
-        is_open = self._control.state.session.is_open
-        if was_open and not is_open and self.settings.is_fast_until_unplugged:
+        # Control may have seen the end between two polls.
+        was_open, self._was_open = self._was_open, self._control.state.session.is_open
+        has_ended = was_open and not self._was_open
+        if has_ended and self.settings.is_fast_until_unplugged:
             self.settings.is_fast_until_unplugged = False
             self._decide_now()
             await self._control.reconciler.save()
         if self.ceiling is not None and self.settings.found_limit is not None:
             self.settings.found_limit = None
             await self._control.reconciler.save()
+        self.limit_energy(reading)
+
+    def limit_energy(self, reading: Reading) -> None:
+        """Pause a session that has its energy; also before anything is restored.
+
+        Some chargers show the energy of the session before until the next one charges.
+        """
         energy, most = reading.session_energy or 0.0, self.settings.stop_after_energy
-        is_enough = is_open and 0 < most <= energy
+        is_open = self._control.state.session.is_open
+        if not is_open:
+            self._energy_before = energy
+        elif energy != self._energy_before:
+            self._energy_before = None
+        is_enough = is_open and self._energy_before is None and 0 < most <= energy
         self._control.set_limits({Source.ENERGY: 0.0 if is_enough else None})
 
 

@@ -128,9 +128,9 @@ class ChargerController:
 
     async def async_observe(self, snapshot: Snapshot) -> Snapshot:
         """Update from a poll; return it with the settings as they are after that."""
-        was_open = self.control.state.session.is_open
+        self.charging.limit_energy(snapshot.reading)
         await self.control.observe(observation(snapshot))
-        await self.charging.async_observe(snapshot.reading, was_open=was_open)
+        await self.charging.async_observe(snapshot.reading)
         return replace(snapshot, settings=self._client.settings)
 
     def controlled_by(self, snapshot: Snapshot) -> ControlledBy:
