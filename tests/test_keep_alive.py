@@ -11,9 +11,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import DOMAIN
-from simulator import Simulator
+from simulator import Habits, SimulatedCharger, Simulator
 from tests.commands import COMMANDS, LIMIT, core, intent, is_kept_alive, writes
 from tests.conftest import entry_for, timing
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("quick_commands")
 
@@ -106,3 +107,22 @@ async def test_a_command_that_is_saved_slowly(
     else:
         assert intent(entry) == {"current_limit": 10.5}
         assert is_kept_alive(entry)
+
+
+async def test_reconnects_do_not_put_polls_off(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    """A charger closes connections that are idle, before each keep-alive."""
+    habits = Habits(closes_idle_after=0.2)
+    charger = SimulatedCharger(habits=habits, read_back_delay=0.0)
+    async with Simulator(charger=charger, slot_release=0.0) as simulator:
+        entry = entry_for(simulator, scan_interval=1)
+        entry.add_to_hass(hass)
+        with timing(keep_alive_at_most=0.4):
+            assert await hass.config_entries.async_setup(entry.entry_id)
+            await LIMIT.give(hass)
+        coordinator = entry.runtime_data.coordinator
+        with patch.object(
+            coordinator, "_async_update_data", wraps=coordinator._async_update_data
+        ) as poll:
+            await until(lambda: poll.call_count >= 3, 10)

@@ -113,10 +113,16 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     def async_publish(self, snapshot: Snapshot | None) -> None:
         """Publish what was read or written between two polls."""
         if snapshot is not None:
-            if not self.last_update_success:
-                LOGGER.info("Fetching %s data recovered", self.name)
-            self.steady_power.update(time.monotonic(), snapshot.reading.power)
-            self.async_set_updated_data(snapshot)
+            self._answered_at = time.monotonic()
+            self.steady_power.update(self._answered_at, snapshot.reading.power)
+            if self.last_update_success and self.data is not None:
+                # The next poll is not put off: this may happen more often than polls.
+                self.data = snapshot
+                self.async_update_listeners()
+            else:
+                if not self.last_update_success:
+                    LOGGER.info("Fetching %s data recovered", self.name)
+                self.async_set_updated_data(snapshot)
             self._async_update_issues(snapshot)
         # During set-up there are no entities yet.
         elif self.data is not None:
