@@ -327,6 +327,33 @@ def test_clock_that_is_set_back() -> None:
     assert session.end == session.start
 
 
+def test_clock_that_was_ahead() -> None:
+    """A session that ended in the future does not move those that follow."""
+    bench = Bench()
+    bench.plug_in(11 * KW)
+    bench.run(600)
+    ahead = timedelta(days=700)
+    bench.now += ahead
+    bench.run(60)
+    bench.unplug()
+    bench.run(60)
+    bench.now -= ahead
+    bench.run(60)
+    for _ in range(2):
+        bench.now += timedelta(hours=12)
+        bench.run(60)
+        plugged_at = bench.now
+        bench.plug_in(11 * KW)
+        bench.run(600)
+        bench.unplug()
+        bench.run(60)
+        session = bench.recorder.last_ended
+        assert session is not None
+        assert timedelta() <= session.start - plugged_at <= timedelta(minutes=1)
+        assert session.end is not None
+        assert session.end - session.start >= timedelta(minutes=9)
+
+
 def test_faulted() -> None:
     """A charger that does not tell whether there is a vehicle still has its session."""
     bench = Bench()

@@ -100,7 +100,7 @@ class Recorder:
         if session.transaction_id not in (None, transaction.transaction_id):
             self._end(transaction.start, is_reconstructed=False)
             origin, start = last.origin_wh, transaction.start
-            self._begin(last, last.lifetime_wh, start, is_reconstructed=False)
+            self._begin(last, last.lifetime_wh, start, start, is_reconstructed=False)
             # The charger counts on.
             last.origin_wh = origin
             assert self.latest is not None
@@ -274,7 +274,9 @@ class Recorder:
             border = interval.begin_wh
         if has_vehicle and not self.is_open:
             start = interval.charged_since(border) if is_unseen else interval.end
-            self._begin(last, border, start, is_reconstructed=is_unseen)
+            self._begin(
+                last, border, start, interval.read_at, is_reconstructed=is_unseen
+            )
         if self.is_open:
             self._count(interval.end_wh - border, is_unseen=is_unseen)
             if not has_vehicle:
@@ -297,7 +299,7 @@ class Recorder:
         """Add a session that began and ended in the interval, if it charged."""
         if end_wh > start_wh:
             start = interval.evenly(start_wh)
-            self._begin(last, start_wh, start, is_reconstructed=True)
+            self._begin(last, start_wh, start, interval.read_at, is_reconstructed=True)
             self._count(end_wh - start_wh, is_unseen=True)
             self._end(interval.evenly(end_wh), is_reconstructed=True)
 
@@ -306,17 +308,18 @@ class Recorder:
         last: Counters,
         start_wh: float,
         start: datetime,
+        now: datetime,
         *,
         is_reconstructed: bool,
     ) -> None:
-        """Begin a session at a lifetime energy."""
-        if self.latest is not None:
-            # Estimates must not overlap, and the start tells sessions apart.
-            start = max(
-                start,
-                self.latest.end or start,
-                self.latest.start + timedelta(seconds=1),
-            )
+        """Begin a session at a lifetime energy, which was read now."""
+        end = None if self.latest is None else self.latest.end
+        # Estimates must not overlap. One in the future is of a clock that was wrong.
+        if end is not None and end <= now:
+            start = max(start, end)
+        # The start tells sessions apart.
+        while self._ledger.get(self._charger_id, start) is not None:
+            start += timedelta(seconds=1)
         last.start_wh = last.origin_wh = start_wh
         last.session_start = start
         last.is_single_phase = None
