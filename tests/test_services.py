@@ -161,6 +161,9 @@ INVALID_CALLS: list[tuple[str, dict[str, Any], str]] = [
         for v, key in (
             (5, "valid_for_out_of_range"),
             ({"days": 2}, "valid_for_out_of_range"),
+            (1e300, "not_a_duration"),
+            ({"days": 1e300}, "not_a_duration"),
+            (float("inf"), "not_a_duration"),
             ("soon", "not_a_duration"),
             (float("nan"), "not_a_duration"),
             ({}, "not_a_duration"),

@@ -228,6 +228,7 @@ async def test_script_of_the_docs(hass: HomeAssistant, polls: Polls) -> None:
     [
         ({"start": "yesterday"}, "not_a_time"),
         ({"end": 5}, "not_a_time"),
+        ({"end": "9999-12-31 23:59:59"}, "not_a_time"),
         ({"format": "xml"}, "unknown_format"),
     ],
 )

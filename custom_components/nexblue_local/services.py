@@ -98,7 +98,7 @@ def _duration(field: str, value: Any) -> timedelta:
     """Convert a dictionary, hours:minutes:seconds, or a number of seconds."""
     try:
         duration: timedelta = cv.time_period(value)
-    except (ValueError, vol.Invalid) as error:
+    except (OverflowError, ValueError, vol.Invalid) as error:
         raise invalid("not_a_duration", field=field, value=str(value)) from error
     if not SHORTEST_LEASE <= duration <= LONGEST_LEASE:
         raise invalid("valid_for_out_of_range")
@@ -116,7 +116,7 @@ def _time(field: str, value: Any) -> datetime:
     """Convert a time, in Home Assistant's time zone unless it has one."""
     try:
         return dt_util.as_utc(cv.datetime(value))
-    except vol.Invalid as error:
+    except (OverflowError, vol.Invalid) as error:
         raise invalid("not_a_time", field=field, value=str(value)) from error
 
 
