@@ -346,6 +346,23 @@ async def test_main_fuse_without_a_site(hass: HomeAssistant) -> None:
     assert issues(hass) == set()
 
 
+async def test_main_fuse_of_a_site_that_is_disabled(hass: HomeAssistant) -> None:
+    """A confirmed issue does not come back with another change of the entry."""
+    site = site_entry(**with_fuse())
+    site.add_to_hass(hass)
+    entries = hass.config_entries
+    assert await entries.async_setup(site.entry_id)
+    for _ in range(2):
+        await entries.async_set_disabled_by(site.entry_id, ConfigEntryDisabler.USER)
+        await hass.async_block_till_done()
+        assert issues(hass) == {"fuse_not_protected"}
+        await confirm(hass, await repair(hass, "fuse_not_protected"))
+        entries.async_update_entry(site, title="My house")
+        await hass.async_block_till_done()
+        assert issues(hass) == set()
+        await entries.async_set_disabled_by(site.entry_id, None)
+
+
 @pytest.mark.parametrize("field", ["invert_grid_power", "invert_battery_power"])
 async def test_signs_of_a_site_that_is_removed(hass: HomeAssistant, field: str) -> None:
     """Their issues go with it."""

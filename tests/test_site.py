@@ -361,6 +361,25 @@ async def test_unplug(hass: HomeAssistant, build: Build) -> None:
     assert state(hass, entry, "limited_by") == "waiting_for_sun"
 
 
+async def test_energy_reached_before_a_reload(
+    hass: HomeAssistant, build: Build
+) -> None:
+    """The pause holds while the charger is set up again."""
+    home = await build()
+    (charger,), (entry,) = home.simulators, home.entries
+    await set_number(hass, entry, "current_limit", 16)
+    await home.run(600)
+    await set_number(hass, entry, "stop_after_energy", 0.2)
+    await home.run(20)
+    assert limit(charger) == 0.0
+    charger.log.clear()
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    await home.run(20)
+    written = {request.words for request in charger.log if request.address == 1000}
+    assert written - {()} == {(0, 0)}
+
+
 def phase_mode(simulator: Simulator) -> PhaseMode:
     """Return the phase mode that a charger has."""
     mode = simulator.charger.settings["phase_mode"]
@@ -876,6 +895,9 @@ async def test_solar_energy(build: Build, monkeypatch: pytest.MonkeyPatch) -> No
     assert energy(10, 0, 500) == pytest.approx((car - 500) * 10, rel=0.02)
     assert energy(10, 9000, 0) == 0.0
     assert energy(3600, 0, 0) == 0.0
+    # What was read last says nothing about an outage.
+    home.entries[0].runtime_data.coordinator.last_update_success = False
+    assert energy(10, 0, 0) == 0.0
 
 
 async def test_solar_energy_as_shown(hass: HomeAssistant, build: Build) -> None:

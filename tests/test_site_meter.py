@@ -30,6 +30,7 @@ from custom_components.nexblue_local.site_meter import (
     power_of_phase,
     power_w,
 )
+from tests.site import site_entry
 
 GRID = "sensor.meter_power"
 EXPORT = "sensor.meter_export"
@@ -559,6 +560,31 @@ async def test_unsigned_with_powers(
     reading = meter.read(1.0)
     assert reading.house_a == (20.0, 20.0, None)
     assert reading.unsigned_phases == (1, 2)
+
+
+async def test_power_of_a_phase_is_renamed(
+    hass: HomeAssistant, meter_device: dr.DeviceEntry
+) -> None:
+    """The site follows it, although nobody chose it."""
+    entry = site_entry(
+        grid_power=GRID, fuse={"main_fuse": 25.0, "house_current_l1": CURRENTS[0]}
+    )
+
+    def report(power: str) -> None:
+        say(hass, GRID, -2300)
+        say(hass, CURRENTS[0], 10.0, "A")
+        say(hass, power, -2300)
+
+    report(POWERS[0])
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    er.async_get(hass).async_update_entity(POWERS[0], new_entity_id="sensor.renamed")
+    await hass.async_block_till_done()
+    hass.states.async_remove(POWERS[0])
+    report("sensor.renamed")
+    entry.runtime_data.async_decide()
+    assert entry.runtime_data.reading.house_a == (-10.0, None, None)
 
 
 async def test_unsigned_in_a_house_with_one_phase(hass: HomeAssistant) -> None:

@@ -49,7 +49,7 @@ from .ocpp_only import (
 from .repairs import async_delete_fuse_issue, async_delete_password_issue
 from .services import async_setup_services
 from .site import Site, SiteConfigEntry, async_end_site
-from .site_config import async_charger_entries, async_follow_renames, is_site
+from .site_config import async_follow_renames, is_charger, is_site
 from .site_entity import COST_KEY, async_remove_site_entities
 from .start_stop import async_drop_when_over_ocpp
 from .storage import LearnedStore, async_release_removed, ocpp_store
@@ -91,10 +91,20 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     await async_get_domain_data(hass).sessions.async_load()
     async_setup_services(hass)
 
+    entries = hass.config_entries.async_entries(DOMAIN)
+    disabled = {entry.entry_id for entry in entries if entry.disabled_by is not None}
+
     @callback
     def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
-        if entry.domain != DOMAIN or entry.disabled_by is None:
+        if entry.domain != DOMAIN:
             return
+        if entry.disabled_by is None:
+            disabled.discard(entry.entry_id)
+            return
+        if entry.entry_id in disabled:
+            # What it was before is over, and the user may have confirmed an issue about it.
+            return
+        disabled.add(entry.entry_id)
         if is_site(entry):
             hass.async_create_task(async_end_site(hass, entry))
         elif is_ocpp(entry):
@@ -124,7 +134,7 @@ async def _setup_site(hass: HomeAssistant, entry: SiteConfigEntry) -> bool:
     """Set up the site."""
     site = entry.runtime_data = Site(hass, entry)
     entry.async_on_unload(site.async_stop)
-    entry.async_on_unload(async_follow_renames(hass, entry, site.config.entity_ids))
+    entry.async_on_unload(async_follow_renames(hass, entry, site.entity_ids))
     if site.config.price is None:
         async_remove_site_entities(hass, (COST_KEY,))
     await site.async_start()
@@ -257,7 +267,8 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> No
     if is_ocpp(entry):
         async_delete_password_issue(hass)
         await ocpp_store(hass).async_remove()
-        for charger in async_charger_entries(hass):
+        # Also from those that are disabled.
+        for charger in filter(is_charger, hass.config_entries.async_entries(DOMAIN)):
             _remove_ocpp_link(hass, charger)
         return
     await async_unlink(hass, entry)

@@ -236,6 +236,11 @@ class Site:
         return self._controller.meter_state
 
     @property
+    def entity_ids(self) -> frozenset[str]:
+        """Return all entities that matter to it, also those that it found by itself."""
+        return self.config.entity_ids | self._meter.device_entity_ids
+
+    @property
     def surplus_w(self) -> float | None:
         """Return the power in W that cars could use without import."""
         return self._controller.surplus_w
@@ -420,11 +425,17 @@ class Site:
         seconds, self._decided_at = t - self._decided_at, t
         if self.reading.grid_w is None or seconds > LONGEST_STEP:
             return
-        total = sum(each.power_w for each in self._members.values())
+        # What was read last of the others says nothing about their power since.
+        read = [
+            each
+            for each in self._members.values()
+            if each.runtime.coordinator.last_update_success
+        ]
+        total = sum(each.power_w for each in read)
         if total <= 0:
             return
         mix = Mix.of(total, self.reading.grid_w, self.reading.battery_w or 0.0)
-        for each in self._members.values():
+        for each in read:
             energy = each.power_w * seconds / 3600
             each.runtime.recorder.supply(energy, mix, self._price)
 

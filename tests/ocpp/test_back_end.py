@@ -9,15 +9,16 @@ import sys
 from typing import Any
 
 import aiohttp
-from homeassistant.config_entries import SOURCE_USER
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryDisabler
 from homeassistant.const import CONF_PASSWORD, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.nexblue_local.charge_points import CHARGE_POINT_KEYS
 from custom_components.nexblue_local.const import (
     CONF_ALLOW_WITHOUT_PASSWORD,
     CONF_CHARGE_POINT_ID,
@@ -311,6 +312,27 @@ async def test_remove(
     assert CONF_CHARGE_POINT_ID not in linked.data
     assert f"{DOMAIN}.ocpp" not in hass_storage
     assert "nexblue_local.ocpp" not in hass_storage
+
+
+async def test_remove_while_a_charger_is_disabled(
+    hass: HomeAssistant, linked: MockConfigEntry, back_end: MockConfigEntry
+) -> None:
+    """It has its Modbus link only when it is enabled again."""
+    entries = hass.config_entries
+    await entries.async_set_disabled_by(linked.entry_id, ConfigEntryDisabler.USER)
+    await hass.async_block_till_done()
+    await entries.async_remove(back_end.entry_id)
+    await hass.async_block_till_done()
+    await entries.async_set_disabled_by(linked.entry_id, None)
+    await hass.async_block_till_done()
+    assert CONF_CHARGE_POINT_ID not in linked.data
+    keys = {
+        each.translation_key
+        for each in er.async_entries_for_config_entry(
+            er.async_get(hass), linked.entry_id
+        )
+    }
+    assert not keys & CHARGE_POINT_KEYS
 
 
 HOUSE_WITHOUT_OCPP = """
