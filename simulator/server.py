@@ -144,6 +144,10 @@ class Simulator:
         self._client = client
         return True
 
+    def is_client(self, client: _Handler) -> bool:
+        """Return whether this is the connection that was accepted."""
+        return self._client is client
+
     def leave(self, client: _Handler) -> None:
         """Handle the end of a connection; the next one is accepted after `slot_release`."""
         if self._client is client:
@@ -236,7 +240,9 @@ class _Handler(ServerRequestHandler):
         """Close the connection when nothing is requested, if that is its habit."""
         if self._idle is not None:
             self._idle.cancel()
-        if after := self._simulator.habits.closes_idle_after:
+        after = self._simulator.habits.closes_idle_after
+        # A request may be answered after its connection has ended.
+        if after and self._simulator.is_client(self):
             loop = asyncio.get_running_loop()
             self._idle = loop.call_later(after, self.hang_up)
 

@@ -126,3 +126,4 @@ async def test_reconnects_do_not_put_polls_off(
             coordinator, "_async_update_data", wraps=coordinator._async_update_data
         ) as poll:
             await until(lambda: poll.call_count >= 3, 10)
+        await hass.config_entries.async_unload(entry.entry_id)

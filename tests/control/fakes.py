@@ -216,6 +216,7 @@ class FakeLink:
         self.charger = charger
         self.is_up = True
         self.latency = 0.01
+        self.observing_takes = 0.0
         self.faults: deque[Fault | None] = deque()
         """What happens to the next writes."""
         self.read_errors: deque[LinkError | None] = deque()
@@ -259,6 +260,7 @@ class FakeLink:
         """Read the charger."""
         connection = await self.connect(patient=False)
         await connection.read_settings()
+        await asyncio.sleep(self.observing_takes)
         return self.charger.observe()
 
     def disconnect(self) -> None:

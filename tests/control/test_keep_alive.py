@@ -267,6 +267,55 @@ async def test_keep_alive_does_not_wait_for_a_slow_command() -> None:
     assert gaps(rig)[0] <= 60.5  # It looks after each read.
 
 
+@pytest.mark.parametrize(
+    "wanted", [{"start_stop": StartStop.STOP}, {"phase_mode": PhaseMode.SINGLE_PHASE}]
+)
+@in_virtual_time
+async def test_keep_alive_does_not_wait_for_slow_reads(wanted: dict[str, Any]) -> None:
+    """A command that reads a slow charger first may take longer than the timeout."""
+    rig = await in_control()
+    await rig.set(fallback_timeout=30)
+    await asyncio.sleep(15)
+    rig.link.observing_takes = 40.0
+    start = now()
+    await rig.set(**wanted)
+    assert now() - start > 40
+    assert max(gaps(rig)[1:]) <= 10.1
+    assert not rig.charger.is_fallback_active
+
+
+@in_virtual_time
+async def test_a_limit_expires_while_a_command_takes_long() -> None:
+    """The keep-alive does not wait for the command."""
+    rig = await in_control()
+    await rig.set(fallback_timeout=30)
+    valid_for = timedelta(seconds=20)
+    expires_at = now() + 20
+    lease = Lease(rig.wall() + valid_for, valid_for, 6.0)
+    await rig.controller.set(Settings(current_limit=16.0), lease)
+    rig.link.observing_takes = 40.0
+    await asyncio.sleep(11)
+    await rig.set(start_stop=StartStop.STOP)
+    limits = [(at, value) for at, each, value in rig.charger.writes if each is LIMIT]
+    assert {value for at, value in limits if at > expires_at} == {6.0}
+    assert min(at for at, value in limits if value == 6.0) < expires_at + 1
+    assert max(gaps(rig)[1:]) <= 10.1
+
+
+@in_virtual_time
+async def test_a_lost_write_is_not_waited_for_twice() -> None:
+    """What was sent long before reads as it is when the charger is back."""
+    rig = await in_control()
+    rig.link.faults.append(Fault.NEVER_SENT)
+    rig.link.connect_errors.append(LinkError("cannot_connect"))
+    with pytest.raises(CommandFailed):
+        await rig.set(fallback_limit=8.0)
+    await asyncio.sleep(7)
+    before = now()
+    await rig.poll()
+    assert rig.written_at()[-1] - before < 1
+
+
 @in_virtual_time
 async def test_keep_alive_leaves_a_slow_limit_alone() -> None:
     """The old limit is not written over the new one that takes its time to show."""

@@ -445,12 +445,14 @@ class Controller:
             async with self._lock:
                 if (reason := obstacle(self.state)) is not None:
                     return reason
-                return await try_limits(
-                    await self._ready(),
-                    self.state,
-                    self._writer,
-                    lambda: self.keep_alive.is_stopped or not self._queue.is_empty,
-                )
+                connection = await self._ready()
+                with self._writer.trying_limit():
+                    return await try_limits(
+                        connection,
+                        self.state,
+                        self._writer,
+                        lambda: self.keep_alive.is_stopped or not self._queue.is_empty,
+                    )
 
     async def observe(self, observation: Observation) -> None:
         """Update from a poll, and restore what a reconnect may have lost."""

@@ -46,16 +46,48 @@ class KeepAlive:
         elif not self.is_running:
             self._task = self.environment.start(self._run())
 
+    async def _write(self) -> bool:
+        """Write the limit if it is due; return whether nothing is left to do.
+
+        It does not wait for whoever writes other settings: with a slow charger, that
+        may take longer than the fallback timeout.
+        """
+        connection = self.reconciler.connection
+        if connection is not None and self.lock.locked():
+            if self.writer.limits_on_trial:
+                return False
+            await self._expire()
+            return await self.writer.write_limit_if_due(connection)
+        try:
+            # Restoring on a new connection, which ends as above, or in an error.
+            async with asyncio.timeout(self.environment.timing.retry_after):
+                await self.lock.acquire()
+        except TimeoutError:
+            return False
+        try:
+            await self._expire()
+            # This writes the limit as well if it has to restore it.
+            connection = await self.reconciler.ready(patient=False)
+            return await self.writer.write_limit_if_due(connection)
+        finally:
+            self.lock.release()
+
+    async def _expire(self) -> None:
+        """Replace a limit that was not renewed in time."""
+        if await self.reconciler.expire():
+            self.environment.notifier.updated(is_fresh=False)
+
     async def _run(self) -> None:
         """Keep control alive until it is released."""
         notifier, timing = self.environment.notifier, self.environment.timing
         retry_at = 0.0
         while self.control.is_in_control:
             self._wake.clear()
-            wake_at = max(self.writer.limit_due_at, retry_at)
+            wake_at = self.writer.limit_due_at
             if (lease := self.control.lease) is not None:
                 left = lease.remaining(self.environment.now()).total_seconds()
                 wake_at = min(wake_at, clock() + left)
+            wake_at = max(wake_at, retry_at)
             try:
                 async with asyncio.timeout_at(wake_at):
                     await self._wake.wait()
@@ -63,12 +95,7 @@ class KeepAlive:
             except TimeoutError:
                 pass
             try:
-                async with self.lock:
-                    if await self.reconciler.expire():
-                        notifier.updated(is_fresh=False)
-                    # This writes the limit as well if it has to restore it.
-                    connection = await self.reconciler.ready(patient=False)
-                    is_done = await self.writer.write_limit_if_due(connection)
+                is_done = await self._write()
             except LinkError as error:
                 _LOGGER.debug("%s: keep-alive failed: %s", notifier.name, error)
                 wait = min(timing.retry_after, self.writer.period)
@@ -79,5 +106,5 @@ class KeepAlive:
                 _LOGGER.exception("%s: keep-alive failed", notifier.name)
                 wait = timing.retry_after
             else:
-                wait = 0.0 if is_done else timing.retry_after
+                wait = 0.0 if is_done else min(timing.retry_after, self.writer.period)
             retry_at = clock() + wait

@@ -1,8 +1,8 @@
 """One write to the charger, and its outcome."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
@@ -59,10 +59,14 @@ class Writer:
     limit_written_at: float = field(default_factory=clock)
     """When the current limit was last written, or control started."""
     has_written_limit: bool = False
+    sent_at: dict[Setting, float] = field(default_factory=dict)
+    """When each setting was last sent; it may read as before for some time after that."""
     phases_settle_at: float = field(default_factory=clock)
     """Until when the phase mode may read as before a switch."""
     interrupt: asyncio.Event = field(default_factory=asyncio.Event)
     """Ends the pause between two reads, for what cannot wait."""
+    limits_on_trial: int = 0
+    """How many limits are being confirmed or tried, which are not the effective one yet."""
     _times_due: int = 0
     """How often the current limit had to be written as soon as possible."""
 
@@ -97,6 +101,15 @@ class Writer:
         result = await self.send(connection, Setting.CURRENT_LIMIT, limit)
         return result.error is None
 
+    @contextmanager
+    def trying_limit(self) -> Iterator[None]:
+        """Keep the keep-alive from writing the effective limit meanwhile."""
+        self.limits_on_trial += 1
+        try:
+            yield
+        finally:
+            self.limits_on_trial -= 1
+
     async def keep_alive(self, connection: Connection) -> None:
         """Write the current limit in time; a failure is not one of what waits."""
         try:
@@ -110,6 +123,7 @@ class Writer:
         """Write a setting without reading it back; raises LinkError if it is lost."""
         # The charger counts its fallback timeout from the write at the earliest.
         now, times_due = clock(), self._times_due
+        self.sent_at[setting] = now
         if setting is Setting.PHASE_MODE:
             self.phases_settle_at = now + self.timing.confirm_for
         try:
@@ -132,6 +146,17 @@ class Writer:
         is_superseded: Condition = lambda: False,
     ) -> Result:
         """Write a setting and read it back; raises LinkError if nothing was sent."""
+        is_limit = setting is Setting.CURRENT_LIMIT
+        with self.trying_limit() if is_limit else nullcontext():
+            return await self._write(connection, setting, value, is_superseded)
+
+    async def _write(
+        self,
+        connection: Connection,
+        setting: Setting,
+        value: Value,
+        is_superseded: Condition,
+    ) -> Result:
         present = self.link.settings[setting]
         is_acknowledged = False
         try:
@@ -179,9 +204,15 @@ class Writer:
     async def verify(
         self, connection: Connection, setting: Setting, value: Value
     ) -> Value | None:
-        """Read a setting until it is exactly as written, or its time is over."""
+        """Read a setting until it is exactly as written, or its time is over.
+
+        That counts from the write, which may have been on another connection.
+        """
         return await self.read_back(
-            connection, setting, lambda found: agrees(found, value)
+            connection,
+            setting,
+            lambda found: agrees(found, value),
+            since=self.sent_at.get(setting),
         )
 
     async def read_back(
@@ -191,9 +222,10 @@ class Writer:
         is_done: Callable[[Value | None], bool],
         *,
         is_kept_alive: bool = False,
+        since: float | None = None,
     ) -> Value | None:
         """Read a setting until that is done, or its time is over; return it."""
-        end = clock() + self.timing.confirm_for
+        end = (clock() if since is None else since) + self.timing.confirm_for
         pause = self.timing.confirm_every
         while True:
             found = (await connection.read_settings())[setting]
