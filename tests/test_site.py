@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -911,6 +912,21 @@ async def test_solar_energy_as_shown(hass: HomeAssistant, build: Build) -> None:
             for key in ("session_solar_energy", "session_energy")
         )
         assert 0 < solar <= whole
+
+
+async def test_slow_polls(hass: HomeAssistant, build: Build) -> None:
+    """A site needs more recent reads than the user's interval may give."""
+    home = await build()
+    (entry,) = home.entries
+    hass.config_entries.async_update_entry(entry, options={"scan_interval": 60})
+    await hass.config_entries.async_reload(entry.entry_id)
+    await settle()
+    coordinator = entry.runtime_data.coordinator
+    await coordinator.async_refresh()
+    assert coordinator.update_interval == timedelta(seconds=20)
+    await hass.config_entries.async_remove(home.site.entry_id)
+    await coordinator.async_refresh()
+    assert coordinator.update_interval == timedelta(seconds=60)
 
 
 async def test_age_of_a_charger(build: Build) -> None:

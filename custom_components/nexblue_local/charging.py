@@ -121,6 +121,11 @@ class Charging:
         if self.mode is not Mode.MANUAL:
             self.reason = Reason.STARTING
 
+    @property
+    def has_site(self) -> bool:
+        """Return whether a site decides for this charger."""
+        return self._decide is not None
+
     # What the user wants.
 
     @property

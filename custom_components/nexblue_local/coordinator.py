@@ -47,6 +47,12 @@ or data is received that answers no request.
 SOON: Final = timedelta(seconds=1)
 """Time to the next poll after a start, a stop or another status."""
 
+LONGEST_WITH_SITE: Final = timedelta(seconds=20)
+"""Longest time between two polls of a charger for which a site decides.
+
+A read that is older than 30 seconds says nothing about the surplus.
+"""
+
 FOLLOW_AFTER: Final = 60.0
 """Seconds without an answer after which an address that was turned down is tried."""
 
@@ -165,6 +171,12 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 async_delete_issues(self.hass, self.config_entry, issue)
 
     @property
+    def _polling_interval(self) -> timedelta:
+        if self._controller.charging.has_site:
+            return min(self._scan_interval, LONGEST_WITH_SITE)
+        return self._scan_interval
+
+    @property
     def age(self) -> float:
         """Return the seconds since the charger was last read."""
         return time.monotonic() - self._answered_at
@@ -202,7 +214,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
     async def _async_update_data(self) -> Snapshot:
         """Read the charger; raise UpdateFailed if that fails."""
         was_flooded = self._client.was_flooded
-        self.update_interval = self._scan_interval
+        interval = self.update_interval = self._polling_interval
         try:
             snapshot = await self._client.poll()
         except ChargerError as error:
@@ -220,13 +232,13 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         if was_flooded:
             # The charger can be read, but each poll has to connect again.
             delay = timedelta(seconds=self._back_off())
-            self.update_interval = max(self._scan_interval, delay)
+            self.update_interval = max(interval, delay)
         else:
             self._delayed_polls = 0
             if self.data is not None and (
                 snapshot.reading.status != self.data.reading.status
             ):
-                self.update_interval = min(SOON, self._scan_interval)
+                self.update_interval = min(SOON, interval)
         self._answered_at = time.monotonic()
         self.steady_power.update(self._answered_at, snapshot.reading.power)
         self._domain_data.sightings.pop(self._serial_number, None)
