@@ -503,10 +503,12 @@ class Site:
         for member in before.values():
             member.unsubscribe()
         for member in joined:
-            await member.charging.async_join(
-                self.async_decide, has_fuse=self.config.main_fuse is not None
-            )
-        if joined:
+            # The site may have been stopped meanwhile.
+            if self._members.get(member.id) is member:
+                await member.charging.async_join(
+                    self.async_decide, has_fuse=self.config.main_fuse is not None
+                )
+        if joined and self._members:
             self.async_decide()
 
 

@@ -119,6 +119,23 @@ async def test_it_is_asked_who_it_is(home: Home, central: CentralSystem) -> None
             assert not charger.unread
 
 
+async def test_it_is_asked_for_a_status_that_it_does_not_send(
+    home: Home, central: CentralSystem
+) -> None:
+    """Also if it says who it is."""
+    with patch.object(charge_point, "BOOT_PATIENCE", 0.1):
+        async with Charger(central) as charger:
+            assert (await charger.boot())["status"] == "Accepted"
+            _, message_id, action, payload = await charger.receive()
+            assert (action, payload["requestedMessage"]) == (
+                "TriggerMessage",
+                "StatusNotification",
+            )
+            charger.answer(message_id, status="Accepted")
+            await asyncio.sleep(0.3)
+            assert not charger.unread
+
+
 async def test_what_a_charge_point_says_of_itself(home: Home, charger: Charger) -> None:
     """It is known after a restart of Home Assistant, too."""
     await charger.central.close()

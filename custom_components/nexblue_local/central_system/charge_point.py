@@ -201,15 +201,15 @@ class ChargePoint:
     async def _ask_for_boot(self, patience: float) -> None:
         """Read who it is, if it does not say so: it kept its state in our restart."""
         await asyncio.sleep(patience)
-        if self._has_booted:
-            return
         if not self._state.is_adopted:
-            self._notify(Discovered(self.id, None))
+            if not self._has_booted:
+                self._notify(Discovered(self.id, None))
             return
-        # Once is enough, whatever it answers.
-        self._has_booted = True
         try:
-            await self.commands.trigger_message(MessageTrigger.boot_notification)
+            if not self._has_booted:
+                # Once is enough, whatever it answers.
+                self._has_booted = True
+                await self.commands.trigger_message(MessageTrigger.boot_notification)
             # Most report their status by themselves after that.
             await asyncio.sleep(BOOT_PATIENCE)
             if self._state.status is None:
