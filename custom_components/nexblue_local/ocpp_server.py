@@ -159,6 +159,7 @@ class OcppServer:
             for entry in self._hass.config_entries.async_entries(DOMAIN)
             if (charge_point := charge_point_id(entry)) and entry.unique_id
         }
+        self._started &= set(linked)
         for charge_point in set(self.central.charge_points) - set(linked):
             await self.central.forget(charge_point)
         for charge_point, charger_id in linked.items():
