@@ -11,6 +11,7 @@ import pytest
 
 from custom_components.nexblue_local.control.errors import CommandFailed
 from custom_components.nexblue_local.control.lease import Lease
+from custom_components.nexblue_local.control.limits import Source
 from custom_components.nexblue_local.control.link import LinkError
 from custom_components.nexblue_local.control.settings import (
     PhaseMode,
@@ -328,6 +329,32 @@ async def test_keep_alive_leaves_a_slow_limit_alone() -> None:
     assert first == 10.5
     assert len(others) > 1
     assert set(others) == {0.0}
+
+
+@pytest.mark.parametrize("is_command_slow", [False, True])
+@in_virtual_time
+async def test_a_limit_that_comes_after_a_lower_one(is_command_slow: bool) -> None:
+    """The charger was busy for the keep-alive: the lower limit is written again."""
+    rig = await in_control()
+    rig.link.latency = 0.01
+    command = None
+    if is_command_slow:
+        rig.link.observing_takes = 10.0
+        await asyncio.sleep(55)
+        command = asyncio.create_task(rig.set(start_stop=StartStop.STOP))
+    else:
+        await asyncio.sleep(55)
+    rig.link.latency = 2.0
+    await asyncio.sleep(5.5)
+    rig.link.latency = 0.01
+    rig.controller.set_limits({Source.SURPLUS: 6.0})
+    await asyncio.sleep(0.5)
+    assert rig.charger.settings.current_limit == 6.0
+    await asyncio.sleep(1.5)
+    assert rig.written(LIMIT)[-3:] == [6.0, 10.5, 6.0]
+    if command is not None:
+        await command
+    assert rig.charger.settings.current_limit == 6.0
 
 
 @in_virtual_time

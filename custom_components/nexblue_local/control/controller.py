@@ -246,6 +246,7 @@ class Controller:
             await self._writer.send(connection, Setting.CURRENT_LIMIT, limit)
         except LinkError:
             self._writer.make_limit_due()
+        self.keep_alive.update()
 
     async def _set(
         self, wanted: Settings, lease: Lease | None, ticket: Ticket

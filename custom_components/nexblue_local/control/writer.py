@@ -69,6 +69,9 @@ class Writer:
     """How many limits are being confirmed or tried, which are not the effective one yet."""
     _times_due: int = 0
     """How often the current limit had to be written as soon as possible."""
+    _limits_sent: int = 0
+    _last_limit_taken: int = 0
+    """Which of the current limits that were sent was acknowledged last."""
 
     def make_limit_due(self) -> None:
         """Have the keep-alive write the current limit as soon as it can."""
@@ -124,6 +127,9 @@ class Writer:
         # The charger counts its fallback timeout from the write at the earliest.
         now, times_due = clock(), self._times_due
         self.sent_at[setting] = now
+        is_limit = setting is Setting.CURRENT_LIMIT
+        self._limits_sent += is_limit
+        number = self._limits_sent
         if setting is Setting.PHASE_MODE:
             self.phases_settle_at = now + self.timing.confirm_for
         try:
@@ -131,8 +137,13 @@ class Writer:
         except Refused as error:
             is_busy = isinstance(error, Busy)
             return Result(Outcome.BUSY if is_busy else Outcome.REFUSED, error=error)
-        if setting is Setting.CURRENT_LIMIT:
+        if is_limit:
             self.has_written_limit = True
+            if number < self._last_limit_taken:
+                # It was repeated while the charger was busy, and came after a newer one.
+                self.make_limit_due()
+                return Result(Outcome.CONFIRMED, value)
+            self._last_limit_taken = number
             # Otherwise the limit has changed meanwhile, and is written next.
             if self._times_due == times_due:
                 self.limit_written_at = now
