@@ -38,7 +38,7 @@ from .coordinator import (
 )
 from .domain_data import async_get_domain_data
 from .links import async_open_modbus
-from .modbus.errors import BadAnswer, InUse, WrongCharger
+from .modbus.errors import BadAnswer, InUse, NoAnswer, WrongCharger
 from .modbus.snapshot import Snapshot
 from .ocpp_config import charge_point_id, is_ocpp
 from .ocpp_only import (
@@ -80,7 +80,10 @@ RESTORE_RETRY: Final = 5.0
 """Seconds until the set-up of a charger with settings to restore is retried."""
 
 LEAVE_ALONE: Final = 60.0
-"""The same if another client uses the charger, or another device responds."""
+"""The same if another client uses the charger, or another device responds.
+
+Also for a charger that is silent behind a gateway that other chargers share.
+"""
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
@@ -192,7 +195,12 @@ async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool
         await coordinator.async_config_entry_first_refresh()
     except ConfigEntryNotReady:
         if controller.control.state.desired:
-            _async_retry_soon(hass, entry, coordinator.last_exception)
+            _async_retry_soon(
+                hass,
+                entry,
+                coordinator.last_exception,
+                is_shared=client.shares_connection,
+            )
         raise
     entry.runtime_data = NexBlueRuntimeData(
         coordinator=coordinator,
@@ -211,7 +219,11 @@ async def _setup_charger(hass: HomeAssistant, entry: NexBlueConfigEntry) -> bool
 
 @callback
 def _async_retry_soon(
-    hass: HomeAssistant, entry: NexBlueConfigEntry, failure: BaseException | None
+    hass: HomeAssistant,
+    entry: NexBlueConfigEntry,
+    failure: BaseException | None,
+    *,
+    is_shared: bool,
 ) -> None:
     """Retry the set-up sooner than Home Assistant does.
 
@@ -228,7 +240,10 @@ def _async_retry_soon(
             hass.config_entries.async_schedule_reload(entry.entry_id)
 
     cause = None if failure is None else failure.__cause__
-    backs_off = isinstance(cause, BadAnswer | InUse | WrongCharger)
+    backs_off = isinstance(cause, BadAnswer | InUse | WrongCharger) or (
+        # A request without an answer ends the connection of the others.
+        is_shared and isinstance(cause, NoAnswer)
+    )
     wait = LEAVE_ALONE if backs_off else RESTORE_RETRY
     retries[entry.entry_id] = async_call_later(
         hass, wait, HassJob(retry, cancel_on_shutdown=True)
@@ -242,6 +257,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bo
     if is_ocpp(entry):
         await entry.runtime_data.async_stop()
         return True
+    async_get_domain_data(hass).async_drop_pending(entry)
     # Its data may have got a Modbus address since.
     if not is_modbus(entry):
         return await hass.config_entries.async_unload_platforms(

@@ -7,6 +7,7 @@ import time
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    SOURCE_IGNORE,
     SOURCE_USER,
     ConfigEntry,
     ConfigEntryState,
@@ -116,6 +117,11 @@ def _clean_address(user_input: dict[str, Any]) -> dict[str, str]:
         return {CONF_HOST: INVALID_HOST}
     user_input[CONF_HOST] = host
     return {}
+
+
+def _is_idle(entry: ConfigEntry[Any]) -> bool:
+    """Return whether an entry is ignored or disabled, so that nothing polls it."""
+    return entry.source == SOURCE_IGNORE or entry.disabled_by is not None
 
 
 class NexBlueConfigFlow(SiteSteps, OcppSteps, domain=DOMAIN):
@@ -301,9 +307,11 @@ class NexBlueConfigFlow(SiteSteps, OcppSteps, domain=DOMAIN):
             unit_ids[known.unit_id] = None
             # A charger accepts one connection, so the connection of one that is
             # set up or ignored is not disturbed, except where another charger
-            # answers at its address.
-            if await async_is_announced(known, announced, port) and not async_has_issue(
-                self.hass, entry, Issue.WRONG_CHARGER
+            # answers at its address, or may have got that of one that is not polled.
+            if (
+                await async_is_announced(known, announced, port)
+                and not async_has_issue(self.hass, entry, Issue.WRONG_CHARGER)
+                and not (_is_idle(entry) and self._misses_charger())
             ):
                 await self.async_set_unique_id(entry.unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()
@@ -328,6 +336,17 @@ class NexBlueConfigFlow(SiteSteps, OcppSteps, domain=DOMAIN):
         await self.async_set_unique_id(discovery_info.host)
         self._set_title(discovery_info.hostname.removesuffix(".local."))
         return await self.async_step_unidentified()
+
+    def _misses_charger(self) -> bool:
+        """Return whether a charger that is set up does not answer."""
+        return any(
+            entry.state is ConfigEntryState.SETUP_RETRY
+            if entry.state is not ConfigEntryState.LOADED
+            else is_modbus(entry)
+            and not entry.runtime_data.coordinator.last_update_success
+            for entry in self._async_current_entries(include_ignore=False)
+            if is_charger(entry) and modbus_address(entry) is not None
+        )
 
     async def _async_answers_elsewhere(self) -> bool:
         """Return whether a charger that is set up answers at its own address.

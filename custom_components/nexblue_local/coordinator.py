@@ -29,6 +29,7 @@ from .modbus.errors import (
     ChargerError,
     ConnectionReleased,
     InUse,
+    NoAnswer,
     WrongCharger,
 )
 from .modbus.registers import Identity
@@ -41,7 +42,8 @@ BACK_OFF: Final = (10.0, 20.0, 40.0, 60.0)
 """Seconds to the next poll, which grow with each consecutive delay.
 
 Polls are delayed while another client uses the charger, another charger responds,
-or data is received that answers no request.
+or data is received that answers no request, and while a charger is silent behind a
+gateway that other chargers share.
 """
 
 SOON: Final = timedelta(seconds=1)
@@ -241,7 +243,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
                 self.update_interval = min(SOON, interval)
         self._answered_at = time.monotonic()
         self.steady_power.update(self._answered_at, snapshot.reading.power)
-        self._domain_data.sightings.pop(self._serial_number, None)
+        self._domain_data.sightings.pop(self._serial_number.casefold(), None)
         self._domain_data.in_use_since.pop(self.config_entry.entry_id, None)
         async_delete_issues(
             self.hass, self.config_entry, Issue.IN_USE, Issue.WRONG_CHARGER
@@ -287,6 +289,9 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
             return error.seconds + 1
         if isinstance(error, BadAnswer | InUse | WrongCharger):
             return self._back_off()
+        if isinstance(error, NoAnswer) and self._client.shares_connection:
+            # Each request without an answer ends the connection of the others.
+            return self._back_off()
         return None
 
     def _back_off(self) -> float:
@@ -306,7 +311,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         host = self._address.host
         if isinstance(error, WrongCharger):
             # The entry of the charger that was found may use this address.
-            self._domain_data.sightings[error.found] = self._address
+            self._domain_data.sightings[error.found.casefold()] = self._address
             async_create_issue(
                 self.hass,
                 entry,
@@ -331,7 +336,7 @@ class NexBlueCoordinator(DataUpdateCoordinator[Snapshot]):
         Chargers that swapped their addresses are found this way, without connecting
         to an address where their serial number was not seen.
         """
-        seen = self._domain_data.sightings.pop(self._serial_number, None)
+        seen = self._domain_data.sightings.pop(self._serial_number.casefold(), None)
         if seen is None and time.monotonic() - self._answered_at >= FOLLOW_AFTER:
             # Whoever announced this charger while it answered may be it now.
             turned_down = self._domain_data.turned_down.pop(self._serial_number, None)

@@ -259,7 +259,9 @@ def _power(
             sources, COLORS[len(cars[:1]) :], strict=False
         )
     )
-    return _section(texts[Text.POWER], *tiles, graph, span=2)
+    # A graph without a line is an error.
+    graphs = [graph] if lines else []
+    return _section(texts[Text.POWER], *tiles, *graphs, span=2)
 
 
 def _controls(ids: EntityIds, keys: Iterable[str]) -> list[Card]:

@@ -165,6 +165,9 @@ async def _async_secrets(entry: AnyChargerConfigEntry) -> list[str]:
     texts = [entry.unique_id, charge_point_id(entry)]
     if address is not None:
         texts += address.host, await resolve(address.host)
+    if entry.state is ConfigEntryState.LOADED and is_modbus(entry):
+        # The host may have had others, or cannot be resolved any more.
+        texts += entry.runtime_data.modbus.addresses
     return [text for text in texts if text]
 
 

@@ -65,7 +65,7 @@ class DomainData:
     """Callbacks that cancel a retry of the set-up."""
 
     sightings: dict[str, ModbusAddress] = field(default_factory=dict)
-    """Where a charger responded instead of another one, by serial number."""
+    """Where a charger responded instead of another one, by casefolded serial number."""
 
     turned_down: dict[str, TurnedDown] = field(default_factory=dict)
     """Addresses that announced a charger which answers elsewhere, by serial number."""
@@ -81,6 +81,13 @@ class DomainData:
     def tag_events_of(self, entry: ConfigEntry[Any]) -> EntityEvents[TagPresented]:
         """Return the tags that were presented to a charger."""
         return self.tag_events.setdefault(entry.entry_id, EntityEvents(entry))
+
+    @callback
+    def async_drop_pending(self, entry: ConfigEntry[Any]) -> None:
+        """Drop the events that a set-up found for entities that are disabled."""
+        for events in (self.events, self.session_events, self.tag_events):
+            if entry.entry_id in events:
+                events[entry.entry_id].async_drop_pending()
 
 
 _DATA: HassKey[DomainData] = HassKey(DOMAIN)

@@ -34,6 +34,11 @@ class EntityEvents[T]:
             self._pending.append(event)
 
     @callback
+    def async_drop_pending(self) -> None:
+        """Drop what no entity asked for: it is disabled, and must not get it later."""
+        self._pending.clear()
+
+    @callback
     def async_subscribe(self, deliver: Callable[[T], None]) -> CALLBACK_TYPE:
         """Deliver the pending events and all later ones; return how to unsubscribe."""
         self._deliver = deliver

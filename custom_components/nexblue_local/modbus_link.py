@@ -26,13 +26,17 @@ LOST: Final = (errors.BadAnswer, errors.ConnectionCut, errors.NoAnswer)
 
 
 @contextmanager
-def _link_errors() -> Iterator[None]:
-    """Raise the errors of Modbus as those of a link."""
+def _link_errors(*, is_shared: bool = False) -> Iterator[None]:
+    """Raise the errors of Modbus as those of a link, which others may share."""
     try:
         yield
     except errors.ChargerError as error:
         text = (error.key, str(error))
-        retry_after = LEAVE_ALONE if isinstance(error, RETRY_AFTER) else None
+        disturbs = isinstance(error, RETRY_AFTER) or (
+            # A request without an answer ends the connection of the others.
+            is_shared and isinstance(error, errors.NoAnswer)
+        )
+        retry_after = LEAVE_ALONE if disturbs else None
         match error:
             case errors.Refused(is_busy=True):
                 raise Busy(*text) from error
@@ -134,7 +138,7 @@ class ModbusLink:
 
     async def connect(self, *, patient: bool = True) -> ModbusConnection:
         """Return the identified session, or connect; raises LinkError."""
-        with _link_errors():
+        with _link_errors(is_shared=self._client.shares_connection):
             session = await self._client.connect(patient=patient)
         if self._connection is None or self._connection.session is not session:
             self._connection = ModbusConnection(session)
@@ -142,7 +146,7 @@ class ModbusLink:
 
     async def observe(self) -> Observation:
         """Poll the charger; raises LinkError."""
-        with _link_errors():
+        with _link_errors(is_shared=self._client.shares_connection):
             self.snapshot = await self._client.poll()
         return observation(self.snapshot)
 

@@ -33,7 +33,8 @@ class _Turns(EntitiesWithKey, EntityTargetStateTriggerBase):
     """Trigger when an entity turns to another state.
 
     An outage does not trigger. A change during an outage does once the charger is
-    available again: the new state is compared with the last known one.
+    available again: the new state is compared with the last known one. One that
+    interrupts the time for which a state has to hold begins that time anew.
     """
 
     _excluded_from_states = FROM_ANYWHERE
@@ -42,14 +43,40 @@ class _Turns(EntitiesWithKey, EntityTargetStateTriggerBase):
         """Initialize without known states."""
         super().__init__(hass, config)
         self._known: dict[str, str] = {}
+        self._held: set[str] = set()
+        """Entities that turned, and whose state has to hold."""
+        self._interrupted: set[str] = set()
+        """Those of them that became unavailable before the time was over."""
 
     @override
     def is_valid_transition(self, from_state: State, to_state: State) -> bool:
         """Return whether the last known state differs from the new one."""
-        before = from_state.state
+        entity_id, before = to_state.entity_id, from_state.state
+        is_interrupted = False
         if before in self._excluded_states:
-            before = self._known.get(to_state.entity_id, to_state.state)
-        return before != to_state.state
+            is_interrupted = entity_id in self._interrupted
+            before = self._known.get(entity_id, to_state.state)
+        is_valid = is_interrupted or before != to_state.state
+        if is_valid:
+            self._held.add(entity_id)
+        return is_valid
+
+    @callback
+    def _track(self, old: State, new: State | None) -> None:
+        """Note the last known state, and whether an outage interrupts its time."""
+        self._known[old.entity_id] = old.state
+        self._interrupted.discard(old.entity_id)
+        if new is None or new.state not in self._excluded_states:
+            return
+        if (
+            old.entity_id in self._held
+            and old.state in self._to_states
+            and self._duration is not None
+            and new.last_changed - old.last_changed < self._duration
+        ):
+            self._interrupted.add(old.entity_id)
+        else:
+            self._held.discard(old.entity_id)
 
     @override
     async def async_attach_runner(
@@ -61,9 +88,10 @@ class _Turns(EntitiesWithKey, EntityTargetStateTriggerBase):
 
         @callback
         def track(change: TargetStateChangedData) -> None:
-            state: State | None = change.state_change_event.data["old_state"]
-            if state is not None and state.state not in self._excluded_states:
-                self._known[state.entity_id] = state.state
+            data = change.state_change_event.data
+            old: State | None = data["old_state"]
+            if old is not None and old.state not in self._excluded_states:
+                self._track(old, data["new_state"])
 
         assert self._target is not None
         untrack = await async_track_target_selector_state_change_event(

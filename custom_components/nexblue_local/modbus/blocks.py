@@ -14,6 +14,12 @@ BRIDGE: Final = 4
 MAX_SPAN: Final = 125
 """Maximum number of registers in a Modbus read request."""
 
+ASK_AGAIN_AFTER: Final = 60.0
+"""Seconds after which values that were all refused are asked for again.
+
+A charger that boots may refuse registers that it has a moment later.
+"""
+
 
 def spans(registers: Iterable[Register[Any]], *, bridge: int = 0) -> list[Span]:
     """Return the fewest read requests that cover the registers.
@@ -35,15 +41,20 @@ def spans(registers: Iterable[Register[Any]], *, bridge: int = 0) -> list[Span]:
 class BlockReader:
     """Reads groups of registers on one connection.
 
-    A block that is refused is read in smaller ones, also the next time: without
-    reserved registers, then in halves, never below one register. `images` holds the
-    words that were last read.
+    A block that is refused is read in smaller ones: without reserved registers, then in
+    halves, never below one register. If those are answered, so it is the next time, on
+    all connections. If they are refused as well, it is left out for ASK_AGAIN_AFTER.
+    `images` holds the words that were last read.
     """
 
     def __init__(
-        self, connection: Connection, unit_id: int, learning: Learning
+        self,
+        connection: Connection,
+        unit_id: int,
+        learning: Learning,
+        clock: Callable[[], float],
     ) -> None:
-        """Initialize the reader of a Modbus unit."""
+        """Initialize the reader of a Modbus unit; `clock` returns monotonic seconds."""
         self.images: dict[Table, dict[int, int]] = {table: {} for table in Table}
         self._unit_id = unit_id
         self._requests: dict[Table, Callable[[int, int, int], Awaitable[list[int]]]] = {
@@ -51,6 +62,8 @@ class BlockReader:
             Table.HOLDING: connection.read_holding,
         }
         self._learning = learning
+        self._time = clock
+        self._left_out_until: dict[Span, float] = {}
 
     async def read(self, *groups: type[RegisterGroup]) -> Image:
         """Return the words of all registers of groups in the same table.
@@ -77,25 +90,39 @@ class BlockReader:
         registers: Sequence[Register[Any]],
         *,
         bridge: int = 0,
-    ) -> None:
-        """Read registers; a span that is refused is read in smaller ones."""
+    ) -> bool:
+        """Read registers, and return whether any of them was answered.
+
+        A span that is refused is read in smaller ones.
+        """
+        is_answered = False
         for span in spans(registers, bridge=bridge):
-            if span not in self._learning.refused_reads:
-                if (words := await self._read_span(table, span)) is not None:
-                    image.update(enumerate(words, span[0]))
-                    self._learning.answered(len(words))
-                    continue
-                self._learning.refused_reads.add(span)
+            if self._time() < self._left_out_until.get(span, 0.0):
+                continue
             start, count = span
             inside = [r for r in registers if start <= r.address < start + count]
+            # One value cannot be read in smaller ones.
+            is_asked = span not in self._learning.refused_reads or len(inside) == 1
+            if is_asked and (words := await self._read_span(table, span)) is not None:
+                image.update(enumerate(words, start))
+                self._learning.answered(len(words))
+                is_answered = True
+                continue
+            parts: list[list[Register[Any]]] = []
             if spans(inside) != [span]:
                 # Probably because of a reserved register.
-                await self._read_into(image, table, inside)
+                parts = [inside]
             elif len(inside) > 1:
                 # Or it is longer than the charger allows.
                 half = len(inside) // 2
-                await self._read_into(image, table, inside[:half])
-                await self._read_into(image, table, inside[half:])
+                parts = [inside[:half], inside[half:]]
+            answered = [await self._read_into(image, table, part) for part in parts]
+            if any(answered):
+                self._learning.refused_reads.add(span)
+                is_answered = True
+            else:
+                self._left_out_until[span] = self._time() + ASK_AGAIN_AFTER
+        return is_answered
 
     async def _read_span(self, table: Table, span: Span) -> list[int] | None:
         """Return the words of a span, None if its addresses or length are refused."""

@@ -119,6 +119,11 @@ class Client:
         return self._endpoint.users > 1
 
     @property
+    def addresses(self) -> set[str]:
+        """Return the IP addresses that errors may contain."""
+        return self._endpoint.addresses
+
+    @property
     def learned(self) -> Learned:
         """Return what was learned of the charger, which is worth storing."""
         return self._learning.learned

@@ -17,6 +17,8 @@ class Endpoint:
         self.port = port
         self.users = 0
         self.is_closed = False
+        self.addresses: set[str] = set()
+        """All IP addresses that it connected to, or tried to."""
         self._address: str | None = None
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
@@ -54,6 +56,7 @@ class Endpoint:
                 self.disconnect()
                 self._check_allowed()
                 self._address = await resolve(self.host)
+                self.addresses.add(self._address)
                 self._connection = await Connection.open(self._address, self.port)
                 self._check_allowed()
             return self._connection

@@ -63,7 +63,7 @@ class Session:
         self._started_at = clock()
         self._time = clock
         self._now = now
-        self._blocks = BlockReader(connection, unit_id, learning)
+        self._blocks = BlockReader(connection, unit_id, learning, clock)
         self._was_unanswered = False
         self._clock = Decoded(Clock, learning.layout)
         self._clock_seen = now()
