@@ -301,3 +301,55 @@ def test_targets_of_conditions() -> None:
     assert_conditions_target_support(
         CONDITIONS, dict.fromkeys(CONDITIONS, TargetSupport.STANDARD)
     )
+
+
+async def test_an_outage_in_a_duration(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """A vehicle that stays connected for a time triggers, also after an outage in it."""
+    calls = async_mock_service(hass, "test", "triggered")
+    assert await async_setup_component(
+        hass,
+        "automation",
+        {
+            "automation": {
+                "triggers": {
+                    "trigger": "nexblue_local.vehicle_connected",
+                    "target": {"device_id": device_of(hass, entry)},
+                    "options": {"behavior": "each", "for": {"seconds": 1}},
+                },
+                "actions": {"action": "test.triggered"},
+            }
+        },
+    )
+    await hass.async_block_till_done()
+    simulator.charger.plug_in(Car())
+    await settle(hass, entry)
+    await simulator.stop()
+    await poll(hass, entry)
+    await simulator.start()
+    await settle(hass, entry)
+    await asyncio.sleep(1.3)
+    await hass.async_block_till_done()
+    assert len(calls) == 1
+    # What has triggered does not trigger again, however many outages there are.
+    for _ in range(2):
+        await simulator.stop()
+        await poll(hass, entry)
+        await simulator.start()
+        await settle(hass, entry)
+    await asyncio.sleep(1.3)
+    await hass.async_block_till_done()
+    assert len(calls) == 1
+    simulator.charger.unplug()
+    await settle(hass, entry)
+    simulator.charger.plug_in(Car())
+    await settle(hass, entry)
+    await simulator.stop()
+    await poll(hass, entry)
+    simulator.charger.unplug()
+    await simulator.start()
+    await settle(hass, entry)
+    await asyncio.sleep(1.3)
+    await hass.async_block_till_done()
+    assert len(calls) == 1
