@@ -11,6 +11,7 @@ from homeassistant.config_entries import (
     SOURCE_IGNORE,
     SOURCE_USER,
     SOURCE_ZEROCONF,
+    ConfigEntryDisabler,
     ConfigEntryState,
     ConfigFlowResult,
 )
@@ -623,3 +624,35 @@ async def test_options_out_of_range(
         await hass.config_entries.options.async_configure(
             result["flow_id"], {CONF_SCAN_INTERVAL: seconds}
         )
+
+
+@pytest.mark.parametrize("is_ignored", [True, False], ids=["ignored", "disabled"])
+async def test_moved_to_the_address_of_an_idle_entry(
+    hass: HomeAssistant, simulator: Simulator, is_ignored: bool
+) -> None:
+    """It is found, although another charger had its address before."""
+    if is_ignored:
+        idle = MockConfigEntry(
+            domain=DOMAIN,
+            unique_id="SOLD",
+            source=SOURCE_IGNORE,
+            data={CONF_HOST: simulator.host, CONF_PORT: simulator.port},
+        )
+    else:
+        idle = MockConfigEntry(
+            domain=DOMAIN,
+            unique_id="SOLD",
+            data=entry_data(simulator),
+            disabled_by=ConfigEntryDisabler.USER,
+        )
+    idle.add_to_hass(hass)
+    moved = MockConfigEntry(
+        domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, port=1)
+    )
+    moved.add_to_hass(hass)
+    assert not await hass.config_entries.async_setup(moved.entry_id)
+    for _ in range(3):
+        await discover(hass, simulator)
+        await hass.async_block_till_done()
+    assert moved.data == entry_data(simulator)
+    assert moved.state is ConfigEntryState.LOADED

@@ -254,3 +254,17 @@ def test_colors_of_the_graph() -> None:
         assert colors == {
             lines[n]: color for n, color in enumerate(module.COLORS) if n > 0
         }
+
+
+def test_no_graph_without_a_line() -> None:
+    """Home Assistant shows an error in place of a graph without entities."""
+    some = ChargerEntities(name="A", entities=ids("a", "sensor.limited_by"))
+    config = dashboard_config([some], None, TEXTS)
+    graphs = [
+        card
+        for view in config["views"]
+        for section in view["sections"]
+        for card in section["cards"]
+        if card["type"] == "history-graph"
+    ]
+    assert all(graph["entities"] for graph in graphs)

@@ -1,7 +1,10 @@
 """Test the diagnostics, and that they are redacted."""
 
+import asyncio
 import json
 from pathlib import Path
+import socket
+from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
 import pytest
@@ -145,3 +148,22 @@ async def test_another_charger_is_not_included(
     charger = ReplayedCharger.load(tmp_path / "file.json")
     assert charger.input_words()[8] == 0x4465
     assert "ANOTHER" not in text
+
+
+async def test_host_name_that_is_lost(
+    hass: HomeAssistant, simulator: Simulator, tmp_path: Path
+) -> None:
+    """The address that it had is not included either."""
+    entry = MockConfigEntry(
+        domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, host="localhost")
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await simulator.stop()
+    await poll(hass, entry)
+    with patch.object(
+        asyncio.get_running_loop(), "getaddrinfo", side_effect=socket.gaierror
+    ):
+        text = await download(hass, entry, tmp_path / "file.json")
+    assert any("port" in line for line in json.loads(text)["data"]["history"])
+    assert simulator.host not in text

@@ -315,3 +315,26 @@ def test_texts() -> None:
     assert set(attributes) == {ATTR_EVENT_TYPE, "limit", "settings"}
     assert set(attributes[ATTR_EVENT_TYPE]["state"]) == set(ControlEventType)
     assert set(attributes["settings"]["state"]) == {str(setting) for setting in Setting}
+
+
+async def test_events_of_a_setup_while_disabled(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """What a set-up found while it was disabled does not arrive when it is enabled."""
+    await LIMIT.give(hass)
+    events = control_events(hass)
+    entity_id = control_event(hass)
+    registry = er.async_get(hass)
+    registry.async_update_entity(entity_id, disabled_by=er.RegistryEntryDisabler.USER)
+    await hass.async_block_till_done()
+    # Home Assistant restarts, and finds that the charger has lost power.
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await simulator.power_cycle()
+    simulator.charger.fallback_active = True
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    # Weeks later the user enables it.
+    registry.async_update_entity(entity_id, disabled_by=None)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert events == []

@@ -6,10 +6,12 @@ import logging
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.update_coordinator import UpdateFailed
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.nexblue_local.const import DOMAIN
+from custom_components.nexblue_local.coordinator import BACK_OFF
 from custom_components.nexblue_local.domain_data import async_get_domain_data
 from custom_components.nexblue_local.modbus.enums import StartStop
 from custom_components.nexblue_local.modbus.errors import ConnectionReleased
@@ -261,3 +263,25 @@ async def test_release_connection_of_a_charger_that_is_gone(
     with pytest.raises(HomeAssistantError, match="Could not connect"):
         await act(hass, entry, "release_connection", minutes=1)
     await act(hass, entry, "release_connection", minutes=1, force=True)
+
+
+async def test_a_silent_charger_backs_off(
+    hass: HomeAssistant, simulator: Simulator, entry: MockConfigEntry
+) -> None:
+    """Each poll without an answer cuts the others off, so it is polled more rarely."""
+    coordinator = entry.runtime_data.coordinator
+    simulator.faults.append(Fault(kind=FaultKind.MUTE))
+    await poll(hass, entry)
+    assert isinstance(coordinator.last_exception, UpdateFailed)
+    assert coordinator.last_exception.retry_after is None
+    pool = async_get_domain_data(hass).pool
+    endpoint = pool.acquire(simulator.host, simulator.port)
+    for seconds in (*BACK_OFF, BACK_OFF[-1]):
+        await asyncio.sleep(0.2)
+        await poll(hass, entry)
+        assert coordinator.last_exception.retry_after == seconds
+    pool.release(endpoint)
+    simulator.faults.clear()
+    await asyncio.sleep(0.2)
+    await poll(hass, entry)
+    assert coordinator.last_update_success
