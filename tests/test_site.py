@@ -32,6 +32,7 @@ from custom_components.nexblue_local.diagnostics import (
 )
 from custom_components.nexblue_local.ledger.sources import Supply
 from custom_components.nexblue_local.modbus.enums import PhaseMode
+from custom_components.nexblue_local.surplus.meter import MeterState
 from simulator import Car, Mains, SimulatedCharger, Simulator
 from tests.waiting import until
 
@@ -912,6 +913,128 @@ async def test_solar_energy_as_shown(hass: HomeAssistant, build: Build) -> None:
             for key in ("session_solar_energy", "session_energy")
         )
         assert 0 < solar <= whole
+
+
+async def test_energy_while_the_meter_is_silent(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A meter that stopped reporting says nothing about where the energy comes from."""
+    home = await build()
+    (entry,) = home.entries
+    home.grid = -5000
+    await home.run(60)
+    await choose(home.hass, entry, "fast")
+    await home.run(60)
+    home.reports = False
+    await home.run(180)
+    assert home.site.runtime_data.meter_state is MeterState.LOST
+    assert home.cars > 3000
+    supply = Supply()
+    monkeypatch.setattr(entry.runtime_data.recorder, "supply", supply.add)
+    await home.run(600)
+    assert supply.energy_wh == 0.0
+
+
+async def test_charger_that_is_gone_hides_no_load_from_the_fuse(build: Build) -> None:
+    """What was read last of a charger is not subtracted from the load for good."""
+    home = await build(chargers=2, phases=3, fuse={"main_fuse": 25.0})
+    first, second = home.simulators
+    for entry in home.entries:
+        await choose(home.hass, entry, "fast")
+    await home.run(200)
+    assert (limit(first), limit(second)) == (16.0, 8.0)
+    # The first has no power any more: its breaker has tripped.
+    await first.power_off()
+    await home.run(60)
+    gone = home.entries.pop(0)
+    assert not gone.runtime_data.coordinator.last_update_success
+    home.house_w = 5000.0
+    await home.run(120)
+    # 21.7 A may be on one phase.
+    assert limit(second) == 0.0
+
+
+async def test_no_wrong_sign_of_a_car_that_cannot_be_read(
+    hass: HomeAssistant, build: Build
+) -> None:
+    """What was read last of a car says nothing about the signs."""
+    battery = {"battery_power": "sensor.battery"}
+    home = await build(battery=battery)
+    (entry,) = home.entries
+    home.others["sensor.battery"] = (0, "W")
+    await home.run(60)
+    assert home.cars > 3000
+    coordinator = entry.runtime_data.coordinator
+    await home.simulators[0].power_off()
+    with patch.object(sun, "is_up", return_value=False):
+        # At night, the battery charges from the grid.
+        home.grid = 2000
+        home.others["sensor.battery"] = (-1800, "W")
+        await home.run(600)
+    assert not coordinator.last_update_success
+    issues = ir.async_get(hass)
+    assert issues.async_get_issue(DOMAIN, "battery_sign_wrong") is None
+
+
+async def test_fuse_without_phases_and_a_meter_that_reports_every_30_s(
+    build: Build,
+) -> None:
+    """What the car drew before is not taken for a load until the next report."""
+    home = await build(phases=3, fuse={"main_fuse": 25.0})
+    (charger,), (entry,) = home.simulators, home.entries
+    step = home.step
+    count = 0
+
+    async def slow() -> None:
+        nonlocal count
+        count += 1
+        home.reports = count % 3 == 0
+        await step()
+
+    home.step = slow  # type: ignore[method-assign]
+    await choose(home.hass, entry, "fast")
+    await home.run(420)
+    assert limit(charger) == 16.0
+    await set_number(home.hass, entry, "current_limit", 8)
+    for _ in range(12):
+        await home.step()
+        assert limit(charger) == 8.0
+
+
+async def test_no_wrong_sign_of_a_battery_that_is_silent(
+    hass: HomeAssistant, build: Build
+) -> None:
+    """What a battery showed hours ago says nothing about its sign."""
+    home = await build(battery={"battery_power": "sensor.battery"})
+    home.others["sensor.battery"] = (-1800, "W")
+    home.sun = 6000.0
+    await home.run(60)
+    assert home.cars > 3000
+    # It does not report any more, at dusk.
+    del home.others["sensor.battery"]
+    await home.run(600)
+    home.sun = 0.0
+    with patch.object(sun, "is_up", return_value=False):
+        await home.run(600)
+    issues = ir.async_get(hass)
+    assert issues.async_get_issue(DOMAIN, "battery_sign_wrong") is None
+
+
+async def test_decision_that_fails(
+    hass: HomeAssistant, build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of our own leaves no limit in force that nobody checks."""
+    home = await in_sun(build, **with_fuse())
+    (charger,), (entry,) = home.simulators, home.entries
+    assert limit(charger) == pytest.approx(10.0, abs=0.5)
+    controller = home.site.runtime_data._controller
+    with patch.object(controller, "decide", side_effect=ZeroDivisionError):
+        await home.run(20)
+        assert limit(charger) == 0.0
+        assert state(hass, entry, "limited_by") == "meter_lost"
+    assert caplog.text.count("Nothing can be decided") == 1
+    await home.run(200)
+    assert limit(charger) == pytest.approx(10.0, abs=0.5)
 
 
 async def test_slow_polls(hass: HomeAssistant, build: Build) -> None:

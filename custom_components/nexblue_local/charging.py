@@ -104,6 +104,8 @@ class Charging:
         self._on_change = on_change
         self._decide: Callable[[], None] | None = None
         self._frozen: asyncio.TimerHandle | None = None
+        self._has_lost_site = False
+        """Whether the site that decided was unloaded."""
         self._switching: asyncio.Task[None] | None = None
         self._is_releasing = False
         self._app_maximum: float | None = None
@@ -191,7 +193,7 @@ class Charging:
         if self._decide is not None:
             self._decide()
         else:
-            self._rest(is_lost=False)
+            self._rest(is_lost=self._has_lost_site)
 
     async def async_release(self, fallback_limit: float | None) -> None:
         """Return control to the charger; the mode is `manual` then."""
@@ -212,18 +214,19 @@ class Charging:
     async def async_join(self, decide: Callable[[], None], *, has_fuse: bool) -> None:
         """Be limited by a site, which decides when `decide` is called."""
         self._thaw()
-        self._decide = decide
+        self._decide, self._has_lost_site = decide, False
         if self.settings.has_fuse is not has_fuse:
             self.settings.has_fuse = has_fuse
             await self._control.reconciler.save()
 
     def leave(self) -> None:
         """Keep the limits for a time, in which the site may be back."""
-        self._decide = None
+        self._decide, self._has_lost_site = None, True
         loop = asyncio.get_running_loop()
-        self._frozen = loop.call_later(FROZEN_FOR, self._lose)
+        self._frozen = loop.call_later(FROZEN_FOR, self.lose)
 
-    def _lose(self) -> None:
+    def lose(self) -> None:
+        """Apply what holds while nobody can decide."""
         self._rest(is_lost=True)
         self._on_change()
 
@@ -238,7 +241,7 @@ class Charging:
 
     async def async_end(self) -> None:
         """Do without a site: only the user's limit is left."""
-        self._decide = None
+        self._decide, self._has_lost_site = None, False
         self._thaw()
         settings = self.settings
         before = replace(settings)

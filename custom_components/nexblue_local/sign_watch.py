@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from .site_check import LEAST_CAR_W, wrong_sign
+from .site_check import LEAST_CAR_W, OLD, wrong_sign
 from .site_meter import MeterReading
 
 LASTS: Final = 300.0
@@ -31,7 +31,9 @@ class SignWatch:
         candidate = wrong_sign(reading, car_w, is_dark=True)
         supplied = (reading.grid_w or 0.0) + (reading.battery_w or 0.0)
         is_telling = candidate is not None or supplied >= car_w
-        if car_w < LEAST_CAR_W or not is_telling:
+        at = reading.battery_at
+        is_old = bool(reading.battery_w) and at is not None and t - at > OLD
+        if car_w < LEAST_CAR_W or is_old or not is_telling:
             self._since = None
         elif self._since is None or candidate != self._candidate:
             self._candidate, self._since = candidate, t

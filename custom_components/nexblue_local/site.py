@@ -22,7 +22,7 @@ from homeassistant.helpers.event import (
 from homeassistant.util import dt as dt_util
 
 from .charging import PHASE_MODES
-from .const import DOMAIN
+from .const import DOMAIN, LOGGER
 from .control.phase_budget import PhaseBudget
 from .control.settings import PhaseMode
 from .coordinator import NexBlueRuntimeData, async_loaded_modbus
@@ -40,8 +40,9 @@ from .repairs import (
 from .sign_watch import SignWatch
 from .site_config import SiteConfig, is_charger
 from .site_meter import MeterReading, SiteMeter
+from .surplus.charger import OLDEST_READ
 from .surplus.controller import Controller
-from .surplus.decision import ChargerDecision
+from .surplus.decision import ChargerDecision, Decision
 from .surplus.meter import MeterState
 from .surplus.readings import ChargerReading, Reading, Status
 from .surplus.settings import (
@@ -122,6 +123,7 @@ class Member:
             return
         self._data, values = data, data.reading
         settings = control_settings(data.settings)
+        self.read_at = t - self.runtime.coordinator.age
         self.power_w = max(0.0, values.power or 0.0)
         self.load = ChargerLoad.from_reading(values, self.charging.config)
         others = (values.voltage_l2, values.voltage_l3)
@@ -132,7 +134,7 @@ class Member:
         mode = settings.phase_mode
         self.reading = ChargerReading(
             id=self.id,
-            at=t - self.runtime.coordinator.age,
+            at=self.read_at,
             status=None if values.status is None else STATUSES[values.status],
             power_w=powers,
             current_a=(values.current_l1, values.current_l2, values.current_l3),
@@ -187,6 +189,7 @@ class Site:
         self._price: float | None = None
         """The last price of 1 kWh that was known; it applies until the next one."""
         self._is_due = False
+        self._has_failed = False
         self._due_later: asyncio.TimerHandle | None = None
         self._to_show: dict[str, Member] = {}
         """Chargers whose entities do not show the present reason yet, by ID."""
@@ -361,7 +364,10 @@ class Site:
         t = monotonic()
         for each in self._members.values():
             each.update(t)
-        loads = [each.load for each in self._members.values()]
+        members = self._members.values()
+        # What others draw that were read long ago is a load like any other.
+        read = [each for each in members if t - each.read_at <= OLDEST_READ]
+        loads = [each.load for each in read or members]
         self.reading = reading = self._meter.read(t, loads)
         if (settings := self._settings()) != self._controller.settings:
             self._controller.configure(settings)
@@ -369,7 +375,7 @@ class Site:
             self._price, self.currency = reading.price, reading.currency
         self._count_energy(t)
         self._watch_signs(t)
-        decision = self._controller.decide(
+        decision = self._decision(
             Reading(
                 t=t,
                 grid_w=reading.grid_w,
@@ -378,9 +384,13 @@ class Site:
                 house_at=reading.house_at,
                 battery_w=reading.battery_w,
                 battery_soc=reading.battery_soc,
-                chargers=tuple(each.reading for each in self._members.values()),
+                chargers=tuple(each.reading for each in members),
             )
         )
+        if decision is None:
+            for member in members:
+                member.charging.lose()
+            return
         now = dt_util.utcnow()
         for answer in decision.chargers:
             member = self._members[answer.id]
@@ -388,6 +398,18 @@ class Site:
                 self._show_soon(member)
         if self._to_publish is None:
             self._to_publish = self._hass.loop.call_later(PUBLISH_AFTER, self._publish)
+
+    def _decision(self, reading: Reading) -> Decision | None:
+        """Return the decision, None if that failed: an old one must not stay in force."""
+        try:
+            decision = self._controller.decide(reading)
+        except Exception:  # noqa: BLE001 (a fault of our own; the fuse needs a limit)
+            if not self._has_failed:
+                LOGGER.exception("Nothing can be decided: chargers are limited")
+            self._has_failed = True
+            return None
+        self._has_failed = False
+        return decision
 
     def _show_soon(self, member: Member) -> None:
         """Show another reason at a charger's entities."""
@@ -425,6 +447,9 @@ class Site:
         seconds, self._decided_at = t - self._decided_at, t
         if self.reading.grid_w is None or seconds > LONGEST_STEP:
             return
+        # What a meter showed before it was silent says nothing about now.
+        if self.meter_state is not MeterState.VALID:
+            return
         # What was read last of the others says nothing about their power since.
         read = [
             each
@@ -444,8 +469,13 @@ class Site:
         if t - self._watched_at < WATCH_EVERY:
             return
         self._watched_at = t
-        car_w = sum(each.power_w for each in self._members.values())
-        is_known = self.meter_state is MeterState.VALID and car_w > 0
+        members = self._members.values()
+        car_w = sum(each.power_w for each in members)
+        is_known = (
+            self.meter_state is MeterState.VALID
+            and car_w > 0
+            and all(each.runtime.coordinator.last_update_success for each in members)
+        )
         watch, before = self._signs, self._signs.wrong
         # Where the sun is takes long to calculate.
         is_dark = is_known and not sun.is_up(self._hass)

@@ -250,7 +250,8 @@ class SiteMeter:
                 unsigned = self._unsigned(house_a)
         elif config.main_fuse is not None and grid_w is not None:
             generated = max(solar_w or 0.0, 0.0) + max(battery_w or 0.0, 0.0)
-            other = self._other_power(t, grid_w + generated, chargers)
+            age = 0.0 if grid_at is None else t - grid_at
+            other = self._other_power(t, grid_w + generated, chargers, age)
             house_a = shared_currents(other, chargers)
             house_at = grid_at
         return MeterReading(
@@ -319,14 +320,17 @@ class SiteMeter:
         )
 
     def _other_power(
-        self, t: float, power: float, chargers: Sequence[ChargerLoad]
+        self, t: float, power: float, chargers: Sequence[ChargerLoad], age: float
     ) -> float:
         """Return what the house uses beside the chargers in W: the least of 15 s.
 
         Meter and chargers are not read at the same moment. When a car changes its
         current, the difference would be taken for load of the house, on each phase.
+        With a report whose `age` in s is greater, what is read since is not compared.
         """
         other = max(0.0, power - sum(charger.power_w for charger in chargers))
+        if age >= SETTLING and self._others:
+            other = min(other for _, other in self._others)
         while self._others and self._others[0][0] <= t - SETTLING:
             self._others.popleft()
         self._others.append((t, other))

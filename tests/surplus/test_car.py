@@ -1,12 +1,16 @@
 """Cars that draw less than offered, need more, or sleep."""
 
+from dataclasses import replace
 import itertools
+import random
+
+import pytest
 
 from custom_components.nexblue_local.surplus.decision import Reason
-from custom_components.nexblue_local.surplus.readings import Status
-from custom_components.nexblue_local.surplus.settings import Mode
+from custom_components.nexblue_local.surplus.readings import Reading, Status
+from custom_components.nexblue_local.surplus.settings import Fuse, Mode
 
-from .house import House, settings
+from .house import House, charger, settings
 
 
 def house(sun: float = 2310.0, mode: Mode = Mode.SOLAR) -> House:
@@ -111,3 +115,50 @@ def test_a_charger_that_reduces() -> None:
     driven.cars[0].take = lambda *_: None  # type: ignore[method-assign]
     driven.cars[0].offered_a = 10.0
     assert driven.run(120).reason is Reason.CHARGER
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_car_that_is_nearly_full_when_the_sun_goes(seed: int) -> None:
+    """Its current falls while the offer varies; decisions are made all the same."""
+    rng = random.Random(seed)  # noqa: S311 (no secret)
+    # The fuse is guarded by the same decisions.
+    house = House(settings(charger(), fuse=Fuse(main_a=25, margin_a=1)))
+    house.house_a = (0.0, 0.0, 0.0)
+    house.sun = 18 * 230.0
+    house.run(1200)
+    car = house.cars[0]
+    car.most_a = 16.0
+    while car.most_a > 1:
+        house.decide()
+        car.most_a -= rng.uniform(0.05, 0.15)
+        if rng.random() < 0.05:
+            house.sun = 230.0 * rng.choice([7, 10, 14, 18])
+    house.sun = -500.0
+    assert house.run(1800).current_a == 0.0
+
+
+def test_a_car_that_draws_half_of_its_offer() -> None:
+    """Without sun it pauses like any other."""
+    house = House(settings(charger()))
+    house.sun = 3000.0
+
+    def half(reading: Reading) -> Reading:
+        (each,) = reading.chargers
+        amps = 0.5 * (each.offered_a or 0.0)
+        return replace(
+            reading,
+            grid_w=amps * 230 - house.sun,
+            chargers=(
+                replace(
+                    each,
+                    current_a=(amps, 0.0, 0.0),
+                    power_w=(amps * 230, 0.0, 0.0),
+                ),
+            ),
+        )
+
+    house.alter = half
+    for house.sun in (3000.0, 1500.0, 2500.0, 1500.0, 3000.0):
+        house.run(600)
+    house.sun = -300.0
+    assert house.run(1800).current_a == 0.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from custom_components.nexblue_local.surplus.decision import Reason
-from custom_components.nexblue_local.surplus.readings import Changes
+from custom_components.nexblue_local.surplus.readings import Changes, Reading
 from custom_components.nexblue_local.surplus.settings import Fuse, Mode, PhaseMode
 
 from .house import House, charger, settings
@@ -227,3 +227,19 @@ def test_a_mode_that_changes_keeps_the_fuse() -> None:
     house.run(30)
     decision = house.decide(Changes(mode={"a": Mode.FAST})).chargers[0]
     assert decision.current_a == 8.0
+
+
+def test_fuse_with_reports_one_after_the_other() -> None:
+    """Phase sensors that report every 30 s, in three messages, leave the car its current."""
+    house = House(settings(mode=Mode.FAST, fuse=Fuse(main_a=25, margin_a=1)))
+    house.house_a = (0.0, 0.0, 0.0)
+    house.step = 0.1
+
+    def alter(reading: Reading) -> Reading:
+        at = reading.t - max(0.0, reading.t % 30 - 0.2)
+        return replace(reading, house_at=at, grid_at=at)
+
+    house.alter = alter
+    house.run(900)
+    amps = {d.chargers[0].current_a for d in house.decisions[-3000:]}
+    assert amps == {16.0}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from custom_components.nexblue_local.surplus.decision import Reason
+from custom_components.nexblue_local.surplus.meter import GridMeter, MeterState
 from custom_components.nexblue_local.surplus.readings import Reading
 from custom_components.nexblue_local.surplus.settings import Battery, Mode
 
@@ -157,3 +158,19 @@ def test_two_chargers() -> None:
     house.run(600)
     house.alter = lambda reading: replace(reading, grid_w=None)
     assert [each.current_a for each in house.decide().chargers] == [6.0, 6.0]
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, 5])
+def test_reports_that_come_one_after_the_other(together: int) -> None:
+    """A meter that reports every 30 s, in several messages, is not missing between."""
+    meter = GridMeter()
+    states = []
+    for n in range(40):
+        for k in range(together):
+            at = 30.0 * n + 0.05 * k
+            meter.update(at, 100.0, at)
+        for later in range(1, 30):
+            meter.update(30.0 * n + later, 100.0, at)
+            if n > 9:
+                states.append(meter.state)
+    assert set(states) == {MeterState.VALID}

@@ -147,3 +147,35 @@ def test_an_old_read(age: float, rises: bool) -> None:
         chargers=tuple(replace(each, at=reading.t - age) for each in reading.chargers),
     )
     assert (amps(house, 300)[0] == 13.0) is rises
+
+
+def test_solar_only_stops_beside_solar_with_minimum() -> None:
+    """The first in `solar` pauses at night although the second never gives way."""
+    house = House(settings(charger(), charger(id="b")))
+    house.decide(Changes(mode={"b": Mode.SOLAR_MIN}))
+    house.sun = 6000.0
+    house.run(1800)
+    assert house.decisions[-1].chargers[0].current_a == 16.0
+    house.sun = 0.0
+    house.run(4 * 3600)
+    first, second = house.decisions[-1].chargers
+    assert (first.current_a, second.current_a) == (0.0, 6.0)
+
+
+def test_a_charger_that_is_gone_leaves_the_sun_to_the_next() -> None:
+    """What was read last of it is not taken from the sun for good."""
+    house = House(settings(charger(ceiling_a=32.0), charger(id="b")))
+    house.sun = 7000.0
+    house.run(1800)
+    assert house.decisions[-1].chargers[0].current_a == 30.4
+    gone = house.cars[0]
+    # It has no power any more.
+    house.run(5)
+    last = gone.reading(house.t)
+    gone.least_a = 99.0
+    house.alter = lambda reading: replace(reading, chargers=(last, reading.chargers[1]))
+    amps = []
+    for house.sun in (7000.0, 0.0, 7000.0, 0.0, 7000.0):
+        house.run(4 * 3600)
+        amps.append(house.decisions[-1].chargers[1].current_a)
+    assert amps == [16.0, 0.0, 16.0, 0.0, 16.0]

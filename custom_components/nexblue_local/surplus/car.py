@@ -160,7 +160,8 @@ class Car:
 
     def watts(self, amps: float, phases: int) -> float:
         """Return the power in W that the car draws when it is offered `amps`."""
-        drawn = max(0.0, amps - self.gap_a)
+        # The gap may be that of a higher offer; a car that charges draws something.
+        drawn = amps - min(self.gap_a, LARGEST_PART * amps)
         if self.most_a is not None:
             drawn = min(drawn, self.most_a)
         return drawn * self.volts * phases

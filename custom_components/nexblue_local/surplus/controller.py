@@ -41,6 +41,10 @@ class Controller:
         self._meter = GridMeter()
         self._guard = None if settings.fuse is None else FuseGuard(settings.fuse)
         self._surplus = Surplus()
+        self._read_surplus = Surplus()
+        """The same of the chargers that could be read; any other one is a load."""
+        self._read: list[Charger] = []
+        """Those chargers, at the last report."""
         self._lag = MeterLag()
         self._t: float | None = None
         self.surplus_w: float | None = None
@@ -89,7 +93,7 @@ class Controller:
             setpoint = self._setpoint(index, conditions)
             self._limit(t, index, loads, setpoint)
             decisions.append(_decision(t, charger, setpoint))
-            if charger.is_solar:
+            if charger.is_solar and charger in self._read:
                 conditions.surplus -= charger.taken(t)
             charger.is_entering = conditions.meter is not MeterState.VALID
         return Decision(t, tuple(decisions))
@@ -125,6 +129,7 @@ class Controller:
             self._guard.update(t, reading.house_a, reading.house_at)
         if self._meter.state is not MeterState.VALID:
             self._surplus.clear()
+            self._read_surplus.clear()
             self._lag.skip()
         elif self._meter.is_fresh and grid is not None and reading.grid_at is not None:
             self._discharging = max(0.0, battery or 0.0)
@@ -134,12 +139,19 @@ class Controller:
             self._lag.report(reading.grid_at, grid + counted)
             self._update_lag()
             since, until = self._lag.measured(reading.grid_at)
-            powers = [each.powers(t, since, until) for each in self.chargers]
-            self._surplus.update(
-                sum(least for least, _ in powers),
-                sum(most for _, most in powers),
-                grid + counted,
-            )
+            self._read = [each for each in self.chargers if each.is_readable]
+            for surplus, chargers in (
+                (self._surplus, self.chargers),
+                (self._read_surplus, self._read),
+            ):
+                powers = [each.powers(t, since, until) for each in chargers]
+                surplus.update(
+                    sum(least for least, _ in powers),
+                    sum(most for _, most in powers),
+                    grid + counted,
+                )
+            if len(self._read) == len(self.chargers):
+                self._read_surplus.value = self._surplus.value
 
     def _update_lag(self) -> None:
         """Learn how late the meter is, by the reports until all cars were read."""
@@ -171,8 +183,12 @@ class Controller:
 
         What a charger in another mode takes is no surplus.
         """
-        settings, surplus = self.settings, self._surplus.value
-        taken = sum(each.taken(t) for each in self.chargers if not each.is_solar)
+        settings, surplus = self.settings, self._read_surplus.value
+        taken = sum(
+            each.taken(t)
+            for each in self.chargers
+            if each in self._read and not each.is_solar
+        )
         self.surplus_w = None if surplus is None else surplus - taken
         return Conditions(
             t=t,
@@ -188,6 +204,11 @@ class Controller:
             is_battery_unknown=self._is_battery_unknown,
         )
 
+    @property
+    def _hidden(self) -> float:
+        """Return the surplus in W that chargers may use that cannot be read."""
+        return (self._surplus.value or 0.0) - (self._read_surplus.value or 0.0)
+
     # What follows
 
     def _setpoint(self, index: int, conditions: Conditions) -> Setpoint:
@@ -201,14 +222,20 @@ class Controller:
             case Mode.FAST:
                 return fast(charger, conditions.t)
             case _:
+                # One that never pauses has nothing to give way with.
                 after = [
-                    each for each in self.chargers[index + 1 :] if each.solar.is_on
+                    each
+                    for each in self.chargers[index + 1 :]
+                    if each.solar.is_on and each.mode is Mode.SOLAR
                 ]
                 own = replace(
                     conditions,
                     always_on=charger.mode is Mode.SOLAR_MIN,
                     is_entering=charger.is_entering,
                 )
+                if charger not in self._read:
+                    # It may draw what it did.
+                    own.surplus += self._hidden
                 return solar(charger, own, after)
 
     def _limit(

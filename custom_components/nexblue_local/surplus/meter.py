@@ -9,6 +9,8 @@ FIRST_INTERVAL: Final = 10.0
 """Usual interval in s until there were three reports."""
 INTERVALS: Final = 9
 """How many intervals count for the usual one."""
+TOGETHER: Final = 0.5
+"""s between two reports that are parts of one, such as those of several sensors."""
 REPORTS_TO_RECOVER: Final = 3
 SHORTEST_LIMIT: Final = 15.0
 """Age in s that is never too old."""
@@ -48,7 +50,8 @@ class Reports:
         if at <= newest:
             return False
         self.newest = at
-        self._intervals.append(at - newest)
+        if at - newest >= TOGETHER:
+            self._intervals.append(at - newest)
         if len(self._intervals) + 1 >= REPORTS_TO_RECOVER:
             # The lower median: an outage among the intervals is no interval.
             ordered = sorted(self._intervals)
