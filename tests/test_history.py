@@ -229,7 +229,7 @@ async def test_a_day(
     database = sqlite3.connect(tmp_path / "home-assistant_v2.db")
     database.execute(
         "INSERT INTO recorder_runs (start, closed_incorrect, created)"
-        " VALUES ('2026-06-21 09:59:59', 0, '2026-06-21 09:59:59'),"
+        " VALUES ('2026-06-21 10:00:00', 0, '2026-06-21 10:00:00'),"
         " ('2026-06-21 10:05:00', 0, '2026-06-21 10:05:00')"
     )
     database.commit()
