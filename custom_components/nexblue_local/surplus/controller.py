@@ -139,19 +139,21 @@ class Controller:
             self._lag.report(reading.grid_at, grid + counted)
             self._update_lag()
             since, until = self._lag.measured(reading.grid_at)
+            powers = [(each, *each.powers(t, since, until)) for each in self.chargers]
+            self._surplus.update(
+                sum(least for _, least, _ in powers),
+                sum(most for *_, most in powers),
+                grid + counted,
+            )
             self._read = [each for each in self.chargers if each.is_readable]
-            for surplus, chargers in (
-                (self._surplus, self.chargers),
-                (self._read_surplus, self._read),
-            ):
-                powers = [each.powers(t, since, until) for each in chargers]
-                surplus.update(
-                    sum(least for least, _ in powers),
-                    sum(most for _, most in powers),
-                    grid + counted,
-                )
             if len(self._read) == len(self.chargers):
                 self._read_surplus.value = self._surplus.value
+            else:
+                self._read_surplus.update(
+                    sum(least for each, least, _ in powers if each.is_readable),
+                    sum(most for each, _, most in powers if each.is_readable),
+                    grid + counted,
+                )
 
     def _update_lag(self) -> None:
         """Learn how late the meter is, by the reports until all cars were read."""
