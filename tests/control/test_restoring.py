@@ -7,6 +7,7 @@ import pytest
 
 from custom_components.nexblue_local.control.errors import CommandFailed
 from custom_components.nexblue_local.control.lease import Lease
+from custom_components.nexblue_local.control.link import Refused
 from custom_components.nexblue_local.control.settings import (
     PhaseMode,
     Setting,
@@ -154,7 +155,8 @@ def test_start_and_stop_end_with_their_session(command: Settings) -> None:
     run(main())
 
 
-def test_a_stop_after_a_session_that_was_not_seen_to_end() -> None:
+@pytest.mark.parametrize("refused", [0, 1, 3])
+def test_a_stop_after_a_session_that_was_not_seen_to_end(refused: int) -> None:
     """It is for the next vehicle, so the end of the session does not drop it."""
 
     async def main() -> None:
@@ -162,7 +164,9 @@ def test_a_stop_after_a_session_that_was_not_seen_to_end() -> None:
         rig.charger.plug_in()
         await rig.poll()
         rig.charger.unplug()
+        rig.link.read_errors += [Refused("refused", "exception code 4")] * refused
         await rig.controller.set(STOP)
+        assert not rig.link.read_errors
         await rig.poll()
         power_cycle(rig)
         await rig.poll()

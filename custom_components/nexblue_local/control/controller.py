@@ -34,6 +34,9 @@ from .writer import Condition, Outcome, Result, Writer
 
 _LOGGER = logging.getLogger(__name__)
 
+SESSION_READS: Final = 4
+"""How often a read that a charger refuses now and then is tried."""
+
 ERRORS: Final = {
     Outcome.REDUCED: "clamped",
     Outcome.IGNORED: "not_taken",
@@ -258,9 +261,7 @@ class Controller:
             await connection.read_settings()
             await self.reconciler.observe(await self.link.observe())
         elif wanted.start_stop is not None:
-            # It ends with its session, which may have changed since the last poll.
-            with suppress(Refused):
-                await self.reconciler.observe(await self.link.observe())
+            await self._observe_session()
         self.state.check_phase_budget(wanted.phase_mode, self._environment.now())
         successors: list[Ticket] = []
         for setting, value in plan.commands(wanted, self.link.settings):
@@ -276,6 +277,17 @@ class Controller:
             if newer is not None:
                 successors.append(newer)
         return successors
+
+    async def _observe_session(self) -> None:
+        """Read which session it is; START and STOP end with theirs.
+
+        It may have changed since the last poll. A charger that refuses all reads can
+        be stopped all the same.
+        """
+        for _ in range(SESSION_READS):
+            with suppress(Refused):
+                await self.reconciler.observe(await self.link.observe())
+                return
 
     async def _ready(self) -> Connection:
         """Return a connection on which everything is restored; raises LinkError."""
