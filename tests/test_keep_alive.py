@@ -126,5 +126,5 @@ async def test_reconnects_do_not_put_polls_off(
         with patch.object(
             coordinator, "_async_update_data", wraps=coordinator._async_update_data
         ) as poll:
-            await until(lambda: poll.call_count >= 3, 8)
+            await until(lambda: poll.call_count >= 5, 12)
         await hass.config_entries.async_unload(entry.entry_id)
