@@ -529,27 +529,16 @@ async def test_return_of_control_that_fails() -> None:
     assert subject.settings() == ChargeSettings(has_fuse=True)
 
 
+@pytest.mark.parametrize("seconds", [1, 61])
 @in_virtual_time
-async def test_a_choice_after_the_site_was_lost() -> None:
-    """It does not end what holds without a site."""
+async def test_a_choice_without_the_site(seconds: float) -> None:
+    """It raises no limit, neither while they are kept nor after that."""
     subject = Subject(16.0, mode=Mode.FAST, has_fuse=True)
     await subject.join(has_fuse=True)
     subject.apply(0.0, fuse_a=0.0)
     subject.charging.leave()
-    await asyncio.sleep(61)
-    assert subject.limits()[1] == 0.0
+    await asyncio.sleep(seconds)
     await subject.charging.async_set_mode(Mode.MANUAL)
+    assert subject.limits()[1] == 0.0
     await asyncio.sleep(3600)
-    assert subject.limits()[1] == 0.0
-
-
-@in_virtual_time
-async def test_a_choice_while_the_limits_are_frozen() -> None:
-    """It does not give more than the fuse left a moment ago."""
-    subject = Subject(16.0, mode=Mode.FAST, has_fuse=True)
-    await subject.join(has_fuse=True)
-    subject.apply(0.0, fuse_a=0.0)
-    subject.charging.leave()
-    await asyncio.sleep(1)
-    await subject.charging.async_set_mode(Mode.MANUAL)
     assert subject.limits()[1] == 0.0

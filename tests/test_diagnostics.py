@@ -109,10 +109,11 @@ async def test_not_set_up(
     assert data["reason"].startswith("Could not connect to the charger at **REDACTED**")
 
 
+@pytest.mark.parametrize("is_found", [True, False])
 async def test_host_name(
-    hass: HomeAssistant, simulator: Simulator, tmp_path: Path
+    hass: HomeAssistant, simulator: Simulator, tmp_path: Path, is_found: bool
 ) -> None:
-    """Neither the name of the host nor its IP address is included."""
+    """Neither the name of the host nor its IP address is included, also a former one."""
     entry = MockConfigEntry(
         domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, host="localhost")
     )
@@ -120,7 +121,13 @@ async def test_host_name(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await simulator.stop()
     await poll(hass, entry)
-    text = await download(hass, entry, tmp_path / "file.json")
+    loop = asyncio.get_running_loop()
+    failure = None if is_found else socket.gaierror
+    resolve = patch.object(
+        loop, "getaddrinfo", wraps=loop.getaddrinfo, side_effect=failure
+    )
+    with resolve:
+        text = await download(hass, entry, tmp_path / "file.json")
     assert any("port" in line for line in json.loads(text)["data"]["history"])
     assert "localhost" not in text
     assert simulator.host not in text
@@ -148,22 +155,3 @@ async def test_another_charger_is_not_included(
     charger = ReplayedCharger.load(tmp_path / "file.json")
     assert charger.input_words()[8] == 0x4465
     assert "ANOTHER" not in text
-
-
-async def test_host_name_that_is_lost(
-    hass: HomeAssistant, simulator: Simulator, tmp_path: Path
-) -> None:
-    """The address that it had is not included either."""
-    entry = MockConfigEntry(
-        domain=DOMAIN, unique_id=SERIAL, data=entry_data(simulator, host="localhost")
-    )
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await simulator.stop()
-    await poll(hass, entry)
-    with patch.object(
-        asyncio.get_running_loop(), "getaddrinfo", side_effect=socket.gaierror
-    ):
-        text = await download(hass, entry, tmp_path / "file.json")
-    assert any("port" in line for line in json.loads(text)["data"]["history"])
-    assert simulator.host not in text

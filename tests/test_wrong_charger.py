@@ -115,14 +115,21 @@ async def set_up(hass: HomeAssistant, *entries: MockConfigEntry) -> None:
     await hass.async_block_till_done()
 
 
+@pytest.mark.parametrize("changes_letter_case", [False, True])
 async def test_swap_while_running(
-    hass: HomeAssistant, simulator: Simulator, other: Simulator
+    hass: HomeAssistant,
+    simulator: Simulator,
+    other: Simulator,
+    changes_letter_case: bool,
 ) -> None:
-    """Two chargers that swapped addresses are found."""
+    """Two chargers that swapped addresses are found, in any letter case."""
     one, two = entry_for(simulator), entry_for(other)
     await set_up(hass, one, two)
     before = dict(one.data), dict(two.data)
     await swap(simulator, other)
+    if changes_letter_case:
+        for each in (simulator, other):
+            each.charger.serial_number = each.charger.serial_number.lower()
     for _ in range(2):
         await poll(hass, one)
         await poll(hass, two)
@@ -181,24 +188,3 @@ async def test_discovery_at_an_address_with_the_wrong_charger(
     placeholders = result["description_placeholders"]
     assert placeholders is not None
     assert placeholders["serial_number"] == OTHER
-
-
-async def test_swap_with_another_letter_case(
-    hass: HomeAssistant,
-    simulator: Simulator,
-    other: Simulator,
-) -> None:
-    """A charger is found by its serial number in any letter case."""
-    one, two = entry_for(simulator), entry_for(other)
-    await set_up(hass, one, two)
-    before = dict(one.data), dict(two.data)
-    await swap(simulator, other)
-    simulator.charger.serial_number = OTHER.lower()
-    other.charger.serial_number = SERIAL.lower()
-    for _ in range(2):
-        await poll(hass, one)
-        await poll(hass, two)
-        await asyncio.sleep(0.3)
-    await hass.async_block_till_done()
-    assert (two.data, one.data) == before
-    assert issues(hass) == []

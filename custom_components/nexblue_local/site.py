@@ -365,7 +365,7 @@ class Site:
         for each in self._members.values():
             each.update(t)
         members = self._members.values()
-        # What others draw that were read long ago is a load like any other.
+        # A charger that was read long ago counts as a load of the house.
         read = [each for each in members if t - each.read_at <= OLDEST_READ]
         loads = [each.load for each in read or members]
         self.reading = reading = self._meter.read(t, loads)
@@ -390,9 +390,8 @@ class Site:
         if decision is None:
             for member in members:
                 member.charging.lose()
-            return
         now = dt_util.utcnow()
-        for answer in decision.chargers:
+        for answer in () if decision is None else decision.chargers:
             member = self._members[answer.id]
             if member.charging.apply(answer, _next_change(answer, t, now)):
                 self._show_soon(member)

@@ -326,11 +326,12 @@ class SiteMeter:
 
         Meter and chargers are not read at the same moment. When a car changes its
         current, the difference would be taken for load of the house, on each phase.
-        With a report whose `age` in s is greater, what is read since is not compared.
+        Once the report of the meter is older than that, by its `age` in s, later reads of
+        the chargers are not compared with it.
         """
         other = max(0.0, power - sum(charger.power_w for charger in chargers))
         if age >= SETTLING and self._others:
-            other = min(other for _, other in self._others)
+            other = min(before for _, before in self._others)
         while self._others and self._others[0][0] <= t - SETTLING:
             self._others.popleft()
         self._others.append((t, other))

@@ -59,7 +59,7 @@ class KeepAlive:
             await self._expire()
             return await self.writer.write_limit_if_due(connection)
         try:
-            # Restoring on a new connection, which ends as above, or in an error.
+            # Whoever holds it may be connecting: then it is looked at again soon.
             async with asyncio.timeout(self.environment.timing.retry_after):
                 await self.lock.acquire()
         except TimeoutError:
